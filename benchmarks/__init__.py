@@ -1,0 +1,1 @@
+"""Downstream protocols, their records, and the tables and leaderboard made of them."""

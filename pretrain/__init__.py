@@ -1,0 +1,1 @@
+"""Learning a backbone from unlabelled scene images."""

@@ -1,0 +1,1 @@
+"""Carrying backbones between files, frameworks and toolboxes, with proof."""

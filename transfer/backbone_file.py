@@ -1,0 +1,204 @@
+"""The backbone file: one ``.safetensors`` that carries weights *and* what is needed to use them rightly.
+
+Weights are float32 (counters int64) under torchvision's names, without a classifier. The header's metadata says the
+architecture, the preprocessing the weights were trained with, which branch of which method they are, and where they
+come from. Nothing in it is executed on reading.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+import scenebench
+from scenebench.config import load_config
+from scenebench.errors import TransferError, UserError
+from scenebench.files import replacing
+from transfer.resnet import Architecture, ResNet, build_resnet
+
+FORMAT_VERSION = 1
+_METADATA_KEY = "scenebench"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """``(pixel * value_range / 255 - mean) / std`` for 8-bit pixels in ``channel_order``.
+
+    The default is ImageNet's statistics on the 0-1 scale, RGB: what MoCo, DenseCL, BYOL and this suite train with.
+    """
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    value_range: float = 1.0
+    channel_order: str = "RGB"
+
+    def on_255_scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation for pixels left on the 0-255 scale, as Detectron2 and mmengine want them."""
+        scale = 255.0 / self.value_range
+        return tuple(m * scale for m in self.mean), tuple(s * scale for s in self.std)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 or float RGB images on 0-255, N x 3 x H x W, to float32 network input of the same shape."""
+        mean, std = self.on_255_scale()
+        pixels = images.float()
+        if self.channel_order == "BGR":
+            pixels = pixels.flip(1)
+        shift = torch.tensor(mean, device=pixels.device).view(1, 3, 1, 1)
+        scale = torch.tensor(std, device=pixels.device).view(1, 3, 1, 1)
+        return (pixels - shift) / scale
+
+
+@dataclass(frozen=True)
+class BackboneInfo:
+    """Everything a backbone file says about its weights.
+
+    Attributes:
+        branch: which copy of the network was kept: ``query`` / ``online``, ``key`` / ``target``, or ``only``.
+        recipe: the resolved recipe as plain data; empty for imported weights.
+        source_file, source_sha256: the file an import came from; empty for our own weights.
+    """
+
+    architecture: Architecture
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    method: str = "unknown"
+    branch: str = "only"
+    dataset: str = ""
+    dataset_fingerprint: str = ""
+    epochs: int = 0
+    images_seen: int = 0
+    seed: int = 0
+    recipe_name: str = ""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    source_file: str = ""
+    source_sha256: str = ""
+    code_version: str = scenebench.__version__
+    format_version: int = FORMAT_VERSION
+
+
+def save_backbone(path: Path | str, state_dict: dict[str, Tensor], info: BackboneInfo) -> None:
+    """Write a backbone file by rename.
+
+    Args:
+        state_dict: exactly the tensors of ``build_resnet(info.architecture)``, any float dtype, any device.
+
+    Raises:
+        TransferError: a tensor is missing, unexpected, of another shape, or not finite.
+        UserError: the file cannot be written.
+    """
+    check_tensors(state_dict, info.architecture, str(path))
+    tensors = {name: _storable(tensor) for name, tensor in state_dict.items()}
+    metadata = {_METADATA_KEY: json.dumps(dataclasses.asdict(info), sort_keys=True)}
+    with replacing(path) as temporary:
+        safetensors.torch.save_file(tensors, temporary, metadata=metadata)
+
+
+def read_info(path: Path | str) -> BackboneInfo:
+    """Read only the header of a backbone file.
+
+    Raises:
+        UserError: missing, truncated, not safetensors, not written by this suite, or of a newer format.
+    """
+    return _read(Path(path), with_tensors=False)[0]
+
+
+def load_backbone(path: Path | str) -> tuple[BackboneInfo, dict[str, Tensor]]:
+    """Read a backbone file and check it against the architecture it claims.
+
+    Raises:
+        UserError: see :func:`read_info`.
+        TransferError: the tensors are not those of the claimed architecture.
+    """
+    info, tensors = _read(Path(path), with_tensors=True)
+    check_tensors(tensors, info.architecture, str(path))
+    return info, tensors
+
+
+def load_network(path: Path | str) -> tuple[BackboneInfo, ResNet]:
+    """The network of a backbone file in eval mode, every tensor taken from the file."""
+    info, tensors = load_backbone(path)
+    network = build_resnet(info.architecture)
+    network.load_state_dict(tensors, strict=True)
+    return info, network.eval()
+
+
+def check_tensors(state_dict: dict[str, Tensor], architecture: Architecture, where: str) -> None:
+    """Compare names, shapes and finiteness with the architecture.
+
+    Raises:
+        TransferError: naming up to three tensors of each kind of difference.
+    """
+    with torch.device("meta"):
+        expected = build_resnet(architecture).state_dict()
+    found = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
+    missing = sorted(expected.keys() - found.keys())
+    extra = sorted(found.keys() - expected.keys())
+    shapes = [
+        f"{name} {found[name]} instead of {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & found.keys())
+        if found[name] != tuple(expected[name].shape)
+    ]
+    problems = [
+        f"{len(names)} {kind}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+        for kind, names in (("missing", missing), ("unexpected", extra), ("of another shape", shapes))
+        if names
+    ]
+    if problems:
+        raise TransferError(f"{where}: not the {len(expected)} tensors of a {architecture.name}: {'; '.join(problems)}")
+    for name, tensor in state_dict.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise TransferError(f"{where}: tensor '{name}' holds values that are not finite")
+
+
+def _storable(tensor: Tensor) -> Tensor:
+    stored = tensor.detach().cpu()
+    return (stored.float() if stored.is_floating_point() else stored.long()).contiguous().clone()
+
+
+def _read(path: Path, with_tensors: bool) -> tuple[BackboneInfo, dict[str, Tensor]]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such backbone file")
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable safetensors file (truncated or of another kind): {error}") from error
+    if _METADATA_KEY not in metadata:
+        raise UserError(f"{path}: safetensors, but not a backbone file of scenebench; use 'scenebench import' first")
+    return _parse_info(path, metadata[_METADATA_KEY]), tensors
+
+
+def _parse_info(path: Path, text: str) -> BackboneInfo:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: its metadata is not JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
+        version = content.get("format_version") if isinstance(content, dict) else None
+        raise UserError(f"{path}: backbone file format {version}, this version reads format {FORMAT_VERSION}")
+    content = dict(content)
+    try:
+        architecture = load_config(Architecture, content.pop("architecture"), where=f"{path} (architecture)")
+        preprocessing_content = dict(content.pop("preprocessing"))
+        preprocessing = Preprocessing(
+            mean=_triple(preprocessing_content["mean"]),
+            std=_triple(preprocessing_content["std"]),
+            value_range=float(preprocessing_content["value_range"]),
+            channel_order=str(preprocessing_content["channel_order"]),
+        )
+        return BackboneInfo(architecture=architecture, preprocessing=preprocessing, **content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: its metadata lacks or mistypes a field ({error})") from error
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
