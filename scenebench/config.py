@@ -111,7 +111,9 @@ def _check_keys(schema: Any, layer: Mapping[str, Any], where: str, prefix: str) 
         if key not in hints:
             raise UserError(f"{where}: unknown key '{prefix}{key}'{did_you_mean(str(key), hints)}")
         inner = _dataclass_in(hints[key])
-        if inner is not None and isinstance(value, Mapping):
+        if inner is not None and value is not None:
+            if not isinstance(value, Mapping):
+                raise UserError(f"{where}: '{prefix}{key}' is a section of keys, found the value {value!r}")
             _check_keys(inner, value, where, f"{prefix}{key}.")
 
 

@@ -1,0 +1,78 @@
+# scenebench: `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+# make demo
+SUITE ?= demo
+CORES ?= 2
+DATA ?=
+ANNOTATIONS ?=
+TEST_ANNOTATIONS ?=
+OUT ?= results/$(SUITE)$(if $(DATA),-$(notdir $(patsubst %/,%,$(DATA))))
+
+.PHONY: help setup demo test test-slow lint format lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Create .venv with every package at its locked version
+
+demo: $(VENV)/.ready ## Pretrain, transfer, benchmark and print the tables (DATA=, ANNOTATIONS= for your own images)
+	@$(BIN)/scenebench run $(SUITE) --out "$(OUT)" --cores $(CORES) \
+		$(if $(DATA),--data "$(DATA)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") \
+		$(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)")
+
+test: lint ## Lint, type-check and run the tests
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+
+test-slow: $(VENV)/.ready ## Run the tests that take longer
+	@$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.ready ## ruff, mypy and the rules on imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.ready ## Format the code
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## Pin and hash every package of requirements/*.in anew (needs uv)
+	uv pip compile -q --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--override requirements/overrides.in requirements/packages.in -o requirements/packages.lock
+	uv pip compile -q --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		requirements/bootstrap.in -o requirements/bootstrap.lock
+
+clean: ## Remove the environment and every generated result
+	rm -rf $(VENV) results/demo* results/tables results/leaderboard
+
+# pip comes from the system only to put the pinned pip into an empty environment: Debian's venv has none of its own.
+$(VENV)/.bootstrap: requirements/bootstrap.lock
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "scenebench needs Python 3.11; name it: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "Setting up $(VENV): about 6 GB, some minutes, once."
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check --no-input install --quiet --no-deps \
+		--require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+$(VENV)/.packages: $(VENV)/.bootstrap requirements/packages.lock requirements/detectron2.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --require-hashes -r requirements/packages.lock
+	@$(PIP) install --quiet --no-deps --require-hashes --upgrade --only-binary=:all: --python-version 3.10 \
+		--implementation cp --abi none --platform any \
+		--target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')" \
+		-r requirements/detectron2.lock
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.packages pyproject.toml
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q scenebench pretrain transfer benchmarks
+	@touch $@

@@ -1,0 +1,92 @@
+"""The command line: each package offers its commands; this module gathers them and turns errors into exit codes.
+
+Exit codes: 0 done; 1 a check found a difference or a cell failed; 2 bad input, one line on standard error;
+130 / 143 stopped by Ctrl-C / SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import benchmarks.cli
+import benchmarks.datasets.cli
+import benchmarks.report.cli
+import benchmarks.workflow.cli
+import pretrain.cli
+import scenebench
+import transfer.cli
+from scenebench.errors import UserError, did_you_mean
+
+EXAMPLE = """\
+examples:
+  scenebench data scenes --images 2000 --size 128 --seed 0 data/scenes
+  scenebench pretrain mls_demo data.root=data/scenes/images/train --out results/mls
+  scenebench export results/mls/backbone.safetensors --to detectron2 --out results/mls/detectron2
+  scenebench evaluate results/mls/backbone.safetensors --protocol multilabel_knn --data data/scenes --out results/mls-knn
+  scenebench run demo --out results/demo
+"""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse that answers a wrong call with one line, and a misspelt command with the nearest right one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` and leave with exit code 2."""
+        raise UserError(f"{message} (see '{self.prog} --help')")
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            self.error(f"unknown {action.metavar or action.dest} '{value}'{did_you_mean(str(value), known)}")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; builds without importing torch or a toolbox."""
+    parser = OneLineParser(
+        prog="scenebench",
+        description="Pretrain on scene images, carry the backbone into Detectron2 and MMSegmentation, benchmark it.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"scenebench {scenebench.__version__}")
+    commands = parser.add_subparsers(metavar="command", required=True)
+    for package in (
+        benchmarks.datasets.cli,
+        pretrain.cli,
+        transfer.cli,
+        benchmarks.cli,
+        benchmarks.workflow.cli,
+        benchmarks.report.cli,
+    ):
+        package.add_commands(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        arguments = build_parser().parse_args(argv)
+        return int(arguments.run(arguments) or 0)
+    except UserError as error:
+        print(f"scenebench: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("scenebench: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe left (`scenebench protocol list | head`): nothing to say, and nobody to say it to.
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        print(f"scenebench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

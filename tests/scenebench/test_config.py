@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain
+from scenebench.errors import UserError
+
+
+@dataclass
+class Optimiser:
+    lr: float = 0.3
+    weight_decay: float = 1e-4
+
+
+@dataclass
+class Settings:
+    name: str = "mls"
+    k: int = 20
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    note: str | None = None
+
+
+def test_later_layers_win_and_types_are_kept() -> None:
+    settings = load_config(Settings, {"k": 5, "optimiser": {"lr": 1}}, parse_overrides(["optimiser.lr=3e-2"]))
+    assert settings == Settings(k=5, optimiser=Optimiser(lr=0.03))
+    assert isinstance(settings.optimiser, Optimiser)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ({"optimizer": {}}, "unknown key 'optimizer' (did you mean 'optimiser'?)"),
+        ({"optimiser": {"wieght_decay": 0}}, "unknown key 'optimiser.wieght_decay' (did you mean 'weight_decay'?)"),
+        ({"k": "many"}, "'many'"),
+        ({"optimiser": 3}, "optimiser"),
+    ],
+)
+def test_wrong_keys_and_values_are_named(layer: dict[str, object], expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config(Settings, layer, where="recipe.yaml")
+    assert expected in str(caught.value)
+    assert "recipe.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_reads_learning_rates_as_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("lr: 1e-4\ntext: '1e-4'\nversion: 1.2.3\n", encoding="utf-8")
+    assert read_yaml(path) == {"lr": 1e-4, "text": "1e-4", "version": "1.2.3"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "key 'a' is given twice"),
+        ("- 1\n", "expected a mapping"),
+        ("a: [1\n", "not YAML"),
+    ],
+)
+def test_bad_yaml_is_one_line_naming_the_file(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="bad.yaml") as caught:
+        read_yaml(path)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pair", ["lr", "=3", "a.b=[1"])
+def test_bad_overrides(pair: str) -> None:
+    with pytest.raises(UserError):
+        parse_overrides([pair])
+
+
+def test_override_below_a_value_is_refused() -> None:
+    with pytest.raises(UserError, match="was given a value before"):
+        parse_overrides(["a=1", "a.b=2"])
+
+
+def test_hash_depends_on_content_alone() -> None:
+    assert config_hash({"a": 1, "b": [1.5, None]}) == config_hash({"b": [1.5, None], "a": 1})
+    assert config_hash(to_plain(Settings())) != config_hash(to_plain(Settings(k=21)))
+    assert len(config_hash({})) == 16
