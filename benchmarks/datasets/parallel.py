@@ -1,0 +1,71 @@
+"""Running a function over many tasks, in one process or several, with progress lines."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def run_in_chunks(
+    function: Callable[[Sequence[Task]], list[Result]],
+    tasks: Sequence[Task],
+    label: str,
+    workers: int = 1,
+    chunk: int = 50,
+) -> list[Result]:
+    """``function`` over chunks of ``tasks``; the joined results are in the order of the tasks.
+
+    With several workers ``function`` must be a module's own function or a partial of one.
+    """
+    chunks = [tasks[start : start + chunk] for start in range(0, len(tasks), chunk)]
+    results: list[Result] = []
+    progress = _Progress(label, len(tasks))
+    with _mapping(workers) as mapping:
+        for part in mapping(function, chunks):
+            results += part
+            progress.show(len(results))
+    return results
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterable]]:
+    if workers <= 1:
+        yield map
+        return
+    # Spawned, not forked: forking a process that runs threads can hang.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool.map
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _Progress:
+    """A plain line every few seconds; short runs print none."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label, self.total = label, total
+        self.start = self.last = time.monotonic()
+        self.printed = False
+
+    def show(self, done: int) -> None:
+        now = time.monotonic()
+        if done < self.total and now - self.last < _SECONDS_BETWEEN_LINES:
+            return
+        if done >= self.total and not self.printed:
+            return
+        self.last, self.printed = now, True
+        rate = done / max(now - self.start, 1e-9)
+        rest = "" if done >= self.total else f", {(self.total - done) / rate:.0f} s left"
+        print(f"{self.label}: {done}/{self.total} images, {rate:.0f}/s{rest}", file=sys.stderr, flush=True)
