@@ -26,7 +26,7 @@ examples:
   scenebench data scenes --images 2000 --size 128 --seed 0 data/scenes
   scenebench pretrain mls_demo data.root=data/scenes/images/train --out results/mls
   scenebench export results/mls/backbone.safetensors --to detectron2 --out results/mls/detectron2
-  scenebench evaluate results/mls/backbone.safetensors --protocol multilabel_knn --data data/scenes --out results/mls-knn
+  scenebench evaluate results/mls/backbone.safetensors --protocol multilabel_knn --data data/scenes --out results/knn
   scenebench run demo --out results/demo
 """
 
@@ -66,10 +66,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse a call. ``key=value`` pairs may also stand after options, which argparse alone does not see."""
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    late = [word for word in rest if "=" in word and not word.startswith("-")]
+    if rest and (late != rest or not hasattr(arguments, "overrides")):
+        parser.error(f"unrecognised: {' '.join(word for word in rest if word not in late) or ' '.join(rest)}")
+    if late:
+        arguments.overrides = [*arguments.overrides, *late]
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     try:
-        arguments = build_parser().parse_args(argv)
+        arguments = parse(argv)
         return int(arguments.run(arguments) or 0)
     except UserError as error:
         print(f"scenebench: {' '.join(str(error).split())}", file=sys.stderr)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch import Tensor
 
 import scenebench
 from scenebench.config import load_config
-from scenebench.errors import TransferError, UserError
+from scenebench.errors import TransferError, UserError, require_choice
 from scenebench.files import replacing
 from transfer.resnet import Architecture, ResNet, build_resnet
 
@@ -39,6 +40,15 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     value_range: float = 1.0
     channel_order: str = "RGB"
+
+    def __post_init__(self) -> None:
+        require_choice("preprocessing.channel_order", self.channel_order, ["RGB", "BGR"])
+        numbers = (*self.mean, *self.std, self.value_range)
+        if not all(math.isfinite(number) for number in numbers) or min(*self.std, self.value_range) <= 0:
+            raise UserError(
+                f"preprocessing: mean {self.mean}, std {self.std}, value range {self.value_range}: "
+                "all must be finite, std and value range positive"
+            )
 
     def on_255_scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation for pixels left on the 0-255 scale, as Detectron2 and mmengine want them."""
@@ -130,7 +140,7 @@ def load_network(path: Path | str) -> tuple[BackboneInfo, ResNet]:
 
 
 def check_tensors(state_dict: dict[str, Tensor], architecture: Architecture, where: str) -> None:
-    """Compare names, shapes and finiteness with the architecture.
+    """Compare names, shapes, kinds (weights are floating-point, counters integer) and finiteness with the architecture.
 
     Raises:
         TransferError: naming up to three tensors of each kind of difference.
@@ -145,9 +155,19 @@ def check_tensors(state_dict: dict[str, Tensor], architecture: Architecture, whe
         for name in sorted(expected.keys() & found.keys())
         if found[name] != tuple(expected[name].shape)
     ]
+    kinds = [
+        f"{name} {state_dict[name].dtype}"
+        for name in sorted(expected.keys() & found.keys())
+        if state_dict[name].is_floating_point() != expected[name].is_floating_point()
+    ]
     problems = [
         f"{len(names)} {kind}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-        for kind, names in (("missing", missing), ("unexpected", extra), ("of another shape", shapes))
+        for kind, names in (
+            ("missing", missing),
+            ("unexpected", extra),
+            ("of another shape", shapes),
+            ("of another kind of number", kinds),
+        )
         if names
     ]
     if problems:

@@ -1,0 +1,1 @@
+"""Probes of frozen features: k nearest neighbours and a linear classifier."""

@@ -1,0 +1,14 @@
+"""The pretraining methods by name. A new one is a file here, a line here, and a recipe."""
+
+from pretrain.methods.base import Method
+from pretrain.methods.mls import Mls
+from pretrain.methods.moco import Moco
+from pretrain.methods.random_init import RandomInit
+from pretrain.methods.saliency import Saliency
+
+METHODS: dict[str, type[Method]] = {
+    "random_init": RandomInit,
+    "moco": Moco,
+    "mls": Mls,
+    "saliency": Saliency,
+}

@@ -1,0 +1,145 @@
+"""Multi-label classification with frozen features, and two reference rows for what needs no representation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.cell import Cell, Outcome
+from benchmarks.classification.features import backbone_features, colour_histograms
+from benchmarks.classification.knn import knn_scores
+from benchmarks.classification.linear import LinearProbe, Standardisation, fit_path
+from benchmarks.classification.metrics import mean_average_precision
+from benchmarks.inputs import choose_images, data_notes
+from benchmarks.protocol import ClassificationProtocol
+from scenebench.errors import UserError
+from transfer.backbone_file import load_network
+
+SCENE_TYPE_ORACLE = "reference:scene_type_oracle"
+COLOUR_HISTOGRAM = "reference:colour_histogram"
+REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Features (images x channels; empty for the oracle) and 0/1 labels (images x categories) of one split."""
+
+    features: Tensor
+    labels: NDArray[np.uint8]
+
+
+def run(cell: Cell) -> Outcome:
+    """Probe the cell's backbone (or reference) on its data.
+
+    Raises:
+        UserError: a split is missing, an image cannot be decoded, or the data knows no scene types for the oracle.
+    """
+    protocol = cell.protocol
+    assert isinstance(protocol, ClassificationProtocol)
+    notes = data_notes(cell.data, protocol.data)
+    test_labels = _labels(cell, protocol.data.test_split, protocol.data.max_test_images)
+    if cell.backbone == SCENE_TYPE_ORACLE:
+        scores, train_images = _score_by_scene_type(cell, protocol)
+        notes.append("knows the scene type of every image and nothing of its pixels; the same whatever the probe")
+    else:
+        train = _split(cell, protocol, protocol.data.train_split, protocol.data.max_train_images)
+        test = _split(cell, protocol, protocol.data.test_split, protocol.data.max_test_images)
+        train_images = len(train.labels)
+        if protocol.settings.probe == "knn":
+            scores, more = _score_by_neighbours(protocol, train, test)
+        else:
+            scores, more = _score_linearly(cell, protocol, train, test)
+        notes += more
+    value, per_category = mean_average_precision(test_labels, scores)
+    undefined = sum(ap is None for ap in per_category)
+    if undefined:
+        notes.append(f"{undefined} of {len(per_category)} categories have no test image and do not enter the mean")
+    return Outcome(
+        metrics={"mAP": value},
+        per_class={name: {"AP": ap} for name, ap in zip(cell.data.categories, per_category, strict=True)},
+        train_images=train_images,
+        test_images=len(test_labels),
+        notes=notes,
+    )
+
+
+def scene_type_scores(
+    train_types: NDArray[np.int64], train_labels: NDArray[np.uint8], test_types: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Frequency of each category among the training images of the same scene type, float64, tests x categories.
+
+    A scene type that was never trained on gets the overall frequencies.
+    """
+    overall = train_labels.mean(axis=0)
+    by_type = {kind: train_labels[train_types == kind].mean(axis=0) for kind in np.unique(train_types).tolist()}
+    return np.stack([by_type.get(kind, overall) for kind in test_types.tolist()]).astype(np.float64)
+
+
+def _score_by_scene_type(cell: Cell, protocol: ClassificationProtocol) -> tuple[NDArray[np.float64], int]:
+    data = protocol.data
+    types = {split: cell.data.scene_types(split) for split in (data.train_split, data.test_split)}
+    train_types, test_types = types[data.train_split], types[data.test_split]
+    if train_types is None or test_types is None:
+        raise UserError(
+            f"{cell.data.root}: data set '{cell.data.name}' has no scene types; {SCENE_TYPE_ORACLE} needs them"
+        )
+    train, _ = choose_images(cell.data, data.train_split, data.max_train_images)
+    test, _ = choose_images(cell.data, data.test_split, data.max_test_images)
+    labels = cell.data.multilabel(data.train_split)[train]
+    return scene_type_scores(train_types[train], labels, test_types[test]), len(train)
+
+
+def _score_by_neighbours(
+    protocol: ClassificationProtocol, train: _Split, test: _Split
+) -> tuple[NDArray[np.float64], list[str]]:
+    settings = protocol.settings.knn
+    k = min(settings.k, len(train.labels))
+    notes = [f"k lowered from {settings.k} to the {k} training images"] if k < settings.k else []
+    scores = knn_scores(train.features, torch.from_numpy(train.labels), test.features, k, settings.temperature)
+    return scores.numpy(), notes
+
+
+def _score_linearly(
+    cell: Cell, protocol: ClassificationProtocol, train: _Split, test: _Split
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Fit on the training split; the validation split, where there is one, only chooses the strength of L2."""
+    settings = protocol.settings.linear
+    standardise = Standardisation.of(train.features)
+    features, labels = standardise(train.features), torch.from_numpy(train.labels)
+    if cell.data.splits.get(protocol.data.val_split, 0) == 0:
+        (probe,) = fit_path(features, labels, [settings.default_l2], settings.max_iterations)
+        note = f"no split '{protocol.data.val_split}': L2 fixed at {settings.default_l2:g}"
+        return probe(standardise(test.features)).numpy(), [note]
+    validation = _split(cell, protocol, protocol.data.val_split, None)
+    strengths = sorted(set(settings.l2), reverse=True)
+    held_out = standardise(validation.features)
+    best: tuple[float, float, LinearProbe] | None = None
+    for strength, probe in zip(strengths, fit_path(features, labels, strengths, settings.max_iterations), strict=True):
+        value = mean_average_precision(validation.labels, probe(held_out).numpy())[0] or 0.0
+        if best is None or value > best[0]:  # equal: the stronger regularisation stays
+            best = (value, strength, probe)
+    assert best is not None
+    note = f"L2 {best[1]:g} chosen on split '{protocol.data.val_split}' (mAP {best[0]:.2f} there)"
+    return best[2](standardise(test.features)).numpy(), [note]
+
+
+def _split(cell: Cell, protocol: ClassificationProtocol, split: str, limit: int | None) -> _Split:
+    settings = protocol.settings
+    _, paths = choose_images(cell.data, split, limit)
+    if cell.backbone == COLOUR_HISTOGRAM:
+        features = colour_histograms(paths, settings.image_size, split)
+    else:
+        info, network = load_network(cell.backbone_file)
+        features = backbone_features(
+            network, info.preprocessing, paths, settings.image_size, settings.batch_size, settings.feature, split
+        )
+    return _Split(features, _labels(cell, split, limit))
+
+
+def _labels(cell: Cell, split: str, limit: int | None) -> NDArray[np.uint8]:
+    indices, _ = choose_images(cell.data, split, limit)
+    return cell.data.multilabel(split)[indices]

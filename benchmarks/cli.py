@@ -1,0 +1,132 @@
+"""Commands of the benchmarks: ``evaluate`` one backbone by one protocol, and look at ``protocol``s."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_EVALUATE_EXAMPLE = """\
+example:
+  scenebench evaluate mls/backbone.safetensors --protocol multilabel_knn --data data/scenes --out results/mls-knn
+  scenebench evaluate reference:colour_histogram --protocol multilabel_linear --data data/scenes --out results/colours
+  scenebench evaluate mls/backbone.safetensors --protocol fcn_demo --data data/scenes --out results/mls-short \\
+      settings.iterations=20 data.max_test_images=40
+"""
+_PROTOCOL_EXAMPLE = """\
+examples:
+  scenebench protocol list
+  scenebench protocol show mask_rcnn_fpn_demo
+"""
+
+
+def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``evaluate`` and ``protocol``; imports nothing heavy."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    evaluate = subparsers.add_parser(
+        "evaluate",
+        help="judge one backbone by one protocol and write its record",
+        description="Judge one backbone by one protocol on a prepared data set; writes FOLDER/record.json, last.",
+        epilog=_EVALUATE_EXAMPLE,
+        formatter_class=formatter,
+    )
+    evaluate.add_argument(
+        "backbone",
+        metavar="BACKBONE",
+        help="backbone file, or reference:scene_type_oracle, reference:colour_histogram (classification)",
+    )
+    evaluate.add_argument("overrides", metavar="key=value", nargs="*", help="change a value of the protocol")
+    evaluate.add_argument("--protocol", metavar="ID", required=True, help="id (see 'protocol list') or a YAML file")
+    evaluate.add_argument("--data", metavar="ROOT", required=True, type=Path, help="prepared data set")
+    evaluate.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the training (default 0)")
+    evaluate.add_argument("--out", metavar="FOLDER", required=True, type=Path, help="where the record goes")
+    evaluate.add_argument("--label", metavar="L", default="", help="name of the table's row (default: the recipe's)")
+    evaluate.add_argument("--suite", metavar="S", default="", help="suite that the record belongs to")
+    evaluate.add_argument("--size", metavar="Z", default="", help="size of the suite: demo, mini or paper")
+    evaluate.set_defaults(run=_evaluate)
+    _accept_overrides_after_options(evaluate)
+
+    protocol = subparsers.add_parser(
+        "protocol",
+        help="list the protocols, or show everything one of them says",
+        description="List the protocols, or show everything one of them says.",
+        epilog=_PROTOCOL_EXAMPLE,
+        formatter_class=formatter,
+    )
+    actions = protocol.add_subparsers(metavar="action", required=True)
+    listing = actions.add_parser(
+        "list", help="ids, tasks and titles", epilog=_PROTOCOL_EXAMPLE, formatter_class=formatter
+    )
+    listing.set_defaults(run=_list)
+    show = actions.add_parser(
+        "show", help="one protocol, resolved", epilog=_PROTOCOL_EXAMPLE, formatter_class=formatter
+    )
+    show.add_argument("protocol", metavar="ID", help="id or a YAML file")
+    show.add_argument("overrides", metavar="key=value", nargs="*", help="change a value before showing")
+    show.set_defaults(run=_show)
+
+
+def _accept_overrides_after_options(parser: argparse.ArgumentParser) -> None:
+    """argparse fills a ``nargs="*"`` positional from the first stretch of positionals only and rejects the rest."""
+    parse = parser.parse_known_args
+
+    def parse_known_args(args: Any = None, namespace: Any = None) -> Any:
+        parsed, rest = parse(args, namespace)
+        late = [text for text in rest if "=" in text and not text.startswith("-")]
+        parsed.overrides = [*parsed.overrides, *late]
+        return parsed, [text for text in rest if text not in late]
+
+    parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    import logging
+    import sys
+
+    from benchmarks.protocol import load_protocol
+
+    protocol = load_protocol(arguments.protocol, arguments.overrides)  # before torch: a wrong name answers at once
+
+    from benchmarks.evaluate import evaluate
+
+    logger = logging.getLogger("scenebench")
+    handler = logging.StreamHandler(sys.stdout)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        record = evaluate(
+            arguments.backbone,
+            protocol,
+            arguments.data,
+            arguments.seed,
+            arguments.out,
+            label=arguments.label,
+            suite=arguments.suite,
+            size=arguments.size,
+        )
+    finally:
+        logger.removeHandler(handler)
+    for name, value in record.metrics.items():
+        print(f"{name:10} {'undefined' if value is None else format(value, '.2f')}")
+    print(arguments.out / "record.json")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from benchmarks.protocol import list_protocols, load_protocol
+
+    for name in list_protocols():
+        protocol = load_protocol(name)
+        print(f"{name:22} {protocol.task:15} {protocol.toolbox:15} {protocol.title}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    import yaml
+
+    from benchmarks.protocol import describe, load_protocol
+
+    content = describe(load_protocol(arguments.protocol, arguments.overrides))
+    print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), end="")
+    return 0

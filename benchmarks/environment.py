@@ -1,0 +1,80 @@
+"""Where a run took place: versions, code, hardware, memory."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+import scenebench
+from benchmarks.record import EnvironmentPart
+
+# What can change a number; a package that is not installed is left out.
+_PACKAGES = (
+    "torch", "torchvision", "numpy", "pillow", "scikit-learn", "sal-detectron2", "detectron2", "pycocotools",
+    "onedl-mmsegmentation", "mmsegmentation", "mmengine", "mmcv-lite", "mmcv",
+    "opencv-python-headless", "opencv-python",
+)  # fmt: skip
+
+
+def describe_environment() -> EnvironmentPart:
+    """The current process's environment."""
+    commit, dirty = git_state(Path(__file__).resolve().parents[1])
+    return EnvironmentPart(
+        packages=package_versions(),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processor=_processor(),
+        threads=torch.get_num_threads(),
+        accelerator=torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        git_commit=commit,
+        git_dirty=dirty,
+    )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the suite and of the installed packages that can change a number."""
+    versions = {"scenebench": scenebench.__version__}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_state(folder: Path) -> tuple[str, bool]:
+    """Commit of the checkout in ``folder`` and whether tracked files differ from it; ``("", False)`` outside of git."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        dirty = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return "", False
+    return commit, bool(dirty)
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MB (10^6 bytes); GPU memory is not in it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes there, KiB on Linux
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    if not (folder / ".git").exists():  # an installed copy inside somebody else's checkout is not that checkout
+        raise FileNotFoundError(folder / ".git")
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,89 @@
+"""From results to tables, figure and leaderboard, and what the terminal shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.report.figure import draw_figure
+from benchmarks.report.leaderboard import write_leaderboard
+from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
+from benchmarks.report.results import Results, collect
+from benchmarks.report.tables import Table, make_tables
+from scenebench.files import write_text
+
+TABLES_FOLDER = "tables"
+LEADERBOARD_FOLDER = "leaderboard"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written."""
+
+    results: Results
+    tables: list[Table]
+    files: list[Path]
+    page: Path | None
+
+
+def build_report(results_folder: Path | str, out: Path | str | None = None) -> Report:
+    """Write tables, figure and leaderboard of the results in a folder (into it, unless ``out`` is given)."""
+    out = Path(results_folder if out is None else out)
+    results = collect(results_folder)
+    tables = make_tables(results)
+    files = write_tables(results, tables, out / TABLES_FOLDER)
+    figure = next((path for path in files if path.suffix == ".svg"), None)
+    page = write_leaderboard(results, tables, figure, out / LEADERBOARD_FOLDER)
+    return Report(results, tables, files, page)
+
+
+def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Path]:
+    """Write ``tables.md``, ``tables.tex``, ``values.csv`` and the figures; equal records give equal bytes."""
+    head = f"# {results.title}\n\n"
+    if results.repeats:
+        head += f"{results.repeats} records were left out: a later record repeats the same run.\n\n"
+    texts = {
+        "tables.md": head + "\n".join([*map(to_markdown, tables), notes_to_markdown(tables)]),
+        "tables.tex": "\n".join(to_latex(table) for table in tables),
+        "values.csv": to_csv(tables),
+    }
+    files = []
+    for name, text in texts.items():
+        write_text(folder / name, text)
+        files.append(folder / name)
+    return files + draw_figures(tables, folder)
+
+
+def draw_figures(tables: list[Table], folder: Path) -> list[Path]:
+    """One comparison a data set and size; the first is called ``comparison``, further ones are numbered."""
+    groups: dict[tuple[str, str, str], list[Table]] = {}
+    for table in tables:
+        groups.setdefault((table.data, table.fingerprint, table.size), []).append(table)
+    files = []
+    for number, group in enumerate(groups.values(), start=1):
+        files += draw_figure(group, folder, "comparison" if number == 1 else f"comparison-{number}")
+    return files
+
+
+def print_report(report: Report, write: Callable[[str], object] = print) -> None:
+    """Show the tables, and where everything lies."""
+    for table in report.tables:
+        write("")
+        write(to_markdown(table).rstrip())
+    write("")
+    write(notes_to_markdown(report.tables))
+    write("Where everything lies:")
+    if report.page is not None:
+        write(f"  leaderboard       {report.page}")
+    for path in report.files:
+        write(f"  {_KINDS_OF_FILES.get(path.suffix, 'file'):17} {path}")
+
+
+_KINDS_OF_FILES = {
+    ".md": "tables, Markdown",
+    ".tex": "tables, LaTeX",
+    ".csv": "values, CSV",
+    ".png": "figure",
+    ".svg": "figure",
+}

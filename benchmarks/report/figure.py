@@ -1,0 +1,144 @@
+"""The figure: every method on every task, one panel a protocol's primary metric."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from benchmarks.report.render import place
+from benchmarks.report.tables import Column, Row, Table
+from scenebench.files import replacing
+
+# Okabe and Ito's palette: told apart with every kind of colour vision. References and the baseline are grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+GREY = "#777777"
+_PANELS_A_LINE = 3
+_MOST_PANELS = 12
+_MOST_ROWS = 40
+_RC: dict[Any, Any] = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "svg.hashsalt": "scenebench",  # ids in the SVG depend on its content only
+    "svg.fonttype": "path",
+    "text.usetex": False,
+    "text.parse_math": False,  # a label with a dollar sign is no formula
+}
+
+
+def draw_figure(tables: Sequence[Table], folder: Path, name: str = "comparison") -> list[Path]:
+    """Write ``name.png`` and ``name.svg`` of all tables of one data set and size; equal tables give equal bytes.
+
+    Dots are means, bars one standard deviation over seeds, small dots the seeds; the dashed line is the baseline.
+    Returns the paths; nothing is drawn where nothing was measured.
+    """
+    panels = [(table, index) for table in tables for index, c in enumerate(table.columns) if c.primary]
+    panels = [(table, index) for table, index in panels if any(row.cells[index].summary for row in table.rows)]
+    if not panels:
+        return []
+    with matplotlib.rc_context(_RC), warnings.catch_warnings():
+        # A label in a script that the font lacks is drawn as boxes; the tables spell it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = _draw(panels, _labels(tables), _styles(tables))
+        paths = []
+        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+            path = folder / f"{name}.{suffix}"
+            with replacing(path) as temporary:
+                figure.savefig(temporary, format=suffix, dpi=200, metadata=metadata, facecolor="white")
+            paths.append(path)
+    return paths
+
+
+def _draw(panels: Sequence[tuple[Table, int]], labels: Sequence[str], styles: dict[str, dict[str, Any]]) -> Figure:
+    left_out = [f"{n} further {what}" for n, what in _too_many(panels, labels) if n > 0]
+    panels, labels = panels[:_MOST_PANELS], labels[:_MOST_ROWS]
+    across = min(len(panels), _PANELS_A_LINE)
+    down = -(-len(panels) // across)
+    height = 0.75 + 0.24 * len(labels)
+    figure = Figure(figsize=(2.1 + 2.05 * across, height * down + 0.3), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False, sharey=True)
+    for number, (table, index) in enumerate(panels):
+        _draw_panel(axes[number // across][number % across], table, index, labels, styles)
+    for number in range(len(panels), across * down):
+        axes[number // across][number % across].set_visible(False)
+    figure.suptitle("; ".join([_caption(panels[0][0]), *left_out]), x=0.01, ha="left", fontsize=7.5, color="#555555")
+    return figure
+
+
+def _too_many(panels: Sequence[object], labels: Sequence[str]) -> list[tuple[int, str]]:
+    """What a picture of a readable size leaves to the tables."""
+    return [(len(panels) - _MOST_PANELS, "panels left out"), (len(labels) - _MOST_ROWS, "rows left out")]
+
+
+def _draw_panel(axes: Any, table: Table, index: int, labels: Sequence[str], styles: dict[str, dict[str, Any]]) -> None:
+    column: Column = table.columns[index]
+    baseline = next((row.cells[index].summary for row in table.rows if row.is_baseline), None)
+    if baseline is not None:
+        axes.axvline(baseline.mean, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    for row in (row for row in table.rows if row.label in labels):
+        cell, height = row.cells[index], len(labels) - 1 - labels.index(row.label)
+        if cell.summary is None:
+            if cell.state in ("failed", "missing", "undefined"):
+                axes.text(0.02, height, cell.state, transform=axes.get_yaxis_transform(), va="center", color=GREY)
+            continue
+        style = styles[row.label]
+        if cell.summary.n > 1:
+            axes.plot(
+                cell.values, [height] * len(cell.values), "o", color=style["color"], markersize=2.6, alpha=0.45, mew=0
+            )
+        axes.errorbar(
+            cell.summary.mean,
+            height,
+            xerr=cell.summary.std,
+            fmt=style["marker"],
+            color=style["color"],
+            markerfacecolor=style["fill"],
+            markersize=5.5,
+            capsize=2.5,
+            elinewidth=1.2,
+        )
+    axes.set_yticks(range(len(labels)), [_printable(label)[:32] for label in reversed(labels)])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(-0.6, len(labels) - 0.4)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.12)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set_title(_printable(column.title)[:48], loc="left")
+    axes.set_xlabel(f"{_printable(column.metric_name)[:32]} (%)")
+
+
+def _labels(tables: Sequence[Table]) -> list[str]:
+    """Every row of every table once: the backbones in their order, then the references."""
+    rows = {row.label: row for table in tables for row in table.rows}
+    return sorted(rows, key=lambda label: rows[label].is_reference)
+
+
+def _styles(tables: Sequence[Table]) -> dict[str, dict[str, Any]]:
+    rows: dict[str, Row] = {row.label: row for table in tables for row in table.rows}
+    styles: dict[str, dict[str, Any]] = {}
+    coloured = 0
+    for label, row in rows.items():
+        if row.is_reference or row.is_baseline:
+            styles[label] = {"color": GREY, "marker": "D" if row.is_reference else "o", "fill": "white"}
+        else:
+            styles[label] = {"color": COLOURS[coloured % len(COLOURS)], "marker": "o"}
+            styles[label]["fill"] = styles[label]["color"]
+            coloured += 1
+    return styles
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _caption(table: Table) -> str:
+    signs = "mean and standard deviation over seeds (small dots: seeds); dashed: the baseline; diamonds: references"
+    return f"{place(table)}: {signs}"

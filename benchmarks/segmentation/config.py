@@ -1,0 +1,179 @@
+"""A protocol and a backbone as what mmengine's Runner is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.protocol import SegmentationProtocol, SegmentationSettings
+from transfer.backbone_file import BackboneInfo
+from transfer.to_mmseg import backbone_config, preprocessor_config
+
+BACKGROUND = "background"
+IGNORED = 255
+MERGE_TRANSFORM = "MergeCategories"
+
+
+def build_config(
+    protocol: SegmentationProtocol,
+    info: BackboneInfo,
+    root: Path,
+    categories: Sequence[str],
+    train: Sequence[int],
+    test: Sequence[int],
+    seed: int,
+    work_dir: Path,
+) -> dict[str, Any]:
+    """The Runner's arguments but for its evaluator and hooks.
+
+    Args:
+        root: the prepared data set.
+        categories: names by index; the classes are the background and then these.
+        train, test: positions of the chosen images in their splits' order.
+    """
+    classes = [BACKGROUND, *categories]
+    settings, data = protocol.settings, protocol.data
+    return {
+        "default_scope": "mmseg",
+        "work_dir": str(work_dir),
+        "randomness": {"seed": seed},
+        "env_cfg": {"cudnn_benchmark": False, "opencv_num_threads": 0},
+        "model": _model(settings, info, len(classes)),
+        "train_dataloader": _loader(
+            _dataset(root, data.train_split, classes, train, _train_pipeline(settings, data.merge_categories)),
+            settings.batch_size,
+            {"type": "InfiniteSampler", "shuffle": True, "seed": seed},
+        ),
+        "test_dataloader": _loader(
+            _dataset(root, data.test_split, classes, test, _test_pipeline(settings, data.merge_categories)),
+            1,  # images may be of any size
+            {"type": "DefaultSampler", "shuffle": False},
+        ),
+        # Tested once, after training: there is no validation loop to choose a checkpoint by.
+        "train_cfg": {"type": "IterBasedTrainLoop", "max_iters": settings.iterations},
+        "test_cfg": {"type": "TestLoop"},
+        "optim_wrapper": _optimiser(settings),
+        "param_scheduler": _schedule(settings),
+        "default_hooks": {
+            "checkpoint": None,
+            "logger": {"type": "LoggerHook", "interval": min(10, settings.iterations)},
+        },
+        "log_processor": {"by_epoch": False},
+    }
+
+
+def _model(settings: SegmentationSettings, info: BackboneInfo, classes: int) -> dict[str, Any]:
+    channels = info.architecture.stage_channels
+    common = {
+        "num_classes": classes,
+        "dropout_ratio": settings.dropout,
+        "norm_cfg": {"type": "BN", "requires_grad": True},
+        "align_corners": False,
+        "ignore_index": IGNORED,
+    }
+    if settings.head == "fcn":
+        head = {"type": "FCNHead", "num_convs": 2, "concat_input": True}
+    else:
+        head = {"type": "PSPHead", "pool_scales": (1, 2, 3, 6)}
+    auxiliary = {
+        "type": "FCNHead",
+        "num_convs": 1,
+        "concat_input": False,
+        "in_channels": channels[2],
+        "in_index": 2,
+        "channels": max(settings.head_channels // 2, 1),
+        "loss_decode": _loss(0.4),
+    }
+    return {
+        "type": "EncoderDecoder",
+        "data_preprocessor": preprocessor_config(info, (settings.crop_size, settings.crop_size)),
+        "backbone": backbone_config(info, settings.output_stride, "BN"),
+        "decode_head": common
+        | head
+        | {"in_channels": channels[3], "in_index": 3, "channels": settings.head_channels, "loss_decode": _loss(1.0)},
+        "auxiliary_head": common | auxiliary if settings.auxiliary_head else None,
+        "train_cfg": {},
+        "test_cfg": {"mode": "whole"},
+    }
+
+
+def _loss(weight: float) -> dict[str, Any]:
+    return {"type": "CrossEntropyLoss", "use_sigmoid": False, "loss_weight": weight}
+
+
+def _dataset(
+    root: Path, split: str, classes: Sequence[str], indices: Sequence[int], pipeline: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "type": "BaseSegDataset",
+        "data_prefix": {"img_path": str(root / "images" / split), "seg_map_path": str(root / "semantic" / split)},
+        "img_suffix": ".jpg",
+        "seg_map_suffix": ".png",
+        "metainfo": {"classes": list(classes)},
+        "reduce_zero_label": False,
+        "ignore_index": IGNORED,
+        "indices": list(indices),
+        "pipeline": pipeline,
+    }
+
+
+def _loader(dataset: dict[str, Any], batch_size: int, sampler: dict[str, Any]) -> dict[str, Any]:
+    return {"dataset": dataset, "batch_size": batch_size, "num_workers": 0, "sampler": sampler, "drop_last": False}
+
+
+def _train_pipeline(settings: SegmentationSettings, merge: bool) -> list[dict[str, Any]]:
+    crop = (settings.crop_size, settings.crop_size)
+    return [
+        {"type": "LoadImageFromFile"},
+        *_labels(merge),
+        {
+            "type": "RandomChoiceResize",
+            "scales": list(settings.train_short_sides) or [settings.short_side],
+            "resize_type": "ResizeShortestEdge",
+            "max_size": settings.max_side,
+        },
+        {"type": "RandomCrop", "crop_size": crop, "cat_max_ratio": 1.0},
+        {"type": "RandomFlip", "prob": 0.5},
+        {"type": "PackSegInputs"},
+    ]
+
+
+def _test_pipeline(settings: SegmentationSettings, merge: bool) -> list[dict[str, Any]]:
+    return [
+        {"type": "LoadImageFromFile"},
+        {"type": "ResizeShortestEdge", "scale": settings.short_side, "max_size": settings.max_side},
+        *_labels(merge),  # after the resizing: the truth stays as it is, the prediction is resized to it
+        {"type": "PackSegInputs"},
+    ]
+
+
+def _labels(merge: bool) -> list[dict[str, Any]]:
+    return [{"type": "LoadAnnotations"}, *([{"type": MERGE_TRANSFORM}] if merge else [])]
+
+
+def _optimiser(settings: SegmentationSettings) -> dict[str, Any]:
+    kinds: dict[str, dict[str, Any]] = {"adamw": {"type": "AdamW"}, "sgd": {"type": "SGD", "momentum": 0.9}}
+    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    heads = {name: {"lr_mult": settings.head_lr_factor} for name in ("decode_head", "auxiliary_head")}
+    return {
+        "type": "OptimWrapper",
+        "optimizer": kinds[settings.optimiser] | rates,
+        "paramwise_cfg": {"custom_keys": heads, "norm_decay_mult": 0.0},
+        "clip_grad": {"max_norm": settings.clip_norm} if settings.clip_norm > 0 else None,
+    }
+
+
+def _schedule(settings: SegmentationSettings) -> list[dict[str, Any]]:
+    warmup = min(settings.warmup_iterations, settings.iterations - 1)
+    decay = {
+        "type": "PolyLR",
+        "power": settings.poly_power,
+        "eta_min": settings.learning_rate * settings.min_lr_factor,
+        "begin": warmup,
+        "end": settings.iterations,
+        "by_epoch": False,
+    }
+    if warmup < 1:
+        return [decay]
+    return [{"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, "by_epoch": False}, decay]

@@ -1,0 +1,180 @@
+"""Semantic segmentation with the backbone under test: MMSegmentation's models and metric, mmengine's runner."""
+
+from __future__ import annotations
+
+import logging
+import math
+import uuid
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.cell import Cell, Outcome
+from benchmarks.drawing import Panel, describe_semantic, draw_semantic, save_sheet
+from benchmarks.inputs import category_names, choose_images, data_notes, read_image, require_decodable
+from benchmarks.progress import Progress
+from benchmarks.protocol import SegmentationProtocol
+from benchmarks.segmentation.config import BACKGROUND, IGNORED, build_config
+from benchmarks.segmentation.metrics import segmentation_metrics
+from benchmarks.segmentation.transforms import merge_labels, register_transforms
+from scenebench.errors import UserError
+from transfer.to_mmseg import load_and_prove
+from transfer.toolbox_noise import quiet_mmseg
+
+if TYPE_CHECKING:
+    from mmengine.hooks import Hook
+    from mmseg.evaluation import IoUMetric
+
+SHOWN_IMAGES = 8
+
+
+def run(cell: Cell) -> Outcome:
+    """Fine-tune and test one model.
+
+    Leaves ``predictions.png``, ``transfer.json`` (what was loaded, and the proof) and ``toolbox/`` (the resolved
+    configuration and the log) in the cell's folder.
+
+    Raises:
+        UserError: bad data, or the training diverged.
+        TransferError: the backbone does not arrive in the model unchanged.
+    """
+    protocol = cell.protocol
+    assert isinstance(protocol, SegmentationProtocol)
+    assert cell.info is not None
+    limits = protocol.data
+    train, train_paths = choose_images(cell.data, limits.train_split, limits.max_train_images)
+    test, test_paths = choose_images(cell.data, limits.test_split, limits.max_test_images)
+    require_decodable([*train_paths, *_maps(cell, limits.train_split, train)], limits.train_split)
+    require_decodable([*test_paths, *_maps(cell, limits.test_split, test)], limits.test_split)
+    quiet_mmseg()
+    folder = cell.out / "toolbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = category_names(cell.data, limits.merge_categories)
+    config = build_config(protocol, cell.info, cell.data.root.resolve(), names, train, test, cell.seed, folder)
+    measured, predictions = _train_and_test(cell, protocol, config, len(test))
+    _draw(cell, test_paths, _maps(cell, limits.test_split, test), predictions)
+    metrics, per_class = segmentation_metrics(*measured, [BACKGROUND, *names])
+    return Outcome(metrics, len(train), len(test), per_class, data_notes(cell.data, limits))
+
+
+def _maps(cell: Cell, split: str, indices: Sequence[int]) -> list[Path]:
+    paths = cell.data.semantic(split)
+    return [paths[index] for index in indices]
+
+
+def _train_and_test(
+    cell: Cell, protocol: SegmentationProtocol, config: dict[str, Any], test_images: int
+) -> tuple[tuple[float, Any, Any], dict[int, Any]]:
+    """(overall accuracy, IoU and accuracy by class) as fractions, and by position the predicted maps to be drawn."""
+    from mmengine.config import Config
+    from mmengine.evaluator import Evaluator
+    from mmseg.utils import register_all_modules
+
+    register_all_modules(init_default_scope=False)
+    register_transforms()
+    experiment = f"{protocol.id}_{uuid.uuid4().hex}"  # mmengine keeps one logger, visualiser and message hub a name
+    Config(config).dump(Path(config["work_dir"]) / "config.py")
+    metric = build_metric()
+    predictions: dict[int, Any] = {}
+    hook = _build_hook(cell, protocol, test_images, predictions)
+    with warnings.catch_warnings():
+        # Two classes under a softmax are meant: one head for any number of categories.
+        warnings.filterwarnings("ignore", message="For binary segmentation, we suggest")
+        runner = _runner_class(Path(config["work_dir"]) / "log.txt")(
+            **Config(config), test_evaluator=Evaluator(metric), custom_hooks=[hook], experiment_name=experiment
+        )
+    try:
+        runner.train()
+        runner.test()
+    except FloatingPointError as error:
+        raise UserError(f"{protocol.id}: {error}; lower settings.learning_rate") from error
+    finally:
+        for handler in runner.logger.handlers:
+            handler.close()
+    return metric.measured, predictions
+
+
+def _runner_class(log: Path) -> Any:
+    from mmengine.runner import Runner
+
+    class QuietRunner(Runner):
+        """Runner that logs to one known file and not to the terminal."""
+
+        def build_logger(self, *arguments: Any, **options: Any) -> Any:
+            logger = super().build_logger(*arguments, **options | {"log_file": str(log)})
+            for handler in list(logger.handlers):
+                if not isinstance(handler, logging.FileHandler):
+                    logger.removeHandler(handler)
+            return logger
+
+    return QuietRunner
+
+
+def build_metric() -> Any:
+    """MMSegmentation's IoU metric; when done, ``measured`` is (overall accuracy, IoU, accuracy by class), unrounded."""
+    from mmseg.evaluation import IoUMetric
+
+    class UnroundedIoUMetric(IoUMetric):
+        """IoUMetric that also keeps its values by class; the toolbox rounds what it returns to two digits."""
+
+        def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+            totals = [sum(areas) for areas in zip(*results, strict=True)]
+            values = self.total_area_to_metrics(*totals, self.metrics)
+            self.measured = (float(values["aAcc"]), np.asarray(values["IoU"]), np.asarray(values["Acc"]))
+            returned: dict[str, float] = super().compute_metrics(results)
+            return returned
+
+    metric: IoUMetric = UnroundedIoUMetric(iou_metrics=["mIoU"], ignore_index=IGNORED, prefix="segmentation")
+    return metric
+
+
+def _build_hook(cell: Cell, protocol: SegmentationProtocol, test_images: int, predictions: dict[int, Any]) -> Hook:
+    from mmengine.hooks import Hook
+
+    shown = set(np.linspace(0, test_images - 1, min(SHOWN_IMAGES, test_images)).round().astype(int).tolist())
+
+    class CellHook(Hook):
+        """Loads the backbone, shows progress, stops at divergence, keeps a few predictions."""
+
+        def before_train(self, runner: Any) -> None:
+            # Here, and not when the model is built: the runner draws initial weights just before.
+            load_and_prove(runner.model, cell.backbone_file).write(cell.out / "transfer.json")
+            self.progress = Progress(protocol.settings.iterations, f"{protocol.id}: training step")
+
+        def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+            loss = float(outputs["loss"].detach())
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss became {loss} at step {batch_idx + 1}")
+            self.progress.advance(note=f"loss {loss:.3f}")
+
+        def before_test(self, runner: Any) -> None:
+            self.progress = Progress(test_images, f"{protocol.id}: test image")
+
+        def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+            if batch_idx in shown:
+                predictions[batch_idx] = outputs[0].pred_sem_seg.data.squeeze(0).cpu().numpy()
+            self.progress.advance()
+
+    return CellHook()
+
+
+def _draw(cell: Cell, images: Sequence[Path], maps: Sequence[Path], predictions: dict[int, Any]) -> None:
+    pairs = []
+    for position, predicted in sorted(predictions.items()):
+        image = read_image(images[position])
+        with Image.open(maps[position]) as truth:
+            labels = np.asarray(truth)
+        if cell.protocol.data.merge_categories:
+            labels = merge_labels(labels)
+        names = category_names(cell.data, cell.protocol.data.merge_categories)
+        pairs.append(
+            (
+                Panel(f"truth: {describe_semantic(labels, names)}", draw_semantic(image, labels)),
+                Panel(f"predicted: {describe_semantic(predicted, names)}", draw_semantic(image, predicted)),
+            )
+        )
+    save_sheet(cell.out / "predictions.png", pairs)

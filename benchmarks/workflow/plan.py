@@ -1,0 +1,104 @@
+"""The plan: jobs, each with its command, inputs and outputs, as one JSON file.
+
+A job's identity is the hash of its resolved recipe or protocol together with the identities of its inputs, and it is
+part of the job's path. So a job is done exactly when its outputs exist: changing one value gives other paths to the
+jobs that depend on it and to nothing else. (Every command writes its output last, by rename; nothing half-written has
+its final name.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scenebench.errors import UserError
+from scenebench.files import write_text
+
+# Every job's process imports this module: nothing heavy here. How a suite becomes a plan is in planning.py.
+
+PLAN_FILE = "plan.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process of the workflow. All paths are relative to the results folder, where the command runs.
+
+    Attributes:
+        id: its folder: ``cells/<kind>/<name>-<identity>``.
+        kind: ``data``, ``pretrain`` or ``evaluate``.
+        label: how it is called in the terminal.
+        command: the command line; a first word ``scenebench`` stands for this installation.
+        inputs, outputs: files; it is done when its outputs exist.
+        log: what it prints.
+        seconds: expected, on one core.
+        priority: expected seconds of the longest chain of jobs that starts here; larger goes first.
+        cell: for an evaluation, the cell of the tables that it fills.
+    """
+
+    id: str
+    kind: str
+    label: str
+    command: list[str]
+    inputs: list[str]
+    outputs: list[str]
+    log: str
+    seconds: float
+    priority: int = 0
+    cell: dict[str, Any] = field(default_factory=dict)
+
+    def is_done(self, out: Path) -> bool:
+        """Whether every output exists."""
+        return all((out / output).is_file() for output in self.outputs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of one suite on one data set; ``rows`` and ``protocols`` are the tables' order."""
+
+    suite: str
+    size: str
+    title: str
+    baseline: str
+    rows: list[str]
+    protocols: list[str]
+    jobs: list[Job]
+
+    def job(self, job_id: str) -> Job:
+        """The job of that id."""
+        return next(job for job in self.jobs if job.id == job_id)
+
+    def unfinished(self, out: Path) -> list[Job]:
+        """The jobs that must run: evaluations without their record, and whatever those need that is not there."""
+        producers = {output: job for job in self.jobs for output in job.outputs}
+        needed: dict[str, Job] = {}
+        waiting = [job for job in self.jobs if job.kind == "evaluate"]
+        while waiting:
+            job = waiting.pop()
+            if job.id not in needed and not job.is_done(out):
+                needed[job.id] = job
+                waiting.extend(producers[name] for name in job.inputs if name in producers)
+        return [job for job in self.jobs if job.id in needed]
+
+    def write(self, path: Path) -> None:
+        """Write the plan as JSON."""
+        write_text(path, json.dumps({"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}, indent=1) + "\n")
+
+
+def read_plan(path: Path | str) -> Plan:
+    """Read a plan written by :meth:`Plan.write`.
+
+    Raises:
+        UserError: missing, damaged or of another format version.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        version = content.pop("format_version")
+        if version != FORMAT_VERSION:
+            raise UserError(f"{path}: plan format {version}, this version reads {FORMAT_VERSION}; use another folder")
+        return Plan(**{**content, "jobs": [Job(**job) for job in content["jobs"]]})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a readable plan ({error}); run 'scenebench run' on that folder again") from error

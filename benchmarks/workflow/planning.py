@@ -1,0 +1,153 @@
+"""From a suite to a plan: every recipe and protocol resolved, every job laid out."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from benchmarks.protocol import Protocol, load_protocol
+from benchmarks.workflow.plan import Job, Plan
+from benchmarks.workflow.source import Source
+from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
+from pretrain.recipe import load_recipe
+from scenebench.config import config_hash
+
+TRAIN_IMAGES = "images/train"
+_DATA_SECONDS = 20.0
+_REFERENCE_SEED = 0
+
+
+def build_plan(suite: Suite, source: Source) -> Plan:
+    """Resolve every recipe and protocol of ``suite`` and lay out its jobs.
+
+    Raises:
+        UserError: unknown recipe, protocol, key or value.
+    """
+    data = _data_job(source)
+    columns = [(column, load_protocol(column.protocol, column.overrides)) for column in suite.protocols]
+    jobs = [data]
+    for row in suite.backbones:
+        for seed in row.seeds:
+            pretraining = _pretrain_job(row, seed, data, source)
+            jobs.append(pretraining)
+            for column, protocol in columns:
+                if column.seeds is None or seed in column.seeds:
+                    jobs.append(_evaluate_job(suite, column, protocol, data, row.label, seed, pretraining))
+    references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
+    for name in references:
+        for column, protocol in columns:
+            if protocol.task == "classification":
+                jobs.append(_evaluate_job(suite, column, protocol, data, reference_label(name), _REFERENCE_SEED, name))
+    unique = {job.id: job for job in jobs}  # two rows may share a pretraining
+    return Plan(
+        suite=suite.name,
+        size=suite.size,
+        title=suite.title,
+        baseline=suite.baseline,
+        rows=[row.label for row in suite.backbones] + [reference_label(name) for name in references],
+        protocols=[protocol.id for _, protocol in columns],
+        jobs=_with_priorities(list(unique.values())),
+    )
+
+
+def reference_label(name: str) -> str:
+    """How a reference row is called in the tables."""
+    return {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}.get(name, name)
+
+
+def _data_job(source: Source) -> Job:
+    folder = f"cells/data/{_slug(source.name)}-{source.identity[:8]}"
+    return Job(
+        id=folder,
+        kind="data",
+        label=f"data {source.name}",
+        command=[*source.command, folder],
+        inputs=[],
+        outputs=[f"{folder}/dataset.json"],
+        log=_log_of(folder),
+        seconds=_DATA_SECONDS,
+    )
+
+
+def _pretrain_job(row: BackboneRow, seed: int, data: Job, source: Source) -> Job:
+    overrides = [*row.overrides, f"seed={seed}", f"data.root={data.id}/{TRAIN_IMAGES}"]
+    recipe = load_recipe(row.recipe, overrides)
+    identity = config_hash({"recipe": recipe.identity(), "data": source.identity})
+    folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
+    return Job(
+        id=folder,
+        kind="pretrain",
+        label=f"pretrain {row.label}, seed {seed}",
+        command=["scenebench", "pretrain", row.recipe, *overrides, "--out", folder],
+        inputs=list(data.outputs),
+        outputs=[f"{folder}/backbone.safetensors"],
+        log=_log_of(folder),
+        seconds=row.seconds,
+    )
+
+
+def _evaluate_job(
+    suite: Suite, column: ProtocolColumn, protocol: Protocol, data: Job, label: str, seed: int, backbone: Job | str
+) -> Job:
+    """``backbone`` is the job that makes it, or the name of a reference."""
+    is_reference = isinstance(backbone, str)
+    subject = f"reference:{backbone}" if isinstance(backbone, str) else backbone.outputs[0]
+    inputs = [*data.outputs, *([] if is_reference else [subject])]
+    identity = config_hash(
+        {
+            "protocol": protocol.hash,
+            "inputs": [data.id, subject],  # their identities are in their paths
+            "seed": seed,
+            "names": [label, suite.name, suite.size],  # the record repeats them
+        }
+    )
+    folder = f"cells/evaluate/{_slug(label)}-s{seed}-{_slug(protocol.id)}-{identity[:8]}"
+    command = ["scenebench", "evaluate", subject, "--protocol", column.protocol, "--data", data.id, "--seed", str(seed)]
+    command += ["--out", folder, "--label", label, "--suite", suite.name, "--size", suite.size, *column.overrides]
+    record = f"{folder}/record.json"
+    return Job(
+        id=folder,
+        kind="evaluate",
+        label=f"evaluate {label}{'' if is_reference else f', seed {seed}'}, {protocol.id}",
+        command=command,
+        inputs=inputs,
+        outputs=[record],
+        log=_log_of(folder),
+        seconds=column.seconds,
+        cell={
+            "label": label,
+            "protocol": protocol.id,
+            "task": protocol.task,
+            "metrics": list(protocol.metrics),
+            "seed": seed,
+            "is_reference": is_reference,
+            "record": record,
+        },
+    )
+
+
+def _with_priorities(jobs: Sequence[Job]) -> list[Job]:
+    """Longest chain first, so that the last job to end is a short one and the cores end together."""
+    consumers: dict[str, list[Job]] = {}
+    for job in jobs:
+        for name in job.inputs:
+            consumers.setdefault(name, []).append(job)
+    chain: dict[str, float] = {}
+
+    def seconds_from(job: Job) -> float:
+        if job.id not in chain:
+            after = [seconds_from(consumer) for output in job.outputs for consumer in consumers.get(output, [])]
+            chain[job.id] = job.seconds + max(after, default=0.0)
+        return chain[job.id]
+
+    return [dataclasses.replace(job, priority=round(seconds_from(job))) for job in jobs]
+
+
+def _log_of(folder: str) -> str:
+    return f"logs/{folder.removeprefix('cells/')}.log"
+
+
+def _slug(text: str) -> str:
+    """``text`` as a part of a path: letters, digits, dot, underscore and hyphen, not starting with a dot."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:60] or "unnamed"

@@ -1,0 +1,85 @@
+"""Checkpoints: written by rename, verified on reading, the last two kept.
+
+A checkpoint is ``step_00001234-<16 hex>.pt``; the digits begin the SHA-256 of its bytes, so one rename makes file and
+check value appear together. Only tensors and plain values are in it: nothing is unpickled that could run.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scenebench.errors import UserError
+from scenebench.files import sha256_of
+
+KEPT = 2
+_NAME = re.compile(r"step_(\d{8})-([0-9a-f]{16})\.pt")
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write ``state`` (tensors and plain values, nested) and delete all but the newest two.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full; what was there before is untouched.
+    """
+    temporary = folder / ".checkpoint.part"  # always the same name: a killed run leaves at most this one behind
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        final = folder / f"step_{step:08d}-{sha256_of(temporary)[:16]}.pt"
+        temporary.replace(final)
+    except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as a RuntimeError
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder}: cannot write the checkpoint of step {step} ({reason}); free some space") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    kept = [final, *(path for path in _newest_first(folder) if _step(path) < step)][:KEPT]
+    for path in _newest_first(folder):
+        if path not in kept:
+            path.unlink()
+    return final
+
+
+def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """The state of the newest sound checkpoint, or None where there is none.
+
+    A damaged one is named on the console and passed over for the one before.
+    """
+    for path in _newest_first(folder):
+        damage = _damage(path)
+        if damage is None:
+            try:
+                state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError) as error:
+                damage = str(error).splitlines()[0]
+            else:
+                return state
+        print(f"{path}: damaged ({damage}); going back to the checkpoint before it", flush=True)
+    return None
+
+
+def _damage(path: Path) -> str | None:
+    match = _NAME.fullmatch(path.name)
+    expected = match.group(2) if match else ""
+    found = sha256_of(path)[:16]
+    return None if found == expected else f"SHA-256 begins {found}, its name says {expected}"
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), reverse=True)
+
+
+def _step(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    return int(match.group(1)) if match else -1

@@ -1,0 +1,43 @@
+"""``scenebench pretrain``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_commands(subparsers: Any) -> None:
+    """Add ``pretrain`` to the command line."""
+    parser = subparsers.add_parser(
+        "pretrain",
+        help="learn a backbone without labels",
+        description="Learn a backbone by a recipe. Called again with the same folder it goes on where it stopped.",
+        epilog=(
+            "example:\n"
+            "  scenebench pretrain mls_demo data.root=scenes/images/train --out runs/mls\n"
+            "  scenebench pretrain mls_coco data.root=coco/train2017 schedule.epochs=800 --out runs/mls800\n\n"
+            "'scenebench pretrain list' names the recipes."
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recipe", help="a recipe's name, or a .yaml file; 'list' names the recipes")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="change keys of the recipe")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="the run's folder")
+    parser.set_defaults(run=_pretrain)
+
+
+def _pretrain(args: argparse.Namespace) -> int:
+    from pretrain.recipe import load_recipe, recipe_names
+    from scenebench.errors import UserError
+
+    if args.recipe == "list":
+        print("\n".join(recipe_names()))
+        return 0
+    if args.out is None:
+        raise UserError("--out is missing: say which folder the run is written to")
+    recipe = load_recipe(args.recipe, args.overrides)
+    from pretrain.train import pretrain
+
+    pretrain(recipe, args.out)
+    return 0

@@ -1,0 +1,226 @@
+"""From a folder of images to batches of views.
+
+What a sample looks like depends only on the recipe's seed, the epoch and its position in the epoch: not on the number
+of worker processes, not on where a run was interrupted. Images that cannot be decoded are replaced by the next one of
+the epoch, counted, and named once; too many of them are an error.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pretrain.images import UndecodableImage, decode_image, list_images
+from pretrain.recipe import Recipe
+from pretrain.views import Batch, LocalBoxSampler, ViewMaker
+from scenebench.errors import UserError
+
+__all__ = ["EpochLoader", "PretrainDataset", "build_loader", "list_images"]
+
+_PERMUTATION = 2**32 - 1  # third word of a permutation's seed; no position in an epoch is as large
+_GRACE_SECONDS = 60
+
+
+class PretrainDataset:
+    """Numbered samples of numbered epochs.
+
+    An epoch is ``images_per_epoch`` long (null: every image once). Over all epochs, samples follow one another through
+    independent permutations of the images, so every image is seen equally often, also where the folder holds fewer
+    images than a batch.
+
+    Args:
+        images: from :func:`list_images`.
+        local_boxes: draws an image's local crops; its state may change between epochs.
+
+    Raises:
+        UserError: fewer than two images, fewer than one batch an epoch, or (with ``data.cache=ram``) too many images
+            that cannot be decoded.
+    """
+
+    def __init__(self, recipe: Recipe, images: list[Path], local_boxes: LocalBoxSampler | None = None) -> None:
+        self.recipe = recipe
+        self.images = images
+        self.batch_size = recipe.schedule.batch_size
+        self.samples_per_epoch = recipe.data.images_per_epoch or len(images)
+        if len(images) < 2:
+            raise UserError(f"data.root: {recipe.data.root} holds {len(images)} image; contrast needs at least 2")
+        if self.samples_per_epoch < self.batch_size:
+            raise UserError(
+                f"schedule.batch_size: {self.batch_size} is more than the {len(images)} images of {recipe.data.root}; "
+                f"lower it, or set data.images_per_epoch={8 * self.batch_size}"
+            )
+        self.maker = ViewMaker(recipe.views, local_boxes)
+        self.undecodable: dict[int, str] = {}  # index of the image, reason
+        self._named: set[int] = set()
+        self._permutation: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
+        self._cache: list[Tensor | None] | None = self._decode_all() if recipe.data.cache == "ram" else None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; what is left over is dropped."""
+        return self.samples_per_epoch // self.batch_size
+
+    def index_at(self, epoch: int, position: int) -> int:
+        """The image at a position of an epoch, before any replacement."""
+        cycle, place = divmod(epoch * self.samples_per_epoch + position, len(self.images))
+        if self._permutation[0] != cycle:
+            rng = np.random.default_rng([self.recipe.seed, cycle, _PERMUTATION])
+            self._permutation = (cycle, rng.permutation(len(self.images)))
+        return int(self._permutation[1][place])
+
+    def load_batch(self, epoch: int, step: int) -> Batch:
+        """Decode, cut and draw all of one batch.
+
+        Raises:
+            UserError: too many images cannot be decoded.
+        """
+        saliency = self.recipe.saliency
+        pairs = saliency.pairs if self.maker.local_boxes is not None else 0
+        batch = Batch.empty(self.batch_size, self.recipe.views.crop_size, pairs, saliency.crop_size)
+        for row in range(self.batch_size):
+            position = step * self.batch_size + row
+            index, image = self._image_at(epoch, position)
+            self.maker.fill(batch, row, image, index, np.random.default_rng([self.recipe.seed, epoch, position]))
+        batch.undecodable = dict(self.undecodable)
+        return batch
+
+    def name_undecodable(self, reasons: dict[int, str]) -> None:
+        """Say which images are skipped, each once; ``reasons`` may come from a worker process.
+
+        Raises:
+            UserError: there are more than ``data.max_bad_share`` allows.
+        """
+        for index in sorted(reasons.keys() - self._named):
+            print(f"skipped: {self.images[index]} cannot be decoded ({reasons[index]})", file=sys.stderr, flush=True)
+        self._named |= reasons.keys()
+        self.undecodable |= reasons
+        self._check_share()
+
+    def _image_at(self, epoch: int, position: int) -> tuple[int, Tensor]:
+        """The image of a position, or the next one of the epoch that can be decoded."""
+        for offset in range(self.samples_per_epoch):
+            index = self.index_at(epoch, (position + offset) % self.samples_per_epoch)
+            if index not in self.undecodable:
+                try:
+                    return index, self._decode(index)
+                except UndecodableImage as error:
+                    self.undecodable[index] = str(error)
+                    self._check_share()
+        raise UserError(f"data.root: no image of {self.recipe.data.root} can be decoded")
+
+    def _decode(self, index: int) -> Tensor:
+        cached = None if self._cache is None else self._cache[index]
+        return decode_image(self.images[index]) if cached is None else cached
+
+    def _decode_all(self) -> list[Tensor | None]:
+        decoded: list[Tensor | None] = []
+        for index, path in enumerate(self.images):
+            try:
+                decoded.append(decode_image(path))
+            except UndecodableImage as error:
+                decoded.append(None)
+                self.undecodable[index] = str(error)
+        self.name_undecodable(self.undecodable)
+        return decoded
+
+    def _check_share(self) -> None:
+        """One broken file is always forgiven, so that a small folder is not refused for it."""
+        share = self.recipe.data.max_bad_share
+        if len(self.undecodable) <= max(1, share * len(self.images)):
+            return
+        first = [f"{self.images[index]} ({reason})" for index, reason in list(self.undecodable.items())[:3]]
+        more = ", ..." if len(self.undecodable) > len(first) else ""
+        raise UserError(
+            f"{len(self.undecodable)} of {len(self.images)} images cannot be decoded, more than "
+            f"data.max_bad_share = {share:g}: {', '.join(first)}{more}; repair or remove them"
+        )
+
+
+class EpochLoader:
+    """The batches of one epoch from ``start_step`` on, loaded ahead by ``data.workers`` processes (0: in this one)."""
+
+    def __init__(self, recipe: Recipe, dataset: PretrainDataset, epoch: int, start_step: int) -> None:
+        self.recipe = recipe
+        self.dataset = dataset
+        self.epoch = epoch
+        self.steps = range(start_step, dataset.steps_per_epoch)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._batches():
+            self.dataset.name_undecodable(batch.undecodable)
+            yield batch
+
+    def _batches(self) -> Iterator[Batch]:
+        if self.recipe.data.workers == 0:
+            for step in self.steps:
+                yield self.dataset.load_batch(self.epoch, step)
+            return
+        loader = DataLoader(
+            _Steps(self.dataset, self.epoch),
+            batch_size=None,  # an item is a whole batch
+            sampler=self.steps,
+            num_workers=min(self.recipe.data.workers, len(os.sched_getaffinity(0)), max(1, len(self.steps))),
+            collate_fn=_as_it_is,
+            worker_init_fn=_leave_signals_to_the_training,
+            pin_memory=self.recipe.run.device != "cpu" and torch.cuda.is_available(),
+            generator=torch.Generator(),  # its own: torch's global one belongs to the training
+        )
+        batches = iter(loader)
+        end_workers = batches._shutdown_workers  # type: ignore[attr-defined]
+        atexit.register(end_workers)
+        try:
+            yield from batches
+        except UserError as error:
+            # From a worker it arrives with that process's traceback in its text.
+            raise UserError(str(error).strip().splitlines()[-1].partition("UserError: ")[2] or str(error)) from error
+        finally:
+            # Left to the garbage collector, workers would live as long as a traceback refers to the loader.
+            end_workers()
+            atexit.unregister(end_workers)
+
+
+class _Steps(Dataset[Batch]):
+    """The steps of one epoch, for torch's loader."""
+
+    def __init__(self, dataset: PretrainDataset, epoch: int) -> None:
+        self.dataset = dataset
+        self.epoch = epoch
+
+    def __getitem__(self, step: int) -> Batch:
+        return self.dataset.load_batch(self.epoch, step)
+
+
+def _leave_signals_to_the_training(worker: int) -> None:
+    """Ctrl-C and many schedulers signal every process, but the step that is under way still needs its batch.
+
+    A worker ends when its loader does. After SIGTERM it ends in any case, a little later: an exiting interpreter sends
+    that to what is left of its processes, and waits for them.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(_GRACE_SECONDS))
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def build_loader(recipe: Recipe, dataset: PretrainDataset, epoch: int, start_step: int = 0) -> EpochLoader:
+    """Iterate over the batches of ``epoch`` from ``start_step`` on; the local-box sampler is as it is at the start.
+
+    Raises (while iterating):
+        UserError: too many images cannot be decoded.
+    """
+    return EpochLoader(recipe, dataset, epoch, start_step)

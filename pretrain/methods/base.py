@@ -1,0 +1,86 @@
+"""What the training loop asks of a method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pretrain.augment import apply_photometric
+from pretrain.recipe import Recipe
+from pretrain.views import Batch, LocalBoxSampler
+from transfer.backbone_file import Preprocessing
+from transfer.resnet import ResNet
+
+PREPROCESSING = Preprocessing()  # ImageNet's statistics, as every method here
+
+
+class Method(nn.Module):
+    """A pretraining method: networks, dictionaries, loss.
+
+    Everything that must survive a resume is in ``state_dict()``. The loop, at each step, calls the module with a batch,
+    steps the optimiser over the parameters that want a gradient, then calls :meth:`after_step`.
+
+    Attributes:
+        recipe: the whole recipe.
+        images: the image files; ``batch.indices`` point into it.
+        branch: the name of the kept copy in the backbone file.
+        trains: False where there is nothing to optimise.
+    """
+
+    branch = "query"
+    trains = True
+
+    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.images = images
+
+    @property
+    def backbone(self) -> ResNet:
+        """The network whose weights go into the backbone file."""
+        raise AttributeError(f"{type(self).__name__} does not say which network is its backbone")
+
+    def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The scalar loss of a batch on the method's device, and what to log (scalars without gradient)."""
+        raise TypeError(f"{type(self).__name__} has nothing to train")
+
+    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """:meth:`training_step`; a plain call, so that distributed wrappers see it."""
+        return self.training_step(batch)
+
+    def after_step(self) -> None:
+        """Called after each optimiser step."""
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Called before the first step of an epoch, and again where a run resumes within it."""
+
+    def local_box_sampler(self) -> LocalBoxSampler | None:
+        """Draws the boxes of an image's local crops in the loader, or None where the method has none."""
+        return None
+
+    def finish(self) -> None:
+        """Called once after the last step, before the backbone is written."""
+
+    def draw_figures(self, folder: Path) -> None:
+        """Write this method's pictures of its own state."""
+
+    def network_input(self, views: Tensor, photometric: Tensor) -> Tensor:
+        """uint8 crops N x 3 x S x S and their photometric parameters N x P to augmented, normalised network input."""
+        return self.normalised(apply_photometric(views, photometric, self.recipe.views.augment))
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """RGB pixels 0..255, N x 3 x H x W on any device, to network input on the method's."""
+        return self.laid_out(PREPROCESSING.normalise(pixels.to(self.device)))
+
+    def laid_out(self, images: Tensor) -> Tensor:
+        """``images`` in the memory format that the recipe asks for."""
+        if self.recipe.run.channels_last:
+            return images.contiguous(memory_format=torch.channels_last)
+        return images
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device

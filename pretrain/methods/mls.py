@@ -1,0 +1,94 @@
+"""MLS, "Multi-Label Self-Supervised Learning with Scene Images" (Zhu, Fu, Wu, ICCV 2023).
+
+MoCo-v2 with a second loss: the k slots of Q_g nearest to g1 are the image's pseudo-labels (eq. 7), and binary
+cross-entropy classifies z1 into the slots of Q_z (eq. 8 and 9). ``L = L_nce + lambda L_ml`` (eq. 10). The gradient
+flows only through z1 (figure 2): labels and dictionaries are constants.
+
+Not stated in the paper and chosen here: both products use the dictionaries as they were before the batch is enqueued
+(``mls.order``), z1 has unit length (so are the scores in figure 3), the InfoNCE negatives are Q_z, and slots that
+hold another crop of the same image (possible only where an epoch is not much longer than the dictionary) are neither
+positive nor negative (``mls.own_view = out``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from pretrain import losses
+from pretrain.dictionary import PairedDictionary
+from pretrain.methods.moco import Keys, MomentumContrast
+from pretrain.recipe import Recipe
+from pretrain.views import Batch
+
+# Table 6: what is added to InfoNCE.
+MULTI_LABEL_LOSSES = {
+    "bce": losses.multi_label_bce,
+    "bce_positives": losses.multi_label_bce_positives,
+    "knn_softmax": losses.knn_softmax,
+}
+
+
+class Mls(MomentumContrast):
+    """MLS and its ablations."""
+
+    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+        mls = recipe.mls
+        super().__init__(recipe, images, mls.dictionary_size, mls.temperature, mls.momentum, keep_features=True)
+        self.epoch = 0
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Note the epoch, for ``mls.warmup_epochs``."""
+        self.epoch = epoch
+
+    def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Eq. (10)."""
+        mls = self.recipe.mls
+        features, embeddings, keys = self.encode(batch)
+        self._keys = keys
+        contrastive = self.contrast(embeddings, keys).mean()
+        log = {"loss_infonce": contrastive.detach()}
+        if mls.loss == "infonce" or self.epoch < mls.warmup_epochs:
+            return contrastive, log
+        scores, labels, excluded = self.scores_and_labels(features, embeddings, keys)
+        multi_label = MULTI_LABEL_LOSSES[mls.loss](scores, labels, self.temperature, excluded)
+        log["loss_multi_label"] = multi_label.detach()
+        return contrastive + mls.loss_weight * multi_label, log
+
+    def scores_and_labels(
+        self, features: Tensor, embeddings: Tensor, keys: Keys
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """p (with gradient), y and the excluded slots, each B x D, for the recipe's dictionaries and order.
+
+        ``slot_shifted`` reproduces what the order of the released code of the paper's reference [36] amounts to: logits
+        of the old keys, labels after the enqueue, so that B of the D columns compare two different images.
+        """
+        mls = self.recipe.mls
+        now = self.dictionary
+        later = now if mls.order == "before" else now.after_enqueue(*keys)
+        for_scores = later if mls.order == "after" else now
+        for_labels = now if mls.order == "before" else later
+        query_g, query_z = losses.normalise(features), losses.normalise(embeddings)
+        if mls.dictionaries == "g_only":
+            scores = losses.similarities(query_g, for_scores.features)
+        else:
+            scores = losses.similarities(query_z, for_scores.projections)
+        if mls.dictionaries == "z_only":
+            label_scores = losses.similarities(query_z.detach(), for_labels.projections)
+        else:
+            label_scores = losses.similarities(query_g.detach(), for_labels.features)
+        excluded = self._own_slots(keys, for_scores, for_labels) if mls.own_view == "out" else None
+        return scores, losses.top_k_labels(label_scores, mls.k, excluded), excluded
+
+    @staticmethod
+    def _own_slots(keys: Keys, for_scores: PairedDictionary, for_labels: PairedDictionary) -> Tensor:
+        own = for_labels.holds_image(keys.image_ids)
+        return own if for_scores is for_labels else own | for_scores.holds_image(keys.image_ids)
+
+    def draw_figures(self, folder: Path) -> None:
+        """Figures 3 and 4 of the paper, from the dictionaries as they are now."""
+        from pretrain.figures import draw_pseudo_positives, draw_score_histograms
+
+        draw_pseudo_positives(self, folder / "pseudo_positives.png")
+        draw_score_histograms(self, folder / "score_histograms.png")

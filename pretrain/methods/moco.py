@@ -1,0 +1,116 @@
+"""MoCo-v2: InfoNCE between a query and the key of a momentum encoder, negatives from a queue.
+
+One direction: view 1 through the query encoder, view 2 through the key encoder.
+
+Batch normalisation. Where queries and keys share their batch statistics, the network can tell the positive by them.
+MoCo's remedy, shuffle-BN, gives every GPU its own statistics and shuffles the keys between the GPUs. Here
+``network.bn_groups = G`` does the same at any number of devices: G equal parts of the batch have their own
+statistics, and the keys are shuffled before they are parted. ``G = 8`` at batch 256 is MoCo on 8 GPUs. ``G = 1`` (the
+demo) normalises over the whole batch without the remedy; that is what SyncBN does, as in BYOL and in ORL's MoCo.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pretrain.dictionary import PairedDictionary
+from pretrain.losses import info_nce, normalise
+from pretrain.methods.base import Method
+from pretrain.networks import Encoder, encode_in_groups, momentum_copy, update_momentum_copy
+from pretrain.recipe import Recipe
+from pretrain.views import Batch
+from transfer.resnet import ResNet
+
+
+class Keys(NamedTuple):
+    """What one batch writes into the dictionary; rows not normalised."""
+
+    features: Tensor  # g2, B x d_g
+    projections: Tensor  # z2, B x d_z
+    image_ids: Tensor  # int64, B
+    boxes: Tensor  # B x 4
+
+
+class MomentumContrast(Method):
+    """The base structure that MoCo-v2 and MLS share: two encoders and a dictionary.
+
+    The dictionary takes the keys of a batch in :meth:`after_step`, so that every product in the step sees it as it was
+    before (and a step that fails leaves it alone).
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: list[Path],
+        dictionary_size: int,
+        temperature: float,
+        momentum: float,
+        keep_features: bool,
+    ) -> None:
+        super().__init__(recipe, images)
+        self.temperature = temperature
+        self.momentum = momentum
+        self.query_encoder = Encoder(recipe.network)
+        self.key_encoder = momentum_copy(self.query_encoder)
+        feature_dim = self.backbone.architecture.stage_channels[-1] if keep_features else 0
+        self.dictionary = PairedDictionary(dictionary_size, recipe.network.projector.output_dim, feature_dim)
+        self._keys: Keys | None = None
+
+    @property
+    def backbone(self) -> ResNet:
+        """The query encoder's, as MoCo releases it."""
+        return self.query_encoder.backbone
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor, Keys]:
+        """g1 and z1 of the first views (with gradient), and the keys of the second views (without)."""
+        views, photometric = batch.global_views, batch.global_photometric
+        first = self.network_input(views[:, 0], photometric[:, 0])
+        second = self.network_input(views[:, 1], photometric[:, 1])
+        features, embeddings = encode_in_groups(self.query_encoder, first, self.recipe.network.bn_groups)
+        key_features, key_embeddings = self.encode_keys(second)
+        keys = Keys(key_features, key_embeddings, batch.indices, batch.global_boxes[:, 1])
+        return features, embeddings, keys
+
+    @torch.no_grad()
+    def encode_keys(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """g2 and z2 by the key encoder, with shuffle-BN where ``network.bn_groups`` is more than 1."""
+        groups = self.recipe.network.bn_groups
+        if groups == 1:
+            return encode_in_groups(self.key_encoder, images, groups)
+        # Drawn on the CPU: the same on every device, and part of the checkpointed generator.
+        order = torch.randperm(len(images)).to(images.device)
+        features, embeddings = encode_in_groups(self.key_encoder, self.laid_out(images[order]), groups)
+        back = torch.argsort(order)
+        return features[back], embeddings[back]
+
+    def after_step(self) -> None:
+        """Move the key encoder, then enqueue the keys of the step."""
+        update_momentum_copy(self.key_encoder, self.query_encoder, self.momentum)
+        if self._keys is not None:
+            self.dictionary.enqueue(*self._keys)
+            self._keys = None
+
+    def contrast(self, embeddings: Tensor, keys: Keys) -> Tensor:
+        """The InfoNCE loss of each image, B."""
+        return info_nce(
+            normalise(embeddings), normalise(keys.projections), self.dictionary.projections, self.temperature
+        )
+
+
+class Moco(MomentumContrast):
+    """MoCo-v2."""
+
+    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+        moco = recipe.moco
+        super().__init__(recipe, images, moco.queue_size, moco.temperature, moco.momentum, keep_features=False)
+
+    def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """InfoNCE."""
+        _, embeddings, keys = self.encode(batch)
+        self._keys = keys
+        loss = self.contrast(embeddings, keys).mean()
+        return loss, {"loss_infonce": loss.detach()}

@@ -1,0 +1,199 @@
+"""Saliency-guided contrastive learning: a re-implementation from the abstract of Chen et al., arXiv 2302.11461.
+
+A base method learns from two global views. Beside them, K pairs of local crops are drawn where the model's own saliency
+map is high, and their contrastive losses are weighed by their saliency scores:
+``L = L_global + lambda mean_n 1/K sum_k w_nk l_nk``. Base, formulas and schedule are this suite's; the abstract names
+none. Any gain must be read against the controls (``source`` uniform, random, shuffled; ``crops: random``).
+
+On the base MoCo-v2, which has no predictor, the crop branch has its own projector and, since negatives must lie in its
+space, its own queue of partner keys.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pretrain import saliency
+from pretrain.box_sampling import draw_pairs
+from pretrain.dictionary import PairedDictionary
+from pretrain.losses import info_nce, normalise
+from pretrain.methods.base import Method
+from pretrain.methods.moco import Keys, Moco
+from pretrain.networks import Projector, evaluating, momentum_copy, unchanged_running_statistics, update_momentum_copy
+from pretrain.recipe import Recipe
+from pretrain.views import Batch, LocalBoxSampler
+from pretrain.whole_images import image_aspects, whole_image_batches
+from scenebench.errors import UserError
+from transfer.resnet import ResNet
+
+MAP_BATCH = 64  # images at a time while maps are refreshed
+
+
+class Saliency(Method):
+    """Global MoCo-v2 and a branch of weighted local crops."""
+
+    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+        super().__init__(recipe, images)
+        local = recipe.saliency
+        keys_a_step = local.pairs * recipe.schedule.batch_size
+        if recipe.moco.queue_size % keys_a_step != 0:
+            raise UserError(
+                f"moco.queue_size: {recipe.moco.queue_size} is not a multiple of a step's {keys_a_step} local keys "
+                "(saliency.pairs x schedule.batch_size)"
+            )
+        self.base = Moco(recipe, images)
+        self.local_projector = Projector(self.backbone.architecture.stage_channels[-1], recipe.network.projector)
+        self.local_key_projector = momentum_copy(self.local_projector)
+        self.local_dictionary = PairedDictionary(recipe.moco.queue_size, recipe.network.projector.output_dim)
+        self.maps = SaliencyCache(len(images), local.map_input_size)
+        self._aspects = image_aspects(images)
+        self._local_keys: Keys | None = None
+
+    @property
+    def backbone(self) -> ResNet:
+        """The query encoder's."""
+        return self.base.backbone
+
+    def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """``L_global + lambda L_local``."""
+        recipe = self.recipe.saliency
+        global_loss, log = self.base.training_step(batch)
+        losses = self.local_losses(batch)
+        weights, scores = self.weights(batch)
+        local_loss = (weights.detach() * losses).mean()
+        log |= {
+            "loss_local": local_loss.detach(),
+            "pair_score": scores.mean(),
+            "largest_weight": weights.max(),
+        }
+        return global_loss + recipe.loss_weight * local_loss, log
+
+    def local_losses(self, batch: Batch) -> Tensor:
+        """InfoNCE of each anchor (query) against its partner (key), B x K."""
+        assert batch.local_views is not None
+        assert batch.local_boxes is not None
+        assert batch.local_photometric is not None
+        images, pairs = batch.local_views.shape[:2]
+        views = batch.local_views.flatten(0, 1)
+        photometric = batch.local_photometric.flatten(0, 1)
+        anchors = self.network_input(views[:, 0], photometric[:, 0])
+        partners = self.network_input(views[:, 1], photometric[:, 1])
+        query_backbone, key_backbone = self.base.query_encoder.backbone, self.base.key_encoder.backbone
+        # The running statistics stay those of the global views: the backbone is used on whole images.
+        with unchanged_running_statistics(query_backbone):
+            queries = self.local_projector(query_backbone(anchors))
+        with torch.no_grad(), unchanged_running_statistics(key_backbone):
+            keys = self.local_key_projector(key_backbone(partners))
+        ids = batch.indices.repeat_interleave(pairs)
+        self._local_keys = Keys(keys, keys, ids, batch.local_boxes[:, :, 1].flatten(0, 1))
+        negatives = self.local_dictionary.projections
+        losses = info_nce(normalise(queries), normalise(keys), negatives, self.base.temperature)
+        return losses.reshape(images, pairs)
+
+    def weights(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Loss weights and pair scores, each B x K, without gradient."""
+        assert batch.local_boxes is not None
+        recipe = self.recipe.saliency
+        maps = saliency.to_float(self.maps.of(batch.indices)).to(batch.local_boxes.device)
+        scores = saliency.pair_scores(maps, batch.local_boxes)
+        return saliency.loss_weights(scores, recipe.beta, recipe.normalise, recipe.epsilon), scores
+
+    def after_step(self) -> None:
+        """As the base; the crop branch follows in the same way."""
+        self.base.after_step()
+        update_momentum_copy(self.local_key_projector, self.local_projector, self.base.momentum)
+        if self._local_keys is not None:
+            self.local_dictionary.enqueue(*self._local_keys)
+            self._local_keys = None
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Refresh the maps where the schedule says so, once."""
+        if epoch in refresh_epochs(self.recipe) and self.maps.refreshed_at != epoch:
+            self.maps.refresh(self.compute_maps(epoch), epoch)
+
+    def compute_maps(self, epoch: int) -> Tensor:
+        """The maps of all images by ``saliency.source``, uint8 N x h x w."""
+        source = self.recipe.saliency.source
+        rng = np.random.default_rng([self.recipe.seed, epoch])
+        if source == "uniform":
+            return torch.full_like(self.maps.values, 255)
+        if source == "random":
+            return saliency.random_maps(len(self.images), self.maps.size, rng)
+        maps = self._activation_maps()
+        return saliency.shuffled_maps(maps, rng) if source == "shuffled" else maps
+
+    def _activation_maps(self) -> Tensor:
+        """Maps of the momentum encoder in eval mode on whole images; 1 for an image that cannot be decoded."""
+        backbone, size = self.base.key_encoder.backbone, self.recipe.saliency.map_input_size
+        maps = torch.full_like(self.maps.values, 255)
+        with evaluating(backbone):
+            for indices, pixels in whole_image_batches(self.images, size, MAP_BATCH):
+                features = backbone.feature_map(self.normalised(pixels))
+                maps[indices] = saliency.to_uint8(saliency.activation_maps(features)).cpu()
+        return maps
+
+    def local_box_sampler(self) -> LocalBoxSampler:
+        """Draws K pairs in image ``index`` from the map it has now."""
+        recipe = self.recipe.saliency
+        values = self.maps.values.numpy()  # shares memory with the cache
+        aspects = self._aspects
+        uniform = np.ones(self.maps.size)
+
+        def sample(index: int, rng: np.random.Generator) -> np.ndarray:
+            saliency_map = uniform if recipe.crops == "random" else values[index]
+            return draw_pairs(saliency_map, float(aspects[index]), recipe, rng)
+
+        return sample
+
+    def draw_figures(self, folder: Path) -> None:
+        """Maps over images, and boxes drawn at random beside boxes drawn by saliency."""
+        from pretrain.figures import draw_saliency_overlays, draw_sampled_boxes
+
+        draw_saliency_overlays(self, folder / "saliency_maps.png")
+        draw_sampled_boxes(self, folder / "sampled_boxes.png")
+
+
+class SaliencyCache(torch.nn.Module):
+    """One small map an image, 8 bits a cell: N * h * w bytes (5.8 MB for COCO at 7 x 7). Always on the CPU.
+
+    Part of the state dict. Until the first refresh every map is 1 (the warm-up).
+
+    Attributes:
+        values: uint8, N x h x w; the same memory for ever, since the loader reads it.
+        refreshed_at: the epoch of the last refresh, or -1.
+    """
+
+    def __init__(self, images: int, input_size: int) -> None:
+        super().__init__()
+        cells = -(-input_size // 32)  # what five halvings of a stride-32 backbone leave
+        self.size = (cells, cells)
+        self.values = torch.full((images, cells, cells), 255, dtype=torch.uint8)
+        self.refreshed_at = -1
+
+    def of(self, indices: Tensor) -> Tensor:
+        """The maps of some images, uint8 B x h x w."""
+        return self.values[indices.cpu()]
+
+    def refresh(self, maps: Tensor, epoch: int) -> None:
+        """Take new maps, in place."""
+        self.values.copy_(maps)
+        self.refreshed_at = epoch
+
+    def get_extra_state(self) -> dict[str, object]:
+        """For the state dict; not a buffer, so that it stays on the CPU."""
+        return {"values": self.values.clone(), "refreshed_at": self.refreshed_at}
+
+    def set_extra_state(self, state: dict[str, object]) -> None:
+        """Take the cache from a state dict, in place."""
+        self.refresh(state["values"], int(state["refreshed_at"]))  # type: ignore[arg-type, call-overload]
+
+
+def refresh_epochs(recipe: Recipe) -> list[int]:
+    """Epochs at whose start the maps are refreshed: after the warm-up, then at equal intervals."""
+    epochs = recipe.schedule.epochs
+    first = round(recipe.saliency.warmup_share * epochs)
+    return list(range(first, epochs, max(1, round(recipe.saliency.refresh_share * epochs))))

@@ -1,0 +1,136 @@
+"""Encoders: a torchvision ResNet with an MLP projector, and its momentum copy."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pretrain.recipe import NetworkRecipe, ProjectorRecipe
+from transfer.resnet import Architecture, build_resnet
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Projector(nn.Sequential):
+    """The MLP ``f`` from features g to embeddings z, not normalised.
+
+    MoCo-v2's is Linear-ReLU-Linear. With ``batch_norm`` it is Linear-BN-ReLU-Linear-BN, the last BN without scale and
+    shift (as in MoCo-v3 and SimSiam): a departure that small networks on small data need.
+    """
+
+    def __init__(self, feature_dim: int, recipe: ProjectorRecipe) -> None:
+        hidden = recipe.hidden_dim or feature_dim
+        if recipe.batch_norm:
+            layers: list[nn.Module] = [
+                nn.Linear(feature_dim, hidden, bias=False),
+                nn.BatchNorm1d(hidden),
+                nn.ReLU(inplace=True),
+                nn.Linear(hidden, recipe.output_dim, bias=False),
+                nn.BatchNorm1d(recipe.output_dim, affine=False),
+            ]
+        else:
+            layers = [nn.Linear(feature_dim, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, recipe.output_dim)]
+        super().__init__(*layers)
+
+
+class Encoder(nn.Module):
+    """Backbone and projector: images to (g, z), eq. (4) and (5) of MLS."""
+
+    def __init__(self, recipe: NetworkRecipe) -> None:
+        super().__init__()
+        architecture = architecture_of(recipe)
+        self.backbone = build_resnet(architecture)
+        self.projector = Projector(architecture.stage_channels[-1], recipe.projector)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images, B x 3 x S x S, to features B x d_g and embeddings B x d_z (neither of unit length)."""
+        features = self.backbone(images)
+        return features, self.projector(features)
+
+
+def architecture_of(recipe: NetworkRecipe) -> Architecture:
+    """The backbone that a recipe asks for."""
+    return Architecture(depth=recipe.depth, stem_width=recipe.stem_width)
+
+
+def momentum_copy(module: Network) -> Network:
+    """A copy that no gradient reaches; it follows by :func:`update_momentum_copy`."""
+    return copy.deepcopy(module).requires_grad_(False)
+
+
+@torch.no_grad()
+def update_momentum_copy(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
+    """``theta_k <- m theta_k + (1 - m) theta_q`` for the parameters, in place.
+
+    As in MoCo, buffers are left alone: the running statistics of the key encoder are those of the keys it has seen.
+    """
+    targets = [parameter.data for parameter in follower.parameters()]
+    sources = [parameter.data for parameter in leader.parameters()]
+    torch._foreach_mul_(targets, momentum)
+    torch._foreach_add_(targets, sources, alpha=1 - momentum)
+
+
+def encode_in_groups(encoder: nn.Module, images: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """Encode ``groups`` equal parts of the batch one after the other, so that each has its own batch statistics."""
+    if groups == 1:
+        return encoder(images)  # type: ignore[no-any-return]
+    parts = [encoder(part) for part in images.chunk(groups)]
+    return torch.cat([features for features, _ in parts]), torch.cat([embeddings for _, embeddings in parts])
+
+
+@contextmanager
+def unchanged_running_statistics(module: nn.Module) -> Iterator[None]:
+    """Within it, BN in training mode uses batch statistics but does not move its running ones."""
+    layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+    momenta = [layer.momentum for layer in layers]
+    counts = [layer.num_batches_tracked for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+        layer.num_batches_tracked = None
+    try:
+        yield
+    finally:
+        for layer, momentum, count in zip(layers, momenta, counts, strict=True):
+            layer.momentum = momentum
+            layer.num_batches_tracked = count
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Within it ``module`` is in eval mode and no gradient is kept; afterwards each part is in its mode again."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@torch.no_grad()
+def estimate_running_statistics(module: nn.Module, batches: Iterator[Tensor]) -> int:
+    """Set BN's running statistics to their plain average over ``batches`` (normalised images, N x 3 x H x W).
+
+    Returns:
+        The number of images seen.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # torch's word for a cumulative average
+    module.train()
+    images_seen = 0
+    for images in batches:
+        module(images)
+        images_seen += len(images)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    return images_seen

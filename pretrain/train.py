@@ -1,0 +1,249 @@
+"""The training loop. One loop for every method; exact resume; a clean stop.
+
+``pretrain(recipe, out)`` called again on the same folder returns at once where the run is finished and otherwise goes
+on from the newest checkpoint. On the CPU the result is bit-equal to that of an uninterrupted run: the state of the
+method (weights, momentum copy, dictionaries, saliency cache), of the optimiser and of torch's generator is
+checkpointed, the learning rate is a function of the step, and what a sample looks like is a function of seed, epoch and
+its position in the epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from pretrain.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.data import PretrainDataset, build_loader
+from pretrain.images import list_images
+from pretrain.methods import METHODS, Method
+from pretrain.methods.base import PREPROCESSING
+from pretrain.optimiser import build_optimiser, learning_rate, set_learning_rate
+from pretrain.progress import Progress
+from pretrain.recipe import Recipe
+from pretrain.run_folder import BACKBONE, check_owner, claim, only_process
+from pretrain.source import describe_source
+from pretrain.stopping import Stopped, StopRequest
+from pretrain.views import Batch
+from scenebench.errors import UserError
+from transfer.backbone_file import BackboneInfo, save_backbone
+from transfer.resnet import ResNet
+
+
+def pretrain(recipe: Recipe, out: Path | str) -> Path:
+    """Learn a backbone, or go on learning it.
+
+    Args:
+        out: the run's folder: recipe.yaml (resolved), log.jsonl, tensorboard/, checkpoints/, figures/ and, last,
+            backbone.safetensors.
+
+    Returns:
+        The backbone file.
+
+    Raises:
+        UserError: no usable images, a folder of another run, a device that does not exist, a loss that is not finite.
+        Stopped: (a SystemExit) after SIGTERM or Ctrl-C, once the step is finished and saved.
+    """
+    out = Path(out)
+    if check_owner(out, recipe):
+        return _say_finished(out)
+    _check_device(recipe)
+    images = list_images(recipe.data.root)  # before anything is written
+    with only_process(out):
+        if check_owner(out, recipe):  # another process may have finished it meanwhile
+            return _say_finished(out)
+        claim(out, recipe)
+        _Run(recipe, images, out).train()
+    return out / BACKBONE
+
+
+class _Run:
+    """One process's part of a run."""
+
+    def __init__(self, recipe: Recipe, images: list[Path], out: Path) -> None:
+        if recipe.run.threads is not None:
+            torch.set_num_threads(recipe.run.threads)
+        self.recipe = recipe
+        self.out = out
+        self.images = images
+        self.source = describe_source(images)
+        self.fabric = _fabric(recipe)
+        torch.manual_seed(recipe.seed)
+        self.method: Method = METHODS[recipe.method](recipe, images)
+        if recipe.run.channels_last:
+            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.method.train()
+        self.step = 0
+        self.total_steps = 0
+
+    def train(self) -> None:
+        """All steps that are left, then the figures and the backbone."""
+        if self.method.trains:
+            self._train_steps()
+        else:
+            self.method.to(self.fabric.device)
+        self.method.finish()
+        figures = self.out / "figures"
+        figures.mkdir(exist_ok=True)
+        self.method.draw_figures(figures)
+        info = self._backbone_info()
+        save_backbone(self.out / BACKBONE, self.method.backbone.state_dict(), info)
+        print(f"{self.recipe.name}: finished; the backbone is {self.out / BACKBONE}", flush=True)
+
+    def _train_steps(self) -> None:
+        recipe = self.recipe
+        dataset = PretrainDataset(recipe, self.images, self.method.local_box_sampler())
+        steps_per_epoch = dataset.steps_per_epoch
+        self.total_steps = recipe.schedule.epochs * steps_per_epoch
+        optimiser = build_optimiser(recipe.optimiser, self.method.parameters())
+        if recipe.run.compile:
+            for module in self.method.modules():
+                if isinstance(module, ResNet):
+                    module.compile()
+        step_module, optimiser = self.fabric.setup(self.method, optimiser)
+        self._resume(optimiser)
+        with StopRequest() as stop:
+            progress = Progress(self.out, recipe, self.step, steps_per_epoch)
+            try:
+                while self.step < self.total_steps:
+                    epoch, position = divmod(self.step, steps_per_epoch)
+                    self.method.on_epoch_start(epoch)
+                    batches = iter(build_loader(recipe, dataset, epoch, position))
+                    for _ in range(position, steps_per_epoch):
+                        asked = time.monotonic()
+                        batch = next(batches)
+                        progress.waited(time.monotonic() - asked)
+                        values = self._one_step(step_module, optimiser, batch, steps_per_epoch)
+                        if values is not None:
+                            progress.report(self.step, values)
+                        if stop.signal_number is not None:
+                            self._save(optimiser)
+                            print(
+                                f"{recipe.name}: stopped and saved at step {self.step} of {self.total_steps}; "
+                                "the same command goes on from there",
+                                flush=True,
+                            )
+                            raise Stopped(stop.signal_number)
+                        if self._checkpoint_due(steps_per_epoch):
+                            self._save(optimiser)
+            finally:
+                progress.close()
+
+    def _one_step(
+        self, step_module: Any, optimiser: Any, batch: Batch, steps_per_epoch: int
+    ) -> dict[str, float] | None:
+        """One optimiser step; what to report, or None where this step is not reported."""
+        lr = learning_rate(self.recipe.optimiser.lr, self.recipe.schedule, self.step, steps_per_epoch)
+        set_learning_rate(optimiser, lr)
+        device = self.fabric.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.run.precision == "bf16"):
+            loss, log = step_module(_on_device(batch, device))
+        if not torch.isfinite(loss):
+            self._stop_not_finite("loss", batch)
+        optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        optimiser.step()
+        self.method.after_step()
+        self.step += 1
+        if self.step % self.recipe.run.log_every and self.step != self.total_steps:
+            return None
+        return {"loss": loss.item(), "lr": lr, **{key: float(value) for key, value in log.items()}}
+
+    def _checkpoint_due(self, steps_per_epoch: int) -> bool:
+        run = self.recipe.run
+        by_epoch = self.step % (steps_per_epoch * run.checkpoint_every_epochs) == 0
+        by_step = run.checkpoint_every_steps is not None and self.step % run.checkpoint_every_steps == 0
+        return by_epoch or by_step or self.step == self.total_steps
+
+    def _save(self, optimiser: Any) -> None:
+        broken = [name for name, value in self.method.named_parameters() if not bool(torch.isfinite(value).all())]
+        if broken:
+            self._stop_not_finite(f"parameter {broken[0]}", None)
+        state = {
+            "step": self.step,
+            "images": self.source.fingerprint,
+            "method": self.method.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.fabric.device.type == "cuda" else [],
+        }
+        save_checkpoint(self.out / "checkpoints", self.step, state)
+
+    def _resume(self, optimiser: Any) -> None:
+        state = load_checkpoint(self.out / "checkpoints")
+        if state is None:
+            return
+        if state["images"] != self.source.fingerprint:
+            raise UserError(
+                f"{self.out}: was trained on other images ({state['images']}) than {self.recipe.data.root} holds now "
+                f"({self.source.fingerprint}); choose another folder, or give the images it began with"
+            )
+        self.method.load_state_dict(state["method"])
+        optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["torch_rng"])
+        if state["cuda_rng"]:
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        self.step = int(state["step"])
+        print(f"{self.recipe.name}: going on from step {self.step} of {self.total_steps}", flush=True)
+
+    def _stop_not_finite(self, what: str, batch: Batch | None) -> None:
+        files = ""
+        if batch is not None:
+            names = [self.images[index].name for index in batch.indices.tolist()]
+            files = f" on the batch {', '.join(names)}"
+        raise UserError(
+            f"{self.out}: the {what} is not finite at step {self.step}{files}; lower optimiser.lr or use "
+            "run.precision=float32; the last good checkpoint is kept"
+        )
+
+    def _backbone_info(self) -> BackboneInfo:
+        recipe = self.recipe
+        return BackboneInfo(
+            architecture=self.method.backbone.architecture,
+            preprocessing=PREPROCESSING,
+            method=recipe.method,
+            branch=self.method.branch,
+            dataset=self.source.name,
+            dataset_fingerprint=self.source.fingerprint,
+            epochs=recipe.schedule.epochs if self.method.trains else 0,
+            images_seen=self.step * recipe.schedule.batch_size,
+            seed=recipe.seed,
+            recipe_name=recipe.name,
+            recipe=recipe.to_plain(),
+        )
+
+
+def _fabric(recipe: Recipe) -> Fabric:
+    device = recipe.run.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Not Fabric's own mixed precision: it would also round the boxes of the batch to bfloat16.
+    return Fabric(accelerator=device, devices=1, precision="32-true")
+
+
+def _check_device(recipe: Recipe) -> None:
+    if recipe.run.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("run.device: there is no CUDA device here; use run.device=cpu or auto")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("several processes were started (WORLD_SIZE), but this version trains in one; start it alone")
+
+
+def _on_device(batch: Batch, device: torch.device) -> Batch:
+    """``batch`` there; the photometric parameters stay on the host, which decides by them what to run."""
+    moved = {
+        field.name: getattr(batch, field.name).to(device, non_blocking=True)
+        for field in dataclasses.fields(batch)
+        if isinstance(getattr(batch, field.name), Tensor) and not field.name.endswith("photometric")
+    }
+    return dataclasses.replace(batch, **moved)
+
+
+def _say_finished(out: Path) -> Path:
+    print(f"{out}: finished before; nothing to do", flush=True)
+    return out / BACKBONE

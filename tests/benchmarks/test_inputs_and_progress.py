@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from benchmarks.drawing import (
+    CELL,
+    Instance,
+    Panel,
+    category_colour,
+    describe_semantic,
+    draw_instances,
+    draw_semantic,
+    save_sheet,
+)
+from benchmarks.inputs import choose, read_image, read_square, require_decodable
+from benchmarks.progress import Progress
+from scenebench.errors import UserError
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
+def test_a_larger_limit_only_adds_images(count: int, limit: int, more: int) -> None:
+    chosen = choose(count, limit)
+    assert chosen == sorted(set(chosen))
+    assert len(chosen) == min(limit, count)
+    assert all(0 <= index < count for index in chosen)
+    assert set(chosen) <= set(choose(count, limit + more))
+
+
+def test_the_choice_is_fixed_and_spread() -> None:
+    assert choose(5, None) == choose(5, 9) == [0, 1, 2, 3, 4]
+    assert choose(1000, 4) == choose(1000, 4)
+    assert choose(1000, 4) != [0, 1, 2, 3]
+
+
+def test_reading(tmp_path: Path) -> None:
+    Image.new("L", (30, 10), 77).save(tmp_path / "grey.png")
+    assert read_image(tmp_path / "grey.png").mode == "RGB"
+    square = read_square(tmp_path / "grey.png", 16)
+    assert square.shape == (3, 16, 16)
+    assert set(square.ravel()) == {77}
+    (tmp_path / "text.jpg").write_text("no image")
+    for path in (tmp_path / "text.jpg", tmp_path / "missing.jpg"):
+        with pytest.raises(UserError, match=f"{path.name}: cannot be decoded"):
+            require_decodable([tmp_path / "grey.png", path], "test")
+
+
+def test_progress_lines_say_rate_and_time_left() -> None:
+    now, lines = [0.0], []
+    progress = Progress(100, "training step", every=10, clock=lambda: now[0], write=lines.append)
+    for _ in range(60):
+        now[0] += 0.5
+        progress.advance(note="loss 1.0")
+    assert len(lines) == 3
+    assert lines[1] == "training step: 40/100, 2.00/s, ETA 0:00:30, loss 1.0"
+
+
+def test_progress_is_silent_when_quick_and_leaves_the_first_step_out_of_the_rate() -> None:
+    now, lines = [0.0], []
+    progress = Progress(10, "x", every=10, clock=lambda: now[0], write=lines.append)
+    now[0] = 9.0  # warming up
+    progress.advance()
+    assert lines == []
+    now[0] = 11.0
+    progress.advance(2)
+    assert lines == ["x: 3/10, 1.00/s, ETA 0:00:07"]
+    progress.advance(50)  # more than announced
+    assert len(lines) == 1
+
+
+def test_sheets(tmp_path: Path) -> None:
+    image = Image.new("RGB", (40, 20), (10, 10, 10))
+    mask = np.zeros((20, 40), bool)
+    mask[5:15, 5:20] = True
+    picture = draw_instances(image, [Instance(1, (5, 5, 20, 15), mask, 0.5)], ["nut", "fig"])
+    assert picture.size == (CELL, CELL // 2)
+    assert np.asarray(picture)[64, 64].tolist() != [10, 10, 10]  # tinted
+    assert np.asarray(picture)[100, 250].tolist() == [10, 10, 10]
+    labels = np.zeros((20, 40), np.uint8)
+    labels[:, 20:], labels[:2, 20:] = 2, 255
+    tinted = np.asarray(draw_semantic(image, labels))
+    assert tinted[90, 60].tolist() == [10, 10, 10]
+    assert tinted[90, 200].tolist() == [round(0.4 * 10 + 0.6 * c - 0.5) for c in category_colour(1)]
+    assert describe_semantic(labels, ["nut", "fig"]) == "fig"
+    assert describe_semantic(np.zeros((2, 2), np.uint8), ["nut"]) == "nothing"
+    panel = Panel("truth: " + "a long name, " * 20, picture)
+    save_sheet(tmp_path / "sheet.png", [(panel, panel)] * 3)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 4 * CELL
+        assert sheet.height > 2 * CELL
+    save_sheet(tmp_path / "empty.png", [])
+    assert (tmp_path / "empty.png").is_file()
+    assert len({category_colour(index) for index in range(60)}) == 60

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+
+from scenebench.cli import build_parser, main, parse
+from scenebench.errors import UserError
+
+COMMANDS = [
+    ["data"],
+    ["data", "scenes"],
+    ["data", "coco"],
+    ["pretrain"],
+    ["import"],
+    ["export"],
+    ["verify"],
+    ["evaluate"],
+    ["run"],
+    ["protocol"],
+    ["protocol", "list"],
+    ["protocol", "show"],
+    ["table"],
+    ["leaderboard"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        build_parser().parse_args([*command, "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    assert "example" in text.lower()
+    assert f"scenebench {' '.join(command)}" in text
+
+
+def test_the_parser_is_built_without_torch_or_a_toolbox() -> None:
+    heavy = ["torch", "detectron2", "mmseg", "mmengine", "pandas", "matplotlib", "snakemake", "omegaconf"]
+    code = (
+        "import sys; from scenebench.cli import build_parser; build_parser(); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["pretrian", "mls_demo"], "did you mean 'pretrain'?"),
+        (["pretrain", "mls_dmo", "--out", "x"], "mls_demo"),
+        (
+            ["evaluate", "missing.safetensors", "--protocol", "multilabel_nn", "--data", "x", "--out", "y"],
+            "multilabel_knn",
+        ),
+        (["export", "missing.safetensors", "--to", "detectron", "--out", "x"], "detectron2"),
+        (["run", "dmo", "--out", "x"], "demo"),
+        (["data", "scenes", "--imagse", "3", "x"], "--imagse"),
+        (["protocol", "show", "fcn_dmeo"], "fcn_demo"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_call_is_one_line_with_the_nearest_right_name(
+    argv: list[str],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    assert main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert expected in captured.err
+
+
+def test_overrides_may_stand_before_and_after_options() -> None:
+    arguments = parse(["pretrain", "mls_demo", "seed=1", "--out", "x", "schedule.epochs=2"])
+    assert arguments.overrides == ["seed=1", "schedule.epochs=2"]
+    with pytest.raises(UserError, match="--ouut"):
+        parse(["pretrain", "mls_demo", "--out", "x", "--ouut", "y", "seed=1"])
+    with pytest.raises(UserError, match="a=b"):
+        parse(["run", "demo", "--out", "x", "a=b"])
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scenebench.cli.parse", lambda argv: argparse.Namespace(run=interrupted))
+    assert main([]) == 130
+    assert "Traceback" not in capsys.readouterr().err

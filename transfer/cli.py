@@ -1,0 +1,109 @@
+"""The commands ``import``, ``export`` and ``verify``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+TARGETS = ("detectron2", "mmseg", "torchvision")
+
+
+def add_commands(subparsers: Any) -> None:
+    """Add this package's commands to an argparse subparsers object; nothing heavy is imported before one runs."""
+    importing = _command(
+        subparsers,
+        "import",
+        "turn somebody's checkpoint into a backbone file",
+        "scenebench import moco_v2_800ep_pretrain.pth.tar moco_v2.safetensors",
+    )
+    importing.add_argument("file", type=Path, metavar="FILE", help="PyTorch or safetensors checkpoint")
+    importing.add_argument("out", type=Path, metavar="OUT", help="the backbone file to write (.safetensors)")
+    importing.add_argument("--from", dest="family", metavar="FAMILY", help="ours, torchvision or moco; else recognised")
+    importing.set_defaults(run=_import)
+
+    exporting = _command(
+        subparsers,
+        "export",
+        "write a backbone for a toolbox, with proof that it arrives unchanged",
+        "scenebench export backbone.safetensors --to detectron2 --out exported/",
+    )
+    exporting.add_argument("backbone", type=Path, metavar="BACKBONE", help="backbone file (.safetensors)")
+    exporting.add_argument("--to", required=True, metavar="TARGET", help=", ".join(TARGETS))
+    exporting.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER", help="folder for weights, config, report"
+    )
+    exporting.add_argument("--neck", default="fpn", help="detectron2: fpn (default) or c4")
+    exporting.add_argument("--output-stride", type=int, default=8, help="mmseg: 8 (default), 16 or 32")
+    exporting.set_defaults(run=_export)
+
+    verifying = _command(
+        subparsers,
+        "verify",
+        "compare two backbones stage by stage; exit code 1 if they differ",
+        "scenebench verify backbone.safetensors exported/",
+    )
+    for name in ("first", "second"):
+        verifying.add_argument(
+            name, type=Path, metavar=name[0].upper(), help="backbone file, exported folder or checkpoint"
+        )
+    verifying.set_defaults(run=_verify)
+
+
+def _command(subparsers: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _import(args: argparse.Namespace) -> int:
+    from transfer.importers import import_checkpoint
+
+    imported = import_checkpoint(args.file, args.out, args.family)
+    info = imported.info
+    mean, std = info.preprocessing.mean, info.preprocessing.std
+    print(f"{args.file}: recognised as {imported.family}: {imported.reason}")
+    for note in imported.notes:
+        print(f"  {note}")
+    print(
+        f"{args.out}: {info.architecture.name}, {len(imported.tensors)} tensors, branch '{info.branch}', "
+        f"{info.preprocessing.channel_order} 0..{info.preprocessing.value_range:g} mean {mean} std {std}"
+    )
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from scenebench.errors import require_choice
+    from transfer.backbone_file import read_info
+
+    require_choice("--to", args.to, TARGETS)
+    read_info(args.backbone)  # a wrong file is told before a toolbox takes seconds to import
+    if args.to == "detectron2":
+        from transfer import to_detectron2
+
+        report = to_detectron2.export(args.backbone, args.out, neck=args.neck)
+    elif args.to == "mmseg":
+        from transfer import to_mmseg
+
+        report = to_mmseg.export(args.backbone, args.out, output_stride=args.output_stride)
+    else:
+        from transfer import to_torchvision
+
+        report = to_torchvision.export(args.backbone, args.out)
+    print(report.table())
+    for role, name in report.files.items():
+        print(f"{role}: {args.out / name}")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from transfer.verify import compare
+
+    comparison = compare(args.first, args.second)
+    print(comparison.table())
+    return 0 if comparison.same else 1
