@@ -93,7 +93,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     handler = logging.StreamHandler(sys.stdout)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.propagate = False
+    before, logger.propagate = logger.propagate, False
     try:
         record = evaluate(
             arguments.backbone,
@@ -107,6 +107,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         )
     finally:
         logger.removeHandler(handler)
+        logger.propagate = before
     for name, value in record.metrics.items():
         print(f"{name:10} {'undefined' if value is None else format(value, '.2f')}")
     print(arguments.out / "record.json")

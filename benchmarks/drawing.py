@@ -44,16 +44,22 @@ def category_colour(index: int) -> tuple[int, int, int]:
 
 
 def draw_instances(image: Image.Image, instances: Sequence[Instance], names: Sequence[str]) -> Image.Image:
-    """The image at the sheet's size with masks tinted, boxes outlined and categories (and scores) written."""
+    """The image at the sheet's size with masks tinted, boxes outlined and categories (and scores) written.
+
+    Colours tell categories apart, or objects where there is but one category.
+    """
+    colours = [
+        category_colour(instance.category if len(names) > 1 else position)
+        for position, instance in enumerate(instances)
+    ]
     pixels = np.asarray(image.convert("RGB")).astype(np.float32)
-    for instance in instances:
+    for instance, colour in zip(instances, colours, strict=True):
         if instance.mask is not None:
-            pixels[instance.mask] = 0.5 * pixels[instance.mask] + 0.5 * np.array(category_colour(instance.category))
+            pixels[instance.mask] = 0.5 * pixels[instance.mask] + 0.5 * np.array(colour)
     picture, scale = _enlarge(Image.fromarray(pixels.astype(np.uint8)))
     canvas = ImageDraw.Draw(picture)
-    for instance in instances:
+    for instance, colour in zip(instances, colours, strict=True):
         box = [coordinate * scale for coordinate in instance.box]
-        colour = category_colour(instance.category)
         canvas.rectangle((box[0], box[1], max(box[0], box[2]), max(box[1], box[3])), outline=colour, width=2)
         text = names[instance.category] + ("" if instance.score is None else f" {instance.score:.2f}")
         place = (box[0] + 2, max(box[1] - 11, 0))

@@ -36,8 +36,11 @@ class ProtocolPart(_Part):
 
 
 class BackbonePart(_Part):
-    """The weights that were judged. ``label`` names the row of a table; ``origin`` is ``own``, ``imported`` or ``reference``
-    (a row that judges no backbone, such as the scene-type oracle)."""
+    """The weights that were judged.
+
+    ``label`` names the row of a table; ``origin`` is ``own``, ``imported`` or ``reference`` (a row that judges no
+    backbone, such as the scene-type oracle).
+    """
 
     label: str
     method: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -99,25 +98,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def resize(image: Tensor, size: int) -> Tensor:
     """A uint8 image 3 x H x W squeezed into a square, bilinear and antialiased, as torchvision resizes tensors."""
     return functional.interpolate(image.unsqueeze(0), (size, size), mode="bilinear", antialias=True).squeeze(0)
-
-
-def whole_image_batches(images: list[Path], size: int, batch_size: int) -> Iterator[Tensor]:
-    """Whole images, squeezed into squares: for saliency maps and BN statistics.
-
-    An undecodable image becomes mid-grey, so that the batches keep the order of the list.
-
-    Returns:
-        uint8 batches, at most ``batch_size`` x 3 x size x size, physically channels-last.
-    """
-    for start in range(0, len(images), batch_size):
-        paths = images[start : start + batch_size]
-        batch = torch.empty(len(paths), size, size, 3, dtype=torch.uint8).permute(0, 3, 1, 2)
-        for square, path in zip(batch, paths, strict=True):
-            try:
-                square.copy_(resize(decode_image(path), size))
-            except UndecodableImage:
-                square.fill_(128)
-        yield batch
 
 
 def image_aspects(images: list[Path]) -> np.ndarray:

@@ -271,7 +271,7 @@ class OptimiserRecipe:
     momentum: float = 0.9  # of SGD and LARS; MOCO, ORL
 
     def __post_init__(self) -> None:
-        require_choice("optimiser.name", self.name, ["sgd", "adamw", "lars"])
+        require_choice("optimiser.name", self.name, ["sgd", "adamw"])
         _require(self.lr > 0 and math.isfinite(self.lr), "optimiser.lr", self.lr, "positive")
         _require(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "0 or more")
         _require(0 <= self.momentum < 1, "optimiser.momentum", self.momentum, "in [0, 1)")

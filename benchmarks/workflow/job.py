@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.3
 
 # One thread a process: two single-threaded processes use two cores better than one process with two threads.
 _ENVIRONMENT = {
-    **{f"{library}_NUM_THREADS": "1" for library in ("MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")},
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB", "BLIS")},
     "PYTHONUNBUFFERED": "1",
     "MPLBACKEND": "Agg",
 }

@@ -20,13 +20,14 @@ from torch import Tensor
 from pretrain import saliency
 from pretrain.box_sampling import draw_pairs
 from pretrain.dictionary import PairedDictionary
+from pretrain.images import image_aspects
 from pretrain.losses import info_nce, normalise
 from pretrain.methods.base import Method
 from pretrain.methods.moco import Keys, Moco
 from pretrain.networks import Projector, evaluating, momentum_copy, unchanged_running_statistics, update_momentum_copy
 from pretrain.recipe import Recipe
 from pretrain.views import Batch, LocalBoxSampler
-from pretrain.whole_images import image_aspects, whole_image_batches
+from pretrain.whole_images import whole_image_batches
 from scenebench.errors import UserError
 from transfer.resnet import ResNet
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from pretrain.images import UndecodableImage, decode_image, image_aspects, list_images, whole_image_batches
+from pretrain.images import UndecodableImage, decode_image, image_aspects, list_images
 from scenebench.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
@@ -122,18 +122,6 @@ def test_broken_files_are_undecodable_and_say_why(tmp_path: Path):
             decode_image(tmp_path / name)
         assert str(caught.value)
     assert image_aspects([tmp_path / "text.jpg"]).tolist() == [1]
-
-
-def test_whole_images_keep_their_order_and_their_colours(tmp_path: Path):
-    colours = [(200, 10, 30), (10, 250, 0), (7, 7, 99), (0, 0, 0), (255, 255, 255)]
-    for index, colour in enumerate(colours):
-        Image.new("RGB", (30 + index, 50), colour).save(tmp_path / f"{index}.png")
-    (tmp_path / "2.png").write_text("broken")
-    batches = list(whole_image_batches(list_images(tmp_path), 16, 2))
-    assert [tuple(batch.shape) for batch in batches] == [(2, 3, 16, 16), (2, 3, 16, 16), (1, 3, 16, 16)]
-    found = torch.cat(batches).float().mean(dim=(2, 3)).tolist()
-    colours[2] = (128, 128, 128)
-    assert found == [list(colour) for colour in colours]
 
 
 def test_real_images_decode_as_pillow_decodes_them(shared_data: Path, tmp_path: Path):

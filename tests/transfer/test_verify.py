@@ -156,3 +156,12 @@ def test_a_staged_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         (staging / "a").write_text("new")
     assert {file.name: file.read_text() for file in (tmp_path / "out").iterdir()} == {"kept": "old", "a": "new"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_stated_difference_counts_even_where_the_features_agree(make_backbone: MakeBackbone, tmp_path: Path) -> None:
+    info, tensors = load_backbone(make_backbone())
+    other = dataclasses.replace(info.architecture, stride_in="1x1")  # means nothing to basic blocks
+    save_backbone(tmp_path / "b.safetensors", tensors, dataclasses.replace(info, architecture=other))
+    comparison = compare(make_backbone(), tmp_path / "b.safetensors")
+    assert comparison.features_agree
+    assert not comparison.same
