@@ -20,9 +20,17 @@ BACKGROUNDS = ("gradient", "horizon", "stripes", "tiles", "clouds", "planks")
 """The scene types: scene type t has background kind t, in any colours."""
 TEXTURES = ("plain", "stripes", "checks", "dots", "rings", "gradient", "grid", "zigzag", "blotches", "speckle")
 
+# A first version with backgrounds as strong as the objects and objects turned every way was next to unlearnable in
+# minutes: instances were told apart by their backgrounds, and pretraining gained 1 point of mAP over random initialisation.
+# Calm backgrounds and objects that stand roughly upright, as in photographs, gave 2.5 at the same cost.
+_BACKGROUND_AMOUNT = (0.1, 0.35)
+_TEXTURE_AMOUNT = (0.1, 0.4)
+_RADIUS = (0.18, 0.34)
+_MOST_TILT = 0.5  # tangent of the angle, about 27 degrees
+_MOST_STROKES = 2
 _PLACES_TRIED = 6
 _COLOURS_TRIED = 10
-_LEAST_CONTRAST = 0.3
+_LEAST_CONTRAST = 0.45
 
 
 @dataclass(frozen=True)
@@ -118,15 +126,17 @@ def category_probabilities(scene_type: int, cooccurrence: float) -> list[float]:
 def draw_scene(rng: np.random.Generator, cooccurrence: float, fewest: int, most: int) -> Scene:
     """Draw a scene of ``fewest`` to ``most`` objects (both included) whose categories follow the scene type."""
     scene_type = _below(rng, len(BACKGROUNDS))
-    background = _draw_look(rng, BACKGROUNDS[scene_type], _draw_colour(rng), _between(rng, 1.5, 4.0))
-    strokes = [_draw_stroke(rng) for _ in range(_below(rng, 7))]
+    background = _draw_look(
+        rng, BACKGROUNDS[scene_type], _draw_colour(rng), _between(rng, 1.5, 4.0), _BACKGROUND_AMOUNT
+    )
+    strokes = [_draw_stroke(rng) for _ in range(_below(rng, _MOST_STROKES + 1))]
     light = Light(
         direction=_draw_direction(rng),
         fall_off=_between(rng, 0.0, 0.3),
         cast=(_between(rng, 0.85, 1.1), _between(rng, 0.85, 1.1), _between(rng, 0.85, 1.1)),
-        shadow=_between(rng, 0.0, 0.6),
+        shadow=_between(rng, 0.0, 0.4),
         shadow_length=_between(rng, 0.01, 0.05),
-        noise=_between(rng, 0.0, 0.06),
+        noise=_between(rng, 0.0, 0.04),
     )
     probabilities = category_probabilities(scene_type, cooccurrence)
     objects: list[SceneObject] = []
@@ -139,7 +149,7 @@ def _draw_object(
     rng: np.random.Generator, probabilities: list[float], background: Look, others: list[SceneObject]
 ) -> SceneObject:
     category = _choose(rng, probabilities)
-    radius = _between(rng, 0.15, 0.34)
+    radius = _between(rng, *_RADIUS)
     x, y = _draw_place(rng, radius, others)
     return SceneObject(
         category=category,
@@ -152,6 +162,7 @@ def _draw_object(
             TEXTURES[_below(rng, len(TEXTURES))],
             _draw_contrasting(rng, background),
             _between(rng, 1.5, 3.5),
+            _TEXTURE_AMOUNT,
         ),
         shading=_between(rng, 0.0, 0.3),
         bevel=_between(rng, 0.0, 0.4),
@@ -177,10 +188,12 @@ def _distance(x: float, y: float) -> float:
 
 
 def _draw_matrix(rng: np.random.Generator) -> tuple[float, float, float, float]:
-    cos, sin = _draw_direction(rng)
+    tilt = _between(rng, -_MOST_TILT, _MOST_TILT)
+    length = math.sqrt(1.0 + tilt * tilt)
+    cos, sin = 1.0 / length, tilt / length
     mirror = 1.0 if rng.random() < 0.5 else -1.0
-    stretch = _between(rng, 0.8, 1.25)
-    shear = _between(rng, -0.25, 0.25)
+    stretch = _between(rng, 0.85, 1.18)
+    shear = _between(rng, -0.15, 0.15)
     # turn x [[stretch, shear], [0, 1 / stretch]] x mirror
     return (
         cos * stretch * mirror,
@@ -190,12 +203,14 @@ def _draw_matrix(rng: np.random.Generator) -> tuple[float, float, float, float]:
     )
 
 
-def _draw_look(rng: np.random.Generator, pattern: str, first: Colour, frequency: float) -> Look:
+def _draw_look(
+    rng: np.random.Generator, pattern: str, first: Colour, frequency: float, amount: tuple[float, float]
+) -> Look:
     return Look(
         pattern=pattern,
         first=first,
         second=_draw_colour(rng),
-        amount=_between(rng, 0.2, 0.8),
+        amount=_between(rng, *amount),
         frequency=frequency,
         direction=_draw_direction(rng),
         phase=(float(rng.random()), float(rng.random())),

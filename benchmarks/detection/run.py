@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from detectron2.engine import DefaultTrainer
 
 SHOWN_IMAGES = 8
-SHOWN_OBJECTS = 5
 _LOGGERS = ("detectron2", "fvcore")
 
 
@@ -186,7 +185,8 @@ def _draw(cell: Cell, test: Split, shown: Mapping[int, Any]) -> None:
             for i, a in enumerate(annotations)
         ]
         found = shown[entry["image_id"]]
-        found = found[found.scores.argsort(descending=True, stable=True)[:SHOWN_OBJECTS]]
+        # As many as there are objects: a score has no scale that all models share.
+        found = found[found.scores.argsort(descending=True, stable=True)[: max(len(real), 1)]]
         predicted = [
             Instance(
                 int(found.pred_classes[i]),
@@ -199,7 +199,7 @@ def _draw(cell: Cell, test: Split, shown: Mapping[int, Any]) -> None:
         pairs.append(
             (
                 Panel("truth", draw_instances(image, real, names)),
-                Panel(f"predicted, the {SHOWN_OBJECTS} surest", draw_instances(image, predicted, names)),
+                Panel(f"predicted, the {len(found)} surest", draw_instances(image, predicted, names)),
             )
         )
     save_sheet(cell.out / "predictions.png", pairs)

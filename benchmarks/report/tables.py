@@ -139,7 +139,9 @@ def make_tables(results: Results) -> list[Table]:
             # pandas' startswith("") is True everywhere
             chosen = part[(part["task"] == kind.task) & part["metric"].str.startswith(kind.prefix)]
             if len(chosen):
-                tables.append(_table(kind, str(data), str(fingerprint), str(size), chosen, results))
+                # Every table of a data set names its shortcut references, also where they have no value.
+                elsewhere = part[(part["origin"] == "reference") & ~part["row"].isin(chosen["row"])]
+                tables.append(_table(kind, str(data), str(fingerprint), str(size), chosen, elsewhere, results))
     return tables
 
 
@@ -205,9 +207,17 @@ def _gap_lines(gap: ExpectedCell, lines: list[dict[str, Any]]) -> Iterable[dict[
         }
 
 
-def _table(kind: Kind, data: str, fingerprint: str, size: str, frame: pandas.DataFrame, results: Results) -> Table:
+def _table(
+    kind: Kind,
+    data: str,
+    fingerprint: str,
+    size: str,
+    frame: pandas.DataFrame,
+    references: pandas.DataFrame,
+    results: Results,
+) -> Table:
     columns = _columns(kind, frame, results)
-    rows = _rows(frame, columns, results)
+    rows = _rows(pandas.concat([frame, references]) if len(references) else frame, columns, results)
     rows = _with_differences(_with_best(rows))
     return Table(
         kind=kind,
@@ -313,7 +323,7 @@ def _with_best(rows: list[Row]) -> list[Row]:
     for position in range(len(rows[0].cells)):
         means = [row.cells[position].summary for row in rows if not row.is_reference]
         found = [summary.mean for summary in means if summary is not None]
-        best.append(max(found) if len(found) > 1 else None)
+        best.append(max(found) if len(set(found)) > 1 else None)
     return [
         replace(
             row,
