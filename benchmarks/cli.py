@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 _EVALUATE_EXAMPLE = """\
 example:
@@ -44,7 +43,6 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--suite", metavar="S", default="", help="suite that the record belongs to")
     evaluate.add_argument("--size", metavar="Z", default="", help="size of the suite: demo, mini or paper")
     evaluate.set_defaults(run=_evaluate)
-    _accept_overrides_after_options(evaluate)
 
     protocol = subparsers.add_parser(
         "protocol",
@@ -64,19 +62,6 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     show.add_argument("protocol", metavar="ID", help="id or a YAML file")
     show.add_argument("overrides", metavar="key=value", nargs="*", help="change a value before showing")
     show.set_defaults(run=_show)
-
-
-def _accept_overrides_after_options(parser: argparse.ArgumentParser) -> None:
-    """argparse fills a ``nargs="*"`` positional from the first stretch of positionals only and rejects the rest."""
-    parse = parser.parse_known_args
-
-    def parse_known_args(args: Any = None, namespace: Any = None) -> Any:
-        parsed, rest = parse(args, namespace)
-        late = [text for text in rest if "=" in text and not text.startswith("-")]
-        parsed.overrides = [*parsed.overrides, *late]
-        return parsed, [text for text in rest if text not in late]
-
-    parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -107,7 +107,10 @@ def save_backbone(path: Path | str, state_dict: dict[str, Tensor], info: Backbon
     tensors = {name: _storable(tensor) for name, tensor in state_dict.items()}
     metadata = {_METADATA_KEY: json.dumps(dataclasses.asdict(info), sort_keys=True)}
     with replacing(path) as temporary:
+        temporary.touch()  # with the user's umask; safetensors alone would make it unreadable to anybody else
+        mode = temporary.stat().st_mode
         safetensors.torch.save_file(tensors, temporary, metadata=metadata)
+        temporary.chmod(mode)
 
 
 def read_info(path: Path | str) -> BackboneInfo:

@@ -104,7 +104,8 @@ def general_notes(tables: Sequence[Table]) -> list[str]:
     notes.append("A difference within its spread, or of single seeds, is no evidence that one method is better.")
     if any(row.is_reference for row in rows):
         notes.append("References (in italics) judge no backbone: they show what shortcuts alone reach on this data.")
-        if any(cell.state == "none" for table in tables for row in table.rows if row.is_reference for cell in row.cells):
+        cells = [cell for row in rows if row.is_reference for cell in row.cells]
+        if any(cell.state == "none" for cell in cells):
             notes.append("A reference without a value (–) names whole images only: it finds no objects and no regions.")
     methods = {row.method for row in rows}
     return [_one_line(note) for note in notes + [METHOD_NOTES[name] for name in sorted(methods & set(METHOD_NOTES))]]

@@ -166,6 +166,7 @@ def _frame(results: Results) -> pandas.DataFrame:
             "row": row_key(record),
             "method": record.backbone.method,
             "origin": record.backbone.origin,
+            "merged": bool(record.protocol.resolved.get("data", {}).get("merge_categories", False)),
             "seed": record.seed,
             "metric": metric,
             "value": value,
@@ -195,6 +196,7 @@ def _gap_lines(gap: ExpectedCell, lines: list[dict[str, Any]]) -> Iterable[dict[
             "protocol": gap.protocol,
             "version": column["version"] if column else 0,
             "hash": column["hash"] if column else "",
+            "merged": bool(column and column["merged"]),
             "label": gap.label,
             "row": row["row"] if row else gap.label,
             "method": row["method"] if row else "",
@@ -232,7 +234,7 @@ def _table(
 
 def _columns(kind: Kind, frame: pandas.DataFrame, results: Results) -> list[Column]:
     order = {protocol: index for index, protocol in enumerate(results.protocols)}
-    keys = frame[["protocol", "version", "hash", "metric"]].drop_duplicates()
+    keys = frame[["protocol", "version", "hash", "merged", "metric"]].drop_duplicates()
     metric_order = {metric: index for index, metric in enumerate(dict.fromkeys(_metric_order(frame["metric"])))}
     variants = keys[["protocol", "hash"]].drop_duplicates()["protocol"].tolist()
 
@@ -243,7 +245,7 @@ def _columns(kind: Kind, frame: pandas.DataFrame, results: Results) -> list[Colu
     columns = []
     for c in sorted(keys.to_dict("records"), key=place):
         variant = "" if variants.count(c["protocol"]) == 1 else f" [{c['hash'][:4]}]"
-        title = _title(c["protocol"]) + variant
+        title = _title(c["protocol"]) + (", class-agnostic" if c["merged"] else "") + variant
         columns.append(Column(c["protocol"], c["version"], c["hash"], c["metric"], title, c["metric"] in kind.primary))
     return columns
 

@@ -25,7 +25,7 @@ def build_plan(suite: Suite, source: Source) -> Plan:
         UserError: unknown recipe, protocol, key or value.
     """
     data = _data_job(source)
-    columns = [(column, load_protocol(column.protocol, column.overrides)) for column in suite.protocols]
+    columns = [(column, load_protocol(column.protocol, column.overrides)) for column in _columns(suite, source)]
     jobs = [data]
     for row in suite.backbones:
         for seed in row.seeds:
@@ -49,6 +49,16 @@ def build_plan(suite: Suite, source: Source) -> Plan:
         protocols=[protocol.id for _, protocol in columns],
         jobs=_with_priorities(list(unique.values())),
     )
+
+
+def _columns(suite: Suite, source: Source) -> list[ProtocolColumn]:
+    """The suite's protocols with the overrides that hold for this data."""
+    if source.scene_types:  # generated
+        return suite.protocols
+    return [
+        dataclasses.replace(column, overrides=[*column.overrides, *column.user_data_overrides])
+        for column in suite.protocols
+    ]
 
 
 def reference_label(name: str) -> str:

@@ -54,12 +54,14 @@ class ProtocolColumn:
     Attributes:
         protocol: a protocol's id, or the path of a YAML file (relative to the suite's file).
         overrides: ``key=value`` pairs for the protocol.
+        user_data_overrides: more of them where the suite runs on the user's own data.
         seeds: judge only the backbones pretrained with these seeds (None: all), where a protocol is dear.
         seconds: what one evaluation takes on one core, roughly.
     """
 
     protocol: str
     overrides: list[str] = field(default_factory=list)
+    user_data_overrides: list[str] = field(default_factory=list)
     seeds: list[int] | None = None
     seconds: float = 60.0
 

@@ -1,4 +1,3 @@
-import argparse
 import logging
 import subprocess
 import sys
@@ -7,17 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.cli import add_commands
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.protocol import list_protocols, load_protocol
 from benchmarks.record import read_record
+from scenebench.cli import parse
 from scenebench.errors import UserError
 
 
 def call(*words: str | Path) -> int:
-    parser = argparse.ArgumentParser()
-    add_commands(parser.add_subparsers())
-    arguments = parser.parse_args([str(word) for word in words])
+    arguments = parse([str(word) for word in words])
     return int(arguments.run(arguments))
 
 
@@ -48,7 +45,7 @@ def test_mistakes_are_errors(tiny_scenes: DatasetFolder, tmp_path: Path) -> None
         call("evaluate", "b", "--protocol", "multilabel_knn", *common)
     with pytest.raises(UserError, match="did you mean 'image_size'"):
         call("evaluate", "b", "--protocol", "multilabel_knn", *common, "settings.image_sise=3")
-    with pytest.raises(SystemExit):
+    with pytest.raises(UserError, match="word"):
         call("evaluate", "b", "--protocol", "multilabel_knn", *common, "word")
     assert not (tmp_path / "run").exists()
 
