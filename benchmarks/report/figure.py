@@ -112,7 +112,7 @@ def _draw_panel(axes: Any, table: Table, index: int, labels: Sequence[str], styl
     axes.set_axisbelow(True)
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=5)
-    axes.set_title(textwrap.fill(_printable(column.title)[:60], 30), loc="left")
+    axes.set_title(textwrap.fill(_printable(column.title)[:60], 30, break_on_hyphens=False), loc="left")
     axes.set_xlabel(f"{_printable(column.metric_name)[:32]} (%)")
 
 
