@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 from benchmarks.protocol import Protocol, load_protocol
 from benchmarks.workflow.plan import Job, Plan
@@ -14,6 +15,7 @@ from pretrain.recipe import load_recipe
 from scenebench.config import config_hash
 
 TRAIN_IMAGES = "images/train"
+Entry = TypeVar("Entry", BackboneRow, ProtocolColumn)
 _DATA_SECONDS = 20.0
 _REFERENCE_SEED = 0
 
@@ -25,9 +27,12 @@ def build_plan(suite: Suite, source: Source) -> Plan:
         UserError: unknown recipe, protocol, key or value.
     """
     data = _data_job(source)
-    columns = [(column, load_protocol(column.protocol, column.overrides)) for column in _columns(suite, source)]
+    columns = [
+        (column, load_protocol(column.protocol, column.overrides))
+        for column in (_for_source(column, source) for column in suite.protocols)
+    ]
     jobs = [data]
-    for row in suite.backbones:
+    for row in (_for_source(row, source) for row in suite.backbones):
         for seed in row.seeds:
             pretraining = _pretrain_job(row, seed, data, source)
             jobs.append(pretraining)
@@ -51,14 +56,11 @@ def build_plan(suite: Suite, source: Source) -> Plan:
     )
 
 
-def _columns(suite: Suite, source: Source) -> list[ProtocolColumn]:
-    """The suite's protocols with the overrides that hold for this data."""
+def _for_source(entry: Entry, source: Source) -> Entry:
+    """A row or column of the suite with the overrides that hold for this data."""
     if source.scene_types:  # generated
-        return suite.protocols
-    return [
-        dataclasses.replace(column, overrides=[*column.overrides, *column.user_data_overrides])
-        for column in suite.protocols
-    ]
+        return entry
+    return dataclasses.replace(entry, overrides=[*entry.overrides, *entry.user_data_overrides])
 
 
 def reference_label(name: str) -> str:

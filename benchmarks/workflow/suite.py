@@ -37,6 +37,7 @@ class BackboneRow:
         label: how the row is called.
         seeds: of the pretraining; the evaluation of a backbone takes its seed over.
         overrides: ``key=value`` pairs for the recipe.
+        user_data_overrides: more of them where the suite runs on the user's own data.
         seconds: what one pretraining takes on one core, roughly: for the order of jobs and the first estimate of time.
     """
 
@@ -44,6 +45,7 @@ class BackboneRow:
     label: str
     seeds: list[int] = field(default_factory=lambda: [0])
     overrides: list[str] = field(default_factory=list)
+    user_data_overrides: list[str] = field(default_factory=list)
     seconds: float = 60.0
 
 

@@ -246,3 +246,18 @@ def test_jobs_are_values(tmp_path: Path) -> None:
     job = plan_for(tmp_path).jobs[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         job.id = "other"  # type: ignore[misc]
+
+
+def test_ones_own_data_has_overrides_of_its_own(tmp_path: Path) -> None:
+    """A folder of a few photographs is gone through often enough, and its categories are told apart."""
+    suite = load_suite("demo")
+    own = build_plan(suite, coco_source(tmp_path / "photos", coco(tmp_path), None, suite.user_data))
+    generated = build_plan(suite, scenes_source(suite.data))
+
+    def commands(plan: Plan, label: str) -> list[list[str]]:
+        return [job.command for job in plan.jobs if job.label.startswith(label)]
+
+    assert len(commands(own, "pretrain mls")) == len(commands(generated, "pretrain mls")) > 0
+    assert all("data.images_per_epoch=1680" in command for command in commands(own, "pretrain mls"))
+    assert all("data.merge_categories=false" in command for command in commands(own, "evaluate mls, seed 0, fcn_demo"))
+    assert not any("=1680" in word or "merge" in word for job in generated.jobs for word in job.command)
