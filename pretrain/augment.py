@@ -17,7 +17,7 @@ import torch
 import torchvision.transforms.v2.functional as tvf
 from torch import Tensor
 
-from pretrain.recipe import ViewsRecipe
+from pretrain.data_recipe import ViewsRecipe
 from scenebench.errors import require_choice
 
 # Columns of the parameters.

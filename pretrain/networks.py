@@ -20,22 +20,24 @@ Network = TypeVar("Network", bound=nn.Module)
 class Projector(nn.Sequential):
     """The MLP ``f`` from features g to embeddings z, not normalised.
 
-    MoCo-v2's is Linear-ReLU-Linear. With ``batch_norm`` it is Linear-BN-ReLU-Linear-BN, the last BN without scale and
-    shift (as in MoCo-v3 and SimSiam): a departure that small networks on small data need.
+    ``batch_norm``: ``none`` is MoCo-v2's Linear-ReLU-Linear; ``hidden`` is BYOL's Linear-BN-ReLU-Linear; ``all`` is
+    Linear-BN-ReLU-Linear-BN, the last BN without scale and shift (as in MoCo-v3 and SimSiam).
     """
 
     def __init__(self, feature_dim: int, recipe: ProjectorRecipe) -> None:
         hidden = recipe.hidden_dim or feature_dim
-        if recipe.batch_norm:
-            layers: list[nn.Module] = [
-                nn.Linear(feature_dim, hidden, bias=False),
-                nn.BatchNorm1d(hidden),
-                nn.ReLU(inplace=True),
+        if recipe.batch_norm == "none":
+            layers: list[nn.Module] = [nn.Linear(feature_dim, hidden)]
+        else:
+            layers = [nn.Linear(feature_dim, hidden, bias=False), nn.BatchNorm1d(hidden)]
+        layers.append(nn.ReLU(inplace=True))
+        if recipe.batch_norm == "all":
+            layers += [
                 nn.Linear(hidden, recipe.output_dim, bias=False),
                 nn.BatchNorm1d(recipe.output_dim, affine=False),
             ]
         else:
-            layers = [nn.Linear(feature_dim, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, recipe.output_dim)]
+            layers.append(nn.Linear(hidden, recipe.output_dim))
         super().__init__(*layers)
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from pretrain.augment import PARAMETERS, draw_parameters
+from pretrain.data_recipe import ViewsRecipe
 from pretrain.images import resize
-from pretrain.recipe import ViewsRecipe
 
 # (index of the image, generator of the sample) -> K x 2 x 4 boxes of anchors and partners, xyxy as shares of the image
 LocalBoxSampler = Callable[[int, np.random.Generator], np.ndarray]

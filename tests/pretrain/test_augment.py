@@ -30,7 +30,7 @@ from pretrain.augment import (
     apply_photometric,
     draw_parameters,
 )
-from pretrain.recipe import SecondViewRecipe, ViewsRecipe
+from pretrain.data_recipe import SecondViewRecipe, ViewsRecipe
 
 DRAWS = 100_000
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from pretrain import saliency
 from pretrain.box_sampling import box_iou, cell_probabilities, draw_pairs
-from pretrain.recipe import Recipe, SaliencyRecipe, ScheduleRecipe
+from pretrain.method_recipes import SaliencyRecipe
+from pretrain.recipe import Recipe, ScheduleRecipe
 
 RECIPE = SaliencyRecipe()
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 
 from pretrain.augment import PARAMETERS
-from pretrain.recipe import ViewsRecipe
+from pretrain.data_recipe import ViewsRecipe
 from pretrain.views import Batch, ViewMaker, cut, random_resized_crop, to_pixels
 
 
