@@ -85,7 +85,7 @@ def apply_photometric(images: Tensor, parameters: Tensor, how: str = "batched") 
         if how == "reference":
             rows = zip(images, parameters.tolist(), strict=True)
             return torch.stack([apply_reference(image, values) for image, values in rows])
-        return _apply_batched(images, parameters.cpu().numpy())
+        return _apply_batched(images, parameters.float().cpu().numpy())
 
 
 def _apply_batched(images: Tensor, parameters: np.ndarray) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pretrain import distributed
 from pretrain.images import UndecodableImage, decode_image, list_images
 from pretrain.recipe import Recipe
 from pretrain.views import Batch, LocalBoxSampler, ViewMaker
@@ -50,7 +51,9 @@ class PretrainDataset:
     def __init__(self, recipe: Recipe, images: list[Path], local_boxes: LocalBoxSampler | None = None) -> None:
         self.recipe = recipe
         self.images = images
-        self.batch_size = recipe.schedule.batch_size
+        self.batch_size = recipe.schedule.batch_size  # of all processes together
+        self.rows = self.batch_size // distributed.world_size()  # of this one
+        self.first_row = distributed.rank() * self.rows
         self.samples_per_epoch = recipe.data.images_per_epoch or len(images)
         if len(images) < 2:
             raise UserError(f"data.root: {recipe.data.root} holds {len(images)} image; contrast needs at least 2")
@@ -79,16 +82,16 @@ class PretrainDataset:
         return int(self._permutation[1][place])
 
     def load_batch(self, epoch: int, step: int) -> Batch:
-        """Decode, cut and draw all of one batch.
+        """Decode, cut and draw this process's rows of one batch.
 
         Raises:
             UserError: too many images cannot be decoded.
         """
         saliency = self.recipe.saliency
         pairs = saliency.pairs if self.maker.local_boxes is not None else 0
-        batch = Batch.empty(self.batch_size, self.recipe.views.crop_size, pairs, saliency.crop_size)
-        for row in range(self.batch_size):
-            position = step * self.batch_size + row
+        batch = Batch.empty(self.rows, self.recipe.views.crop_size, pairs, saliency.crop_size)
+        for row in range(self.rows):
+            position = step * self.batch_size + self.first_row + row
             index, image = self._image_at(epoch, position)
             self.maker.fill(batch, row, image, index, np.random.default_rng([self.recipe.seed, epoch, position]))
         batch.undecodable = dict(self.undecodable)

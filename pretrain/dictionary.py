@@ -9,9 +9,9 @@ from __future__ import annotations
 import copy
 
 import torch
-import torch.distributed
 from torch import Tensor, nn
 
+from pretrain.distributed import gather
 from pretrain.losses import normalise
 
 NO_IMAGE = -1  # the id of a slot that still holds its random initial vector
@@ -93,6 +93,10 @@ class PairedDictionary(nn.Module):
         """bool, B x D: the slot holds a crop of the very image of that row (of this or an earlier epoch)."""
         return image_ids.unsqueeze(1) == self.image_ids.unsqueeze(0)
 
+    def is_unused(self) -> bool:
+        """Whether no key has been written yet (waits for the device)."""
+        return bool((self.image_ids == NO_IMAGE).all())
+
     def get_extra_state(self) -> int:
         """The position, for the state dict (a plain number: no wait for the device)."""
         return self.position
@@ -100,12 +104,3 @@ class PairedDictionary(nn.Module):
     def set_extra_state(self, state: int) -> None:
         """Take the position from a state dict."""
         self.position = int(state)
-
-
-def gather(tensor: Tensor) -> Tensor:
-    """The rows of all processes in the order of their ranks; ``tensor`` itself where there is one process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return tensor
-    parts = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(parts, tensor.contiguous())
-    return torch.cat(parts)

@@ -1,20 +1,26 @@
 """Several processes that train as one: N processes with B / N images each equal one process with B.
 
-Started by torchrun. What makes the equality: every process reads its rows of the global batch, BN's batch statistics are
-those of the whole batch (:func:`synchronise_batch_norm`), keys are gathered into the dictionaries in the order of the ranks,
-and DDP averages the gradients of losses that are means over equal numbers of rows. In one process every function here
-does nothing and costs nothing.
+Started by torchrun. What makes the equality: every process reads its rows of the global batch, BN's batch statistics
+are those of the whole batch (:func:`synchronise_batch_norm`), keys are gathered into the dictionaries in the order of
+the ranks, and DDP averages the gradients of losses that are means over equal numbers of rows. In one process every
+function here does nothing and costs nothing.
 """
 
 from __future__ import annotations
 
+import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce as differentiable_all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
+
+_alone = False
 
 
 def world_size() -> int:
@@ -77,12 +83,23 @@ def sum_over_processes(value: Tensor) -> Tensor:
     return total
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within it this process sees itself as the only one: for what one of several does, such as figures."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
+
+
 class AnyProcess:
     """Asks whether a condition holds in any process, without a wait for the accelerator."""
 
     def __init__(self) -> None:
         # NCCL reduces on the GPU only, and reading its answer would wait for all work queued there.
-        self._group = dist.new_group(backend="gloo") if world_size() > 1 else None
+        self._group: Any = dist.new_group(backend="gloo") if world_size() > 1 else None
 
     def any(self, condition: bool) -> bool:
         """Every process must ask, and all get the same answer."""
@@ -99,7 +116,7 @@ def barrier() -> None:
         dist.barrier()
 
 
-def synchronise_batch_norm(module: nn.Module) -> None:
+def synchronise_batch_norm(module: nn.Module, device: torch.device) -> None:
     """Let every batch normalisation in ``module`` take its batch statistics over all processes, in place.
 
     On CUDA by torch's SyncBatchNorm; that refuses CPU tensors, so there by :class:`AllReduceBatchNorm`.
@@ -108,12 +125,22 @@ def synchronise_batch_norm(module: nn.Module) -> None:
         return
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm):
-            on_cuda = next(child.buffers()).device.type == "cuda"
+            on_cuda = device.type == "cuda"
             setattr(
                 module, name, nn.SyncBatchNorm.convert_sync_batchnorm(child) if on_cuda else AllReduceBatchNorm(child)
             )
         else:
-            synchronise_batch_norm(child)
+            synchronise_batch_norm(child, device)
+
+
+def local_copy(module: nn.Module) -> nn.Module:
+    """A copy that one process can run in training mode within :func:`alone`."""
+    copied = copy.deepcopy(module)
+    for parent in list(copied.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.SyncBatchNorm):
+                setattr(parent, name, AllReduceBatchNorm(child))
+    return copied
 
 
 class AllReduceBatchNorm(_BatchNorm):
@@ -217,4 +244,4 @@ class GroupedStatistics:
 
 
 def _initialised() -> bool:
-    return dist.is_available() and dist.is_initialized()
+    return not _alone and dist.is_available() and dist.is_initialized()

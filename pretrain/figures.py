@@ -7,7 +7,6 @@ saliency.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from pretrain import losses, saliency
 from pretrain.box_sampling import draw_pairs
 from pretrain.data import PretrainDataset
 from pretrain.dictionary import NO_IMAGE
+from pretrain.distributed import local_copy
 from pretrain.images import decode_image
 from pretrain.networks import evaluating, unchanged_running_statistics
 from pretrain.views import Batch, resize
@@ -163,7 +163,7 @@ def _one_batch(method: Mls) -> Batch:
 def _query_outputs(method: Mls, batch: Batch) -> tuple[Tensor, Tensor]:
     """g1 and z1 as in training (batch statistics, augmentation), leaving no trace in the method."""
     views = method.network_input(batch.global_views[:, 0].to(method.device), batch.global_photometric[:, 0])
-    encoder = copy.deepcopy(method.query_encoder).train()
+    encoder = local_copy(method.query_encoder).train()
     with torch.no_grad(), unchanged_running_statistics(encoder):
         features, embeddings = encoder(views)
     return features, embeddings

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pretrain.distributed import mean_over_processes
+
 P = ParamSpec("P")
 
 
@@ -132,4 +134,5 @@ def _mean(losses: Tensor, excluded: Tensor | None) -> Tensor:
     if excluded is None:
         return losses.mean()
     kept = (~excluded).to(losses.dtype)
-    return (losses * kept).sum() / kept.sum().clamp(min=1)
+    # With several processes each keeps another number of entries, and the mean is over those of all.
+    return (losses * kept).sum() / mean_over_processes(kept.sum()).clamp(min=1)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pretrain.recipe import NetworkRecipe, ProjectorRecipe
+from pretrain.distributed import world_size
+from pretrain.recipe import NetworkRecipe, ProjectorRecipe, Recipe
 from transfer.resnet import Architecture, build_resnet
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -86,21 +87,26 @@ def encode_in_groups(encoder: nn.Module, images: Tensor, groups: int) -> tuple[T
     return torch.cat([features for features, _ in parts]), torch.cat([embeddings for _, embeddings in parts])
 
 
+def groups_here(recipe: Recipe) -> int:
+    """How many of the ``network.bn_groups`` parts of a global batch this process has."""
+    return max(1, recipe.network.bn_groups // world_size())
+
+
 @contextmanager
 def unchanged_running_statistics(module: nn.Module) -> Iterator[None]:
     """Within it, BN in training mode uses batch statistics but does not move its running ones."""
     layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     momenta = [layer.momentum for layer in layers]
-    counts = [layer.num_batches_tracked for layer in layers]
+    counts = [None if layer.num_batches_tracked is None else layer.num_batches_tracked.clone() for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
-        layer.num_batches_tracked = None
     try:
         yield
     finally:
         for layer, momentum, count in zip(layers, momenta, counts, strict=True):
             layer.momentum = momentum
-            layer.num_batches_tracked = count
+            if count is not None and layer.num_batches_tracked is not None:
+                layer.num_batches_tracked.copy_(count)
 
 
 @contextmanager

@@ -39,6 +39,13 @@ def learning_rate(lr: float, schedule: ScheduleRecipe, step: int, steps_per_epoc
     return lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
+def peak_rate(optimiser: OptimiserRecipe, schedule: ScheduleRecipe) -> float:
+    """The highest rate of the schedule: ``lr``, scaled by the global batch where ``lr_batch_size`` is given."""
+    if optimiser.lr_batch_size is None:
+        return optimiser.lr
+    return optimiser.lr * schedule.batch_size / optimiser.lr_batch_size
+
+
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
     """Give every group the same rate."""
     for group in optimiser.param_groups:

@@ -16,17 +16,22 @@ class Progress:
 
     ``log.jsonl`` has one object a line: step, epoch, lr, loss and its parts, images/s, share of time spent waiting for
     data. A resumed run first drops the lines after its checkpoint, so every step is there once.
+
+    Args:
+        quiet: say and write nothing: one of several processes that train together speaks for all.
     """
 
-    def __init__(self, out: Path, recipe: Recipe, step: int, steps_per_epoch: int) -> None:
+    def __init__(self, out: Path, recipe: Recipe, step: int, steps_per_epoch: int, quiet: bool = False) -> None:
         self.name = recipe.name
         self.total_steps = recipe.schedule.epochs * steps_per_epoch
         self.steps_per_epoch = steps_per_epoch
         self.batch_size = recipe.schedule.batch_size
+        self.quiet = quiet
         self._log = out / "log.jsonl"
-        _drop_lines_from(self._log, step)
         self._board: Any = None
-        if recipe.run.tensorboard:
+        if not quiet:
+            _drop_lines_from(self._log, step)
+        if recipe.run.tensorboard and not quiet:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step)
@@ -42,6 +47,8 @@ class Progress:
 
     def report(self, step: int, values: dict[str, float]) -> None:
         """Write one line about the steps since the last line; ``step`` counts finished steps."""
+        if self.quiet:
+            return
         now = time.monotonic()
         seconds = max(now - self._mark, 1e-9)
         images_per_second = (step - self._marked_step) * self.batch_size / seconds

@@ -9,22 +9,33 @@ its position in the epoch.
 
 from __future__ import annotations
 
-import dataclasses
-import os
+import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.computer import check_device, check_processes, on_device, set_up_fabric
 from pretrain.data import PretrainDataset, build_loader
+from pretrain.distributed import (
+    AnyProcess,
+    GroupedStatistics,
+    alone,
+    barrier,
+    is_main,
+    mean_over_processes,
+    synchronise_batch_norm,
+    world_size,
+)
 from pretrain.images import list_images
 from pretrain.methods import METHODS, Method
 from pretrain.methods.base import PREPROCESSING
-from pretrain.optimiser import build_optimiser, learning_rate, set_learning_rate
+from pretrain.networks import groups_here
+from pretrain.optimiser import build_optimiser, learning_rate, peak_rate, set_learning_rate
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
 from pretrain.run_folder import BACKBONE, check_owner, claim, only_process
@@ -53,31 +64,42 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
     out = Path(out)
     if check_owner(out, recipe):
         return _say_finished(out)
-    _check_device(recipe)
+    check_device(recipe)
+    check_processes(recipe)
     images = list_images(recipe.data.root)  # before anything is written
-    with only_process(out):
-        if check_owner(out, recipe):  # another process may have finished it meanwhile
+    fabric = set_up_fabric(recipe)
+    any_process = AnyProcess()
+    with only_process(out) if is_main() else nullcontext():
+        # Another command may have finished it meanwhile.
+        if any_process.any(is_main() and check_owner(out, recipe)):
             return _say_finished(out)
-        claim(out, recipe)
-        _Run(recipe, images, out).train()
+        if is_main():
+            claim(out, recipe)
+        _Run(recipe, images, out, fabric, any_process).train()
     return out / BACKBONE
 
 
 class _Run:
     """One process's part of a run."""
 
-    def __init__(self, recipe: Recipe, images: list[Path], out: Path) -> None:
+    def __init__(self, recipe: Recipe, images: list[Path], out: Path, fabric: Fabric, any_process: AnyProcess) -> None:
         if recipe.run.threads is not None:
             torch.set_num_threads(recipe.run.threads)
         self.recipe = recipe
         self.out = out
         self.images = images
         self.source = describe_source(images)
-        self.fabric = _fabric(recipe)
+        self.fabric = fabric
+        self.any_process = any_process
         torch.manual_seed(recipe.seed)
         self.method: Method = METHODS[recipe.method](recipe, images)
         if recipe.run.channels_last:
             self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.grouped_statistics: GroupedStatistics | None = None
+        if recipe.network.bn_groups == 1:
+            synchronise_batch_norm(self.method, fabric.device)
+        elif world_size() > 1:
+            self.grouped_statistics = GroupedStatistics(self.method, groups_here(recipe))
         self.method.train()
         self.step = 0
         self.total_steps = 0
@@ -89,12 +111,15 @@ class _Run:
         else:
             self.method.to(self.fabric.device)
         self.method.finish()
-        figures = self.out / "figures"
-        figures.mkdir(exist_ok=True)
-        self.method.draw_figures(figures)
-        info = self._backbone_info()
-        save_backbone(self.out / BACKBONE, self.method.backbone.state_dict(), info)
-        print(f"{self.recipe.name}: finished; the backbone is {self.out / BACKBONE}", flush=True)
+        if is_main():
+            with alone():
+                figures = self.out / "figures"
+                figures.mkdir(exist_ok=True)
+                self.method.draw_figures(figures)
+            info = self._backbone_info()
+            save_backbone(self.out / BACKBONE, self.method.backbone.state_dict(), info)
+            print(f"{self.recipe.name}: finished; the backbone is {self.out / BACKBONE}", flush=True)
+        barrier()
 
     def _train_steps(self) -> None:
         recipe = self.recipe
@@ -109,7 +134,7 @@ class _Run:
         step_module, optimiser = self.fabric.setup(self.method, optimiser)
         self._resume(optimiser)
         with StopRequest() as stop:
-            progress = Progress(self.out, recipe, self.step, steps_per_epoch)
+            progress = Progress(self.out, recipe, self.step, steps_per_epoch, quiet=not is_main())
             try:
                 while self.step < self.total_steps:
                     epoch, position = divmod(self.step, steps_per_epoch)
@@ -122,14 +147,14 @@ class _Run:
                         values = self._one_step(step_module, optimiser, batch, steps_per_epoch)
                         if values is not None:
                             progress.report(self.step, values)
-                        if stop.signal_number is not None:
+                        if self.any_process.any(stop.signal_number is not None):
                             self._save(optimiser)
-                            print(
-                                f"{recipe.name}: stopped and saved at step {self.step} of {self.total_steps}; "
-                                "the same command goes on from there",
-                                flush=True,
+                            self._say(
+                                f"stopped and saved at step {self.step} of {self.total_steps}; "
+                                "the same command goes on from there"
                             )
-                            raise Stopped(stop.signal_number)
+                            barrier()  # torchrun ends the others as soon as one of them has left
+                            raise Stopped(stop.signal_number or signal.SIGTERM)
                         if self._checkpoint_due(steps_per_epoch):
                             self._save(optimiser)
             finally:
@@ -139,21 +164,27 @@ class _Run:
         self, step_module: Any, optimiser: Any, batch: Batch, steps_per_epoch: int
     ) -> dict[str, float] | None:
         """One optimiser step; what to report, or None where this step is not reported."""
-        lr = learning_rate(self.recipe.optimiser.lr, self.recipe.schedule, self.step, steps_per_epoch)
+        peak = peak_rate(self.recipe.optimiser, self.recipe.schedule)
+        lr = learning_rate(peak, self.recipe.schedule, self.step, steps_per_epoch)
         set_learning_rate(optimiser, lr)
         device = self.fabric.device
+        if self.grouped_statistics is not None:
+            self.grouped_statistics.before_step()
         with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.run.precision == "bf16"):
-            loss, log = step_module(_on_device(batch, device))
+            loss, log = step_module(on_device(batch, device))
         if not torch.isfinite(loss):
             self._stop_not_finite("loss", batch)
         optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         optimiser.step()
+        if self.grouped_statistics is not None:
+            self.grouped_statistics.after_step()
         self.method.after_step()
         self.step += 1
         if self.step % self.recipe.run.log_every and self.step != self.total_steps:
             return None
-        return {"loss": loss.item(), "lr": lr, **{key: float(value) for key, value in log.items()}}
+        means = {key: float(mean_over_processes(value.detach())) for key, value in {"loss": loss, **log}.items()}
+        return {"loss": means.pop("loss"), "lr": lr, **means}
 
     def _checkpoint_due(self, steps_per_epoch: int) -> bool:
         run = self.recipe.run
@@ -165,6 +196,8 @@ class _Run:
         broken = [name for name, value in self.method.named_parameters() if not bool(torch.isfinite(value).all())]
         if broken:
             self._stop_not_finite(f"parameter {broken[0]}", None)
+        if not is_main():
+            return
         state = {
             "step": self.step,
             "images": self.source.fingerprint,
@@ -190,7 +223,11 @@ class _Run:
         if state["cuda_rng"]:
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.step = int(state["step"])
-        print(f"{self.recipe.name}: going on from step {self.step} of {self.total_steps}", flush=True)
+        self._say(f"going on from step {self.step} of {self.total_steps}")
+
+    def _say(self, text: str) -> None:
+        if is_main():
+            print(f"{self.recipe.name}: {text}", flush=True)
 
     def _stop_not_finite(self, what: str, batch: Batch | None) -> None:
         files = ""
@@ -217,31 +254,6 @@ class _Run:
             recipe_name=recipe.name,
             recipe=recipe.to_plain(),
         )
-
-
-def _fabric(recipe: Recipe) -> Fabric:
-    device = recipe.run.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    # Not Fabric's own mixed precision: it would also round the boxes of the batch to bfloat16.
-    return Fabric(accelerator=device, devices=1, precision="32-true")
-
-
-def _check_device(recipe: Recipe) -> None:
-    if recipe.run.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("run.device: there is no CUDA device here; use run.device=cpu or auto")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("several processes were started (WORLD_SIZE), but this version trains in one; start it alone")
-
-
-def _on_device(batch: Batch, device: torch.device) -> Batch:
-    """``batch`` there; the photometric parameters stay on the host, which decides by them what to run."""
-    moved = {
-        field.name: getattr(batch, field.name).to(device, non_blocking=True)
-        for field in dataclasses.fields(batch)
-        if isinstance(getattr(batch, field.name), Tensor) and not field.name.endswith("photometric")
-    }
-    return dataclasses.replace(batch, **moved)
 
 
 def _say_finished(out: Path) -> Path:

@@ -72,7 +72,7 @@ class Method(nn.Module):
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """RGB pixels 0..255, N x 3 x H x W on any device, to network input on the method's."""
-        return self.laid_out(PREPROCESSING.normalise(pixels.to(self.device)))
+        return self.laid_out(PREPROCESSING.normalise(pixels.to(self.device)).to(self.dtype))
 
     def laid_out(self, images: Tensor) -> Tensor:
         """``images`` in the memory format that the recipe asks for."""
@@ -84,3 +84,8 @@ class Method(nn.Module):
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters: float32, or float64 where equalities are tested."""
+        return next(self.parameters()).dtype

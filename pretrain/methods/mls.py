@@ -39,8 +39,10 @@ class Mls(MomentumContrast):
         self.epoch = 0
 
     def on_epoch_start(self, epoch: int) -> None:
-        """Note the epoch, for ``mls.warmup_epochs``."""
+        """Note the epoch, for ``mls.warmup_epochs``; fill unused dictionaries where the recipe says so."""
         self.epoch = epoch
+        if self.recipe.mls.queue_init == "keys" and self.dictionary.is_unused():
+            self.fill_with_keys()
 
     def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. (10)."""

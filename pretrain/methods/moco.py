@@ -11,16 +11,26 @@ demo) normalises over the whole batch without the remedy; that is what SyncBN do
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from pretrain.data import PretrainDataset
 from pretrain.dictionary import PairedDictionary
+from pretrain.distributed import gather, own_rows
 from pretrain.losses import info_nce, normalise
 from pretrain.methods.base import Method
-from pretrain.networks import Encoder, encode_in_groups, momentum_copy, update_momentum_copy
+from pretrain.networks import (
+    Encoder,
+    encode_in_groups,
+    groups_here,
+    momentum_copy,
+    unchanged_running_statistics,
+    update_momentum_copy,
+)
 from pretrain.recipe import Recipe
 from pretrain.views import Batch
 from transfer.resnet import ResNet
@@ -70,7 +80,7 @@ class MomentumContrast(Method):
         views, photometric = batch.global_views, batch.global_photometric
         first = self.network_input(views[:, 0], photometric[:, 0])
         second = self.network_input(views[:, 1], photometric[:, 1])
-        features, embeddings = encode_in_groups(self.query_encoder, first, self.recipe.network.bn_groups)
+        features, embeddings = encode_in_groups(self.query_encoder, first, groups_here(self.recipe))
         key_features, key_embeddings = self.encode_keys(second)
         keys = Keys(key_features, key_embeddings, batch.indices, batch.global_boxes[:, 1])
         return features, embeddings, keys
@@ -78,14 +88,32 @@ class MomentumContrast(Method):
     @torch.no_grad()
     def encode_keys(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """g2 and z2 by the key encoder, with shuffle-BN where ``network.bn_groups`` is more than 1."""
-        groups = self.recipe.network.bn_groups
-        if groups == 1:
+        groups = groups_here(self.recipe)
+        if self.recipe.network.bn_groups == 1:
             return encode_in_groups(self.key_encoder, images, groups)
-        # Drawn on the CPU: the same on every device, and part of the checkpointed generator.
+        # Drawn on the CPU: the same on every device and in every process, and part of the checkpointed generator.
+        images = gather(images)
         order = torch.randperm(len(images)).to(images.device)
-        features, embeddings = encode_in_groups(self.key_encoder, self.laid_out(images[order]), groups)
+        shuffled = self.laid_out(own_rows(images[order]))
+        features, embeddings = encode_in_groups(self.key_encoder, shuffled, groups)
         back = torch.argsort(order)
-        return features[back], embeddings[back]
+        return own_rows(gather(features)[back]), own_rows(gather(embeddings)[back])
+
+    @torch.no_grad()
+    def fill_with_keys(self) -> None:
+        """Enqueue as many keys as there are slots: second views by the key encoder as it is, running statistics kept.
+
+        The views are those of an epoch after the last, so that training sees none of them.
+        """
+        data = dataclasses.replace(self.recipe.data, cache="none")
+        dataset = PretrainDataset(dataclasses.replace(self.recipe, data=data), self.images)
+        for step in range(self.dictionary.size // dataset.batch_size):
+            batch = dataset.load_batch(self.recipe.schedule.epochs, step % dataset.steps_per_epoch)
+            views = self.network_input(batch.global_views[:, 1].to(self.device), batch.global_photometric[:, 1])
+            with unchanged_running_statistics(self.key_encoder):
+                features, embeddings = self.encode_keys(views)
+            boxes = batch.global_boxes[:, 1].to(self.device)
+            self.dictionary.enqueue(features, embeddings, batch.indices.to(self.device), boxes)
 
     def after_step(self) -> None:
         """Move the key encoder, then enqueue the keys of the step."""

@@ -475,3 +475,21 @@ def test_methods_of_one_seed_begin_with_one_backbone(images: list[Path]) -> None
     weights = [build(name, images).backbone.state_dict() for name in METHODS]
     for other in weights[1:]:
         assert torch.equal(other["layer4.1.conv2.weight"], weights[0]["layer4.1.conv2.weight"])
+
+
+def test_queue_init_keys_fills_the_dictionaries_with_images_once(images: list[Path]) -> None:
+    method = build("mls", images, f"mls.dictionary_size={SLOTS}", "mls.queue_init=keys", "data.images_per_epoch=8")
+    assert isinstance(method, Mls)
+    before = {name: value.clone() for name, value in method.named_buffers() if "dictionary" not in name}
+    method.on_epoch_start(0)
+    for name, value in before.items():
+        assert torch.equal(dict(method.named_buffers())[name], value), name  # running statistics
+    assert bool((method.dictionary.image_ids >= 0).all())
+    first = method.dictionary.projections.clone()
+    assert torch.allclose(first.norm(dim=1), torch.ones(SLOTS))
+    method.on_epoch_start(0)  # a run that resumes within the first epoch
+    assert torch.equal(method.dictionary.projections, first)
+    random = build("mls", images, f"mls.dictionary_size={SLOTS}")
+    assert isinstance(random, Mls)
+    random.on_epoch_start(0)
+    assert random.dictionary.is_unused()

@@ -1,0 +1,80 @@
+"""The machine a run trains on: its device, the processes that torchrun started, and batches on the device."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor
+
+from pretrain.distributed import started_processes
+from pretrain.recipe import Recipe
+from pretrain.views import Batch
+from scenebench.errors import UserError
+
+# Methods whose every encoder sees one batch a step, so that shuffle-BN can be parted among processes.
+ONE_PASS_METHODS = ("moco", "densecl", "mls")
+
+
+def set_up_fabric(recipe: Recipe) -> Fabric:
+    """The device and precision of the recipe; with several processes, after they have found one another."""
+    device = recipe.run.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    # Not Fabric's own mixed precision: it would also round the boxes of the batch to bfloat16.
+    precision: Literal["64-true", "32-true"] = "64-true" if recipe.run.precision == "float64" else "32-true"
+    processes = started_processes()
+    if processes == 1:
+        return Fabric(accelerator=device, devices=1, precision=precision)
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    # Buffers are equal in all processes by construction; sending the dictionaries around at each step would cost most.
+    strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+    fabric = Fabric(
+        accelerator=device, devices=here, num_nodes=processes // here, strategy=strategy, precision=precision
+    )
+    fabric.launch()
+    return fabric
+
+
+def check_device(recipe: Recipe) -> None:
+    """Refuse a device that this machine does not have."""
+    if recipe.run.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("run.device: there is no CUDA device here; use run.device=cpu or auto")
+
+
+def check_processes(recipe: Recipe) -> None:
+    """Refuse a batch, or groups of shuffle-BN, that the started processes cannot share equally."""
+    processes, batch, groups = started_processes(), recipe.schedule.batch_size, recipe.network.bn_groups
+    if processes == 1:
+        return
+    if batch % processes:
+        raise UserError(
+            f"schedule.batch_size: {batch} (of all processes together) does not divide by the {processes} processes; "
+            f"use {max(1, batch // processes) * processes}"
+        )
+    if groups == 1:
+        return
+    if recipe.method not in ONE_PASS_METHODS:
+        raise UserError(
+            f"network.bn_groups: {groups} groups with {processes} processes serve {', '.join(ONE_PASS_METHODS)} only; "
+            f"set network.bn_groups=1 (synchronised over the processes) for {recipe.method}"
+        )
+    if groups % processes:
+        raise UserError(
+            f"network.bn_groups: {groups} does not divide by the {processes} processes; use "
+            f"{max(1, groups // processes) * processes}, or 1 (synchronised over the processes)"
+        )
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """``batch`` there; the photometric parameters stay on the host, which decides by them what to run."""
+    moved = {
+        field.name: getattr(batch, field.name).to(device, non_blocking=True)
+        for field in dataclasses.fields(batch)
+        if isinstance(getattr(batch, field.name), Tensor) and not field.name.endswith("photometric")
+    }
+    return dataclasses.replace(batch, **moved)

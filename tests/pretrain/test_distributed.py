@@ -1,0 +1,216 @@
+"""Two processes equal one: over several steps, in float64, for each method; and the batch norm that makes it so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pretrain.computer import check_processes
+from pretrain.distributed import AllReduceBatchNorm
+from pretrain.recipe import load_recipe
+from scenebench.errors import UserError
+from transfer.backbone_file import read_info
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOLERANCE = 1e-9
+SMALL = [
+    "network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=8", "schedule.epochs=2",
+    "views.crop_size=32", "views.jitter_p=0", "run.precision=float64", "run.log_every=1",
+    "optimiser.name=sgd", "optimiser.lr=0.05", "optimiser.weight_decay=1e-4",
+]  # fmt: skip
+# AdamW divides by the square root of squared gradients: where these are near zero it turns rounding into whole steps.
+METHODS = {
+    "moco": ["moco.queue_size=32"],
+    # Groups of 2 values would make BN's gradient a difference of nearly equal numbers.
+    "moco_shuffle_bn": [
+        "moco.queue_size=32", "network.bn_groups=4", "schedule.batch_size=16", "views.crop_size=64",
+        "data.images_per_epoch=48",
+    ],
+    "mls": ["mls.dictionary_size=32", "mls.k=3"],
+    "mls_slot_shifted": ["mls.dictionary_size=32", "mls.k=3", "mls.order=slot_shifted", "mls.queue_init=keys"],
+    "saliency": [
+        "moco.queue_size=32", "saliency.crop_size=32", "saliency.map_input_size=64",
+        "saliency.warmup_share=0.5", "saliency.refresh_share=0.5",
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("distributed") / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(26):
+        pixels = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((48, 40)).save(folder / f"{index:02d}.png")
+    return folder
+
+
+def train(processes: int, recipe: str, out: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    arguments = ["-m", "scenebench.cli", "pretrain", recipe, *overrides, "--out", str(out)]
+    return launch(processes, *arguments)
+
+
+def launch(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run python with ``arguments`` in so many processes that know of one another."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [sys.executable, *(launcher if processes > 1 else []), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            out, errors = process.communicate(timeout=240)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # the launcher's children too
+    return subprocess.CompletedProcess(command, process.returncode, out, errors)
+
+
+def last_checkpoint(run: Path) -> dict[str, object]:
+    state: dict[str, object] = torch.load(sorted((run / "checkpoints").iterdir())[-1], weights_only=True)
+    return state
+
+
+def differences(one: object, other: object, where: str = "") -> list[tuple[float, str]]:
+    """The largest difference of each pair of tensors, the largest first."""
+    found: list[tuple[float, str]] = []
+    if isinstance(one, dict):
+        assert isinstance(other, dict)
+        assert one.keys() == other.keys(), where
+        for key in one:
+            found += differences(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert isinstance(other, list | tuple)
+        assert len(one) == len(other), where
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            found += differences(*pair, f"{where}[{index}]")
+    elif isinstance(one, torch.Tensor):
+        assert isinstance(other, torch.Tensor)
+        assert one.shape == other.shape, where
+        assert one.dtype == other.dtype, where
+        if one.numel():
+            found.append((float((one.double() - other.double()).abs().max()), where))
+    else:
+        assert one == other, where
+    return sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_equal_one(method: str, images: Path, tmp_path: Path) -> None:
+    recipe = f"{method.split('_')[0]}_demo"
+    overrides = [*SMALL, *METHODS[method], f"data.root={images}"]
+    for processes in (1, 2):
+        done = train(processes, recipe, tmp_path / str(processes), *overrides)
+        assert done.returncode == 0, done.stderr[-3000:]
+    one, two = last_checkpoint(tmp_path / "1"), last_checkpoint(tmp_path / "2")
+    assert one["step"] == two["step"] == 6
+    found = differences(one, two)
+    assert len(found) > 100  # weights, momentum copies, dictionaries, optimiser
+    assert found[0][0] <= TOLERANCE, found[:5]
+    infos = [read_info(tmp_path / processes / "backbone.safetensors") for processes in ("1", "2")]
+    assert infos[0] == infos[1]
+    logs = [(tmp_path / processes / "log.jsonl").read_text().splitlines() for processes in ("1", "2")]
+    assert len(logs[0]) == len(logs[1]) == 6  # one process speaks for both
+
+
+BATCH_NORM_SCRIPT = """
+import torch, torch.distributed as dist
+from torch import nn
+from pretrain.distributed import AllReduceBatchNorm, own_rows, synchronise_batch_norm
+dist.init_process_group("gloo")
+torch.manual_seed(0)
+for dims, shape in ((1, (6, 5)), (2, (6, 5, 3, 4))):
+    for momentum in (0.1, 0.0, None):
+        for affine in (True, False):
+            kind = nn.BatchNorm1d if dims == 1 else nn.BatchNorm2d
+            whole = nn.Sequential(kind(5, momentum=momentum, affine=affine)).double()
+            if affine:
+                nn.init.normal_(whole[0].weight); nn.init.normal_(whole[0].bias)
+            parted = nn.Sequential(kind(5, momentum=momentum, affine=affine)).double()
+            parted.load_state_dict(whole.state_dict())
+            synchronise_batch_norm(parted, torch.device("cpu"))
+            assert isinstance(parted[0], AllReduceBatchNorm)
+            for step in range(2):
+                x = torch.randn(shape, dtype=torch.float64) * 3 + 1
+                target = torch.randn(shape, dtype=torch.float64)
+                a = x.clone().requires_grad_(); out = whole(a); (out * target).sum().backward()
+                b = own_rows(x).clone().requires_grad_(); part = parted(b); (part * own_rows(target)).sum().backward()
+                assert torch.allclose(part, own_rows(out), atol=1e-12, rtol=0)
+                assert torch.allclose(b.grad, own_rows(a.grad), atol=1e-12, rtol=0)
+                for name, value in whole.state_dict().items():
+                    assert torch.allclose(parted.state_dict()[name], value, atol=1e-12, rtol=0), name
+                for ours, theirs in zip(parted.parameters(), whole.parameters()):
+                    grad = ours.grad.clone(); dist.all_reduce(grad)
+                    assert torch.allclose(grad, theirs.grad, atol=1e-12, rtol=0)
+            whole.eval(); parted.eval()
+            assert torch.equal(parted(own_rows(x)), whole(own_rows(x)))
+dist.destroy_process_group()
+"""
+
+
+def test_all_reduce_batch_norm_is_batch_norm_of_the_whole_batch(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(BATCH_NORM_SCRIPT)
+    done = launch(2, str(script))
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_all_reduce_batch_norm_alone_is_batch_norm() -> None:
+    layer = torch.nn.BatchNorm2d(3)
+    images = torch.rand(4, 3, 2, 2)
+    expected = layer(images)
+    layer.reset_running_stats()
+    assert torch.equal(AllReduceBatchNorm(layer)(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides", "words"),
+    [
+        ("moco", ["schedule.batch_size=30"], "schedule.batch_size: 30.*4 processes; use 28"),
+        ("moco", ["network.bn_groups=2"], "network.bn_groups: 2 does not divide by the 4 processes; use 4"),
+        ("saliency", ["network.bn_groups=4"], "network.bn_groups=1 .* for saliency"),
+    ],
+)
+def test_what_processes_cannot_share_is_refused(
+    method: str, overrides: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = ["moco.queue_size=960"]
+    recipe = load_recipe(f"{method}_demo", [*queue, *overrides])
+    check_processes(recipe)  # one process takes all
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(UserError, match=words):
+        check_processes(recipe)
+
+
+def test_a_stop_of_one_process_stops_and_saves_both(images: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, torch\n"
+        "from pretrain.methods.moco import MomentumContrast as M\n"
+        "step, count = M.after_step, [0]\n"
+        "def after(self):\n"
+        "    step(self); count[0] += 1\n"
+        "    if count[0] == 2 and os.environ['RANK'] == '1': signal.raise_signal(signal.SIGTERM)\n"
+        "M.after_step = after\n"
+        "from pretrain.recipe import load_recipe; from pretrain.train import pretrain\n"
+        "pretrain(load_recipe('moco_demo', sys.argv[2:]), sys.argv[1])\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    run = tmp_path / "run"
+    overrides = [*SMALL, *METHODS["moco"], f"data.root={images}"]
+    stopped = launch(2, str(script), str(run), *overrides)
+    assert stopped.returncode != 0
+    assert last_checkpoint(run)["step"] == 2, stopped.stdout + stopped.stderr[-2000:]
+    resumed = train(2, "moco_demo", run, *overrides)
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    assert train(2, "moco_demo", tmp_path / "straight", *overrides).returncode == 0
+    assert differences(last_checkpoint(run), last_checkpoint(tmp_path / "straight"))[0][0] == 0
