@@ -32,7 +32,7 @@ def test_moco_v2s_projector() -> None:
 
 
 def test_projector_with_batch_norm_gives_standardised_embeddings() -> None:
-    projector = Projector(64, ProjectorRecipe(hidden_dim=32, output_dim=16, batch_norm=True))
+    projector = Projector(64, ProjectorRecipe(hidden_dim=32, output_dim=16, batch_norm="all"))
     assert names(projector) == ["Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d"]
     embeddings = projector(torch.randn(32, 64))
     assert torch.allclose(embeddings.mean(dim=0), torch.zeros(16), atol=1e-5)
