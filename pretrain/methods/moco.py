@@ -40,7 +40,12 @@ class MomentumContrast(Method):
 
     The dictionary takes the keys of a batch in :meth:`after_step`, so that every product in the step sees it as it was
     before (and a step that fails leaves it alone).
+
+    Attributes:
+        encoder_type: what both encoders are.
     """
+
+    encoder_type: type[Encoder] = Encoder
 
     def __init__(
         self,
@@ -54,7 +59,7 @@ class MomentumContrast(Method):
         super().__init__(recipe, images)
         self.temperature = temperature
         self.momentum = momentum
-        self.query_encoder = Encoder(recipe.network)
+        self.query_encoder = self.encoder_type(recipe.network)
         self.key_encoder = momentum_copy(self.query_encoder)
         feature_dim = self.backbone.architecture.stage_channels[-1] if keep_features else 0
         self.dictionary = PairedDictionary(dictionary_size, recipe.network.projector.output_dim, feature_dim)
