@@ -25,6 +25,7 @@ from pretrain.images import list_images
 from pretrain.methods import METHODS, Method
 from pretrain.methods.base import PREPROCESSING
 from pretrain.optimiser import build_optimiser, learning_rate, set_learning_rate
+from pretrain.probe import KnnProbe
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
 from pretrain.run_folder import BACKBONE, check_owner, claim, only_process
@@ -73,6 +74,7 @@ class _Run:
         self.out = out
         self.images = images
         self.source = describe_source(images)
+        self.probe = KnnProbe(recipe, images)
         self.fabric = _fabric(recipe)
         torch.manual_seed(recipe.seed)
         self.method: Method = METHODS[recipe.method](recipe, images)
@@ -113,6 +115,7 @@ class _Run:
             try:
                 while self.step < self.total_steps:
                     epoch, position = divmod(self.step, steps_per_epoch)
+                    self.probe.at_epoch_boundary(self.method, self.step, progress)
                     self.method.on_epoch_start(epoch)
                     batches = iter(build_loader(recipe, dataset, epoch, position))
                     for _ in range(position, steps_per_epoch):
@@ -132,6 +135,7 @@ class _Run:
                             raise Stopped(stop.signal_number)
                         if self._checkpoint_due(steps_per_epoch):
                             self._save(optimiser)
+                self.probe.at_epoch_boundary(self.method, self.step, progress)
             finally:
                 progress.close()
 

@@ -80,8 +80,8 @@ def test_the_loss_is_the_mean_cross_entropy_over_categories_and_images(tmp_path:
             for category, column in COLUMN.items():
                 probability = 1 / (1 + math.exp(-float(logits[row, column])))
                 expected -= math.log(probability if category in PRESENT[index] else 1 - probability)
-    assert float(loss) == pytest.approx(expected / (BATCH * len(COLUMN)), rel=1e-5)
-    assert float(log["loss_bce"]) == float(loss)
+    assert loss.item() == pytest.approx(expected / (BATCH * len(COLUMN)), rel=1e-5)
+    assert log["loss_bce"].item() == loss.item()
     loss.backward()
     assert all(parameter.grad is not None for parameter in method.parameters())
 
@@ -89,9 +89,9 @@ def test_the_loss_is_the_mean_cross_entropy_over_categories_and_images(tmp_path:
 def test_the_second_view_is_left_alone(tmp_path: Path) -> None:
     method = build(write_labels(tmp_path, list(PRESENT)))
     batch = batch_of([4, 0, 2, 1])
-    before = float(method(batch)[0])
+    before = method(batch)[0].item()
     batch.global_views[:, 1] = 0
-    assert float(method(batch)[0]) == before
+    assert method(batch)[0].item() == before
 
 
 def test_it_refuses_to_go_without_labels(tmp_path: Path) -> None:
