@@ -1,6 +1,7 @@
 """The pretraining methods by name. A new one is a file here, a line here, and a recipe."""
 
 from pretrain.methods.base import Method
+from pretrain.methods.byol import Byol
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco
 from pretrain.methods.random_init import RandomInit
@@ -9,6 +10,7 @@ from pretrain.methods.saliency import Saliency
 METHODS: dict[str, type[Method]] = {
     "random_init": RandomInit,
     "moco": Moco,
+    "byol": Byol,
     "mls": Mls,
     "saliency": Saliency,
 }
