@@ -48,20 +48,21 @@ def unit_range(maps: Tensor) -> Tensor:
 def contrastive_scores(embeddings: Tensor, negatives: Tensor, temperature: float, excluded: Tensor) -> Tensor:
     """``s = z . z' / tau - log sum_j exp(z . n_j / tau)``, z' being z without gradient; for :func:`contracam_maps`.
 
-    At z' = z the cosine is at its maximum, so the gradient of the first term is zero wherever z comes from a
-    normalisation: a CAM of s shows what tells the image from the negatives. The term makes s what it is called, the
-    logarithm of how much better the image fits itself than the others.
+    At z' = z the cosine is at its maximum, so the first term has no gradient: a CAM of s shows what tells the image
+    from the negatives. It is computed as the constant that it is (left to autograd, its rounding errors would be all
+    that an image without negatives has). It makes s what it is called: how much better the image fits itself than the
+    others, as a logarithm.
 
     Args:
         embeddings: z, unit rows, N x d.
         negatives: n, unit rows, D x d.
         temperature: tau, positive.
-        excluded: bool, N x D: slots that are no negatives of that row. Where all are, s is the first term alone.
+        excluded: bool, N x D: slots that are no negatives of that row. Where all are, s is the constant.
 
     Returns:
         N; row n depends on embedding n alone.
     """
-    own = (embeddings * embeddings.detach()).sum(dim=1) / temperature
+    own = embeddings.detach().square().sum(dim=1) / temperature
     logits = (embeddings @ negatives.T / temperature).masked_fill(excluded, -torch.inf)
     alone = excluded.all(dim=1)
     others = torch.logsumexp(logits.masked_fill(alone[:, None], 0.0), dim=1)

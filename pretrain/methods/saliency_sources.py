@@ -6,6 +6,7 @@ without gradients. It changes nothing: no parameter, no buffer, no kept gradient
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pretrain import saliency
+from pretrain.annotations import object_maps
 from pretrain.losses import normalise
 from pretrain.methods.two_encoders import TwoEncoders
 from pretrain.whole_images import whole_image_batches
@@ -120,11 +122,11 @@ def shuffled(request: MapRequest) -> Tensor:
 
 
 def mask(request: MapRequest) -> Tensor:
-    """An oracle: the share of each cell that the objects of ``data.annotations`` cover; 0 in images without any."""
-    from pretrain.annotations import object_maps
-
-    annotations = Path(request.base.recipe.data.annotations)
-    return torch.as_tensor(object_maps(annotations, request.images, request.cells))
+    """An oracle: the share of each cell that objects of ``data.annotations`` cover; 1 for an image without any."""
+    everything = request.base.images  # one image alone may not be listed; and they are read once
+    maps = _object_maps(Path(request.base.recipe.data.annotations), tuple(everything), request.cells)
+    places = {image: place for place, image in enumerate(everything)}
+    return maps[[places[image] for image in request.images]]
 
 
 SOURCES: dict[str, Callable[[MapRequest], Tensor]] = {
@@ -135,6 +137,11 @@ SOURCES: dict[str, Callable[[MapRequest], Tensor]] = {
     "shuffled": shuffled,
     "mask": mask,
 }
+
+
+@functools.lru_cache(maxsize=1)
+def _object_maps(annotations: Path, images: tuple[Path, ...], cells: tuple[int, int]) -> Tensor:
+    return object_maps(annotations, images, cells)
 
 
 def _spread(images: list[Path], count: int) -> list[Path]:
