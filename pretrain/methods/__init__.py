@@ -1,6 +1,7 @@
 """The pretraining methods by name. A new one is a file here, a line here, and a recipe."""
 
 from pretrain.methods.base import Method
+from pretrain.methods.byol import Byol
 from pretrain.methods.densecl import DenseCl
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco
@@ -13,6 +14,7 @@ METHODS: dict[str, type[Method]] = {
     "supervised": Supervised,
     "moco": Moco,
     "densecl": DenseCl,
+    "byol": Byol,
     "mls": Mls,
     "saliency": Saliency,
 }

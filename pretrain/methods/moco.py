@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pretrain.dictionary import PairedDictionary
 from pretrain.losses import info_nce, normalise
-from pretrain.methods.base import Method
+from pretrain.methods.two_encoders import TwoEncoders
 from pretrain.networks import Encoder, encode_in_groups, momentum_copy, update_momentum_copy
 from pretrain.recipe import Recipe
 from pretrain.views import Batch
@@ -35,7 +35,7 @@ class Keys(NamedTuple):
     boxes: Tensor  # B x 4
 
 
-class MomentumContrast(Method):
+class MomentumContrast(TwoEncoders):
     """The base structure that MoCo-v2 and MLS share: two encoders and a dictionary.
 
     The dictionary takes the keys of a batch in :meth:`after_step`, so that every product in the step sees it as it was
@@ -69,6 +69,21 @@ class MomentumContrast(Method):
     def backbone(self) -> ResNet:
         """The query encoder's, as MoCo releases it."""
         return self.query_encoder.backbone
+
+    @property
+    def leader(self) -> Encoder:
+        """The query encoder."""
+        return self.query_encoder
+
+    @property
+    def follower(self) -> Encoder:
+        """The key encoder."""
+        return self.key_encoder
+
+    @property
+    def step_momentum(self) -> float:
+        """Constant."""
+        return self.momentum
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor, Keys]:
         """g1 and z1 of the first views (with gradient), and the keys of the second views (without)."""
