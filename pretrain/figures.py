@@ -25,7 +25,7 @@ from pretrain.data import PretrainDataset
 from pretrain.dictionary import NO_IMAGE
 from pretrain.distributed import local_copy
 from pretrain.images import decode_image
-from pretrain.networks import evaluating, unchanged_running_statistics
+from pretrain.networks import unchanged_running_statistics
 from pretrain.views import Batch, resize
 from pretrain.whole_images import whole_image_batches
 from scenebench.files import replacing
@@ -107,7 +107,7 @@ def draw_score_histograms(method: Mls, path: Path) -> None:
 
 
 def draw_saliency_overlays(method: Saliency, path: Path, count: int = 12) -> None:
-    """Images, and the same under the map that the momentum encoder makes of them now."""
+    """Images, and the same under the map that ``saliency.source`` gives them now."""
     chosen = _some_images(len(method.images), count)
     maps = _current_maps(method, chosen)
     columns = min(6, max(1, len(maps)))
@@ -125,7 +125,7 @@ def draw_saliency_overlays(method: Saliency, path: Path, count: int = 12) -> Non
             saliency_map, cmap="inferno", vmin=0, vmax=1, alpha=0.6, interpolation="bicubic",
             extent=(0, THUMBNAIL, THUMBNAIL, 0),
         )  # fmt: skip
-    figure.suptitle("Saliency maps of the momentum encoder", fontsize=10)
+    figure.suptitle(f"Saliency maps by {method.recipe.saliency.source}", fontsize=10)
     _save(figure, path)
 
 
@@ -174,14 +174,12 @@ def _some_images(total: int, count: int) -> list[int]:
 
 
 def _current_maps(method: Saliency, indices: Sequence[int]) -> dict[int, np.ndarray]:
-    """float32 maps h x w of the images that can be decoded."""
-    backbone, size = method.base.key_encoder.backbone, method.recipe.saliency.map_input_size
-    maps: dict[int, np.ndarray] = {}
-    with evaluating(backbone):
-        for found, pixels in whole_image_batches([method.images[i] for i in indices], size, len(indices)):
-            features = backbone.feature_map(method.normalised(pixels))
-            maps |= zip([indices[i] for i in found], saliency.activation_maps(features).cpu().numpy(), strict=True)
-    return maps
+    """float32 maps h x w, by the method's source, of the images that can be decoded."""
+    files = [method.images[index] for index in indices]
+    rng = np.random.default_rng([method.recipe.seed, method.recipe.schedule.epochs])
+    maps = saliency.to_float(method.maps_of(files, rng)).numpy()
+    decodable = [place for places, _ in whole_image_batches(files, 32, len(files)) for place in places]
+    return {indices[place]: maps[place] for place in decodable}
 
 
 def _show(axis: Axes, image: Tensor, title: str = "") -> None:

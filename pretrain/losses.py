@@ -1,4 +1,4 @@
-"""The losses of MoCo-v2 and MLS as pure functions of tensors.
+"""The losses of MoCo-v2, MLS and BYOL as pure functions of tensors.
 
 Equation numbers are those of MLS (Zhu, Fu, Wu, ICCV 2023). Shapes: B images in the batch, D slots in a dictionary, d
 dimensions. Everything is computed in float32 whatever autocast says (float64 stays float64): D sigmoids of logits
@@ -65,6 +65,20 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float) -> T
     negatives = query @ queue.T
     logits = torch.cat([positive, negatives], dim=1) / temperature
     return torch.logsumexp(logits, dim=1) - logits[:, 0]
+
+
+@full_precision
+def byol_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """``2 (1 - cos)`` of each row, eq. (2) of BYOL (Grill et al., 2020): the squared distance of the unit vectors.
+
+    Args:
+        prediction: the predictor's output for one view, B x d, of any length; the gradient's way.
+        target: the target encoder's embedding of the other view, B x d, of any length; the caller's to detach.
+
+    Returns:
+        The loss of each image, B, in [0, 4]; 2 where a row is zero.
+    """
+    return 2 - 2 * (normalise(prediction) * normalise(target)).sum(dim=1)
 
 
 @full_precision

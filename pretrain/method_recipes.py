@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pretrain.recipe_checks import number_range, require, require_momentum
 from scenebench.errors import UserError, require_choice
 
-SALIENCY_BASES = ("moco",)
-SALIENCY_SOURCES = ("activation", "uniform", "random", "shuffled")
+SALIENCY_BASES = ("moco", "byol")
+SALIENCY_SOURCES = ("activation", "contracam", "uniform", "random", "shuffled", "mask")
 
 
 @dataclass
@@ -65,8 +65,11 @@ class MlsRecipe:
 class SaliencyRecipe:
     """Saliency-guided crops and loss weights. Every default is "SAL, ours": the abstract gives none."""
 
-    base: str = "moco"  # what learns from the global views
-    source: str = "activation"  # of the maps; uniform, random and shuffled are controls
+    base: str = "moco"  # what learns from the global views, by its own section of keys; moco or byol
+    # Of the maps: activation, contracam. Controls: uniform, random, shuffled. An oracle: mask (data.annotations).
+    source: str = "activation"
+    cam_negatives: int = 256  # of contracam's score: so many whole images, spread over the folder
+    cam_temperature: float = 0.2  # of contracam's score
     map_input_size: int = 224  # the whole image is resized to this square; 224 gives 7 x 7 cells, 448 gives 14 x 14
     warmup_share: float = 0.2  # of the epochs with a uniform map
     refresh_share: float = 0.2  # of the epochs between two refreshes of the maps
@@ -95,6 +98,8 @@ class SaliencyRecipe:
         require_choice("saliency.crops", self.crops, ["saliency", "random"])
         require_choice("saliency.normalise", self.normalise, ["image", "batch"])
         require(self.map_input_size >= 32, "saliency.map_input_size", self.map_input_size, "at least 32")
+        require(self.cam_negatives >= 2, "saliency.cam_negatives", self.cam_negatives, "at least 2")
+        require(self.cam_temperature > 0, "saliency.cam_temperature", self.cam_temperature, "positive")
         require(0 <= self.warmup_share <= 1, "saliency.warmup_share", self.warmup_share, "in [0, 1]")
         require(0 < self.refresh_share <= 1, "saliency.refresh_share", self.refresh_share, "in (0, 1]")
         require(self.pairs >= 1, "saliency.pairs", self.pairs, "at least 1")

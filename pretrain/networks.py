@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -42,6 +43,18 @@ class Projector(nn.Sequential):
         super().__init__(*layers)
 
 
+class Predictor(nn.Sequential):
+    """BYOL's MLP ``q`` from an embedding to another of the same width: Linear-BN-ReLU-Linear, no last BN (ORL)."""
+
+    def __init__(self, embedding_dim: int, hidden_dim: int) -> None:
+        super().__init__(
+            nn.Linear(embedding_dim, hidden_dim, bias=False),
+            nn.BatchNorm1d(hidden_dim),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_dim, embedding_dim),
+        )
+
+
 class Encoder(nn.Module):
     """Backbone and projector: images to (g, z), eq. (4) and (5) of MLS."""
 
@@ -77,6 +90,18 @@ def update_momentum_copy(follower: nn.Module, leader: nn.Module, momentum: float
     sources = [parameter.data for parameter in leader.parameters()]
     torch._foreach_mul_(targets, momentum)
     torch._foreach_add_(targets, sources, alpha=1 - momentum)
+
+
+def cosine_momentum(initial: float, step: int, total_steps: int) -> float:
+    """``m = 1 - (1 - m0) (cos(pi k / K) + 1) / 2``: from m0 at step 0 to 1 at step K (BYOL, "Implementation details").
+
+    Args:
+        initial: m0, in [0, 1].
+        step: k, 0-based, over the whole run; beyond K the momentum stays 1.
+        total_steps: K.
+    """
+    share = min(1.0, step / max(1, total_steps))
+    return 1 - (1 - initial) * (math.cos(math.pi * share) + 1) / 2
 
 
 def encode_in_groups(encoder: nn.Module, images: Tensor, groups: int) -> tuple[Tensor, Tensor]:

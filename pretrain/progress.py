@@ -15,10 +15,14 @@ class Progress:
     """Counts images and waiting, and writes a line every ``log_every`` steps.
 
     ``log.jsonl`` has one object a line: step, epoch, lr, loss and its parts, images/s, share of time spent waiting for
-    data. A resumed run first drops the lines after its checkpoint, so every step is there once.
+    data; or step, epoch and ``knn_map``, what the probe found. A resumed run first drops the lines after its
+    checkpoint, so each is there once.
 
     Args:
         quiet: say and write nothing: one of several processes that train together speaks for all.
+
+    Attributes:
+        probed_steps: whose probe is in the log.
     """
 
     def __init__(self, out: Path, recipe: Recipe, step: int, steps_per_epoch: int, quiet: bool = False) -> None:
@@ -28,9 +32,11 @@ class Progress:
         self.batch_size = recipe.schedule.batch_size
         self.quiet = quiet
         self._log = out / "log.jsonl"
+        self.probed_steps: set[int] = set()
         self._board: Any = None
         if not quiet:
-            _drop_lines_from(self._log, step)
+            kept = _drop_lines_from(self._log, step)
+            self.probed_steps = {line["step"] for line in kept if "knn_map" in line}
         if recipe.run.tensorboard and not quiet:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -58,12 +64,7 @@ class Progress:
         epoch = step / self.steps_per_epoch
         line = {"step": step, "epoch": round(epoch, 4), **values}
         line |= {"images_per_second": round(images_per_second, 1), "data_wait_share": round(wait_share, 4)}
-        with open(self._log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        if self._board is not None:
-            for key, value in line.items():
-                if key != "step":
-                    self._board.add_scalar(key, value, step)
+        self._write(step, line)
         print(
             f"{self.name}: epoch {epoch:.1f}/{self.total_steps // self.steps_per_epoch}, "
             f"step {step}/{self.total_steps}, loss {values['loss']:.3f}, lr {values['lr']:.2e}, "
@@ -72,24 +73,42 @@ class Progress:
         )
         self._mark, self._marked_step, self._waited = now, step, 0.0
 
+    def report_probe(self, step: int, knn_map: float, seconds: float) -> None:
+        """Write what the kNN probe found after ``step`` steps, in percent; its ``seconds`` are not the loop's."""
+        epoch = step / self.steps_per_epoch
+        self._write(step, {"step": step, "epoch": round(epoch, 4), "knn_map": knn_map})
+        self.probed_steps.add(step)
+        self._mark += seconds
+        print(f"{self.name}: epoch {epoch:.1f}, kNN probe {knn_map:.2f} mAP ({seconds:.0f} s)", flush=True)
+
     def close(self) -> None:
         """Flush TensorBoard."""
         if self._board is not None:
             self._board.close()
 
+    def _write(self, step: int, line: dict[str, float]) -> None:
+        with open(self._log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._board is not None:
+            for key, value in line.items():
+                if key != "step":
+                    self._board.add_scalar(key, value, step)
 
-def _drop_lines_from(log: Path, step: int) -> None:
-    """Keep the lines of steps up to ``step``; a line torn by a kill goes too."""
+
+def _drop_lines_from(log: Path, step: int) -> list[dict[str, Any]]:
+    """Keep (and return) the lines of steps up to ``step``; a line torn by a kill goes too."""
     if not log.is_file():
-        return
+        return []
     kept = []
-    for line in log.read_text(encoding="utf-8").splitlines():
+    for text in log.read_text(encoding="utf-8").splitlines():
         try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
+            line = json.loads(text)
+            if line["step"] <= step:
+                kept.append((text, line))
         except (json.JSONDecodeError, KeyError, TypeError):
             continue
-    write_text(log, "".join(f"{line}\n" for line in kept))
+    write_text(log, "".join(f"{text}\n" for text, _ in kept))
+    return [line for _, line in kept]
 
 
 def _clock(seconds: float) -> str:

@@ -179,8 +179,13 @@ class Recipe:
         require_choice("method", self.method, METHODS)
         require(self.seed >= 0, "seed", self.seed, "0 or more")
         batch = self.schedule.batch_size
-        if self.method in ("moco", "saliency"):
+        on_moco = self.method == "saliency" and self.saliency.base == "moco"
+        if self.method == "moco" or on_moco:
             require_multiple("moco.queue_size", self.moco.queue_size, batch)
+        if self.method == "saliency" and self.saliency.source == "mask" and not self.data.annotations:
+            raise UserError(
+                "saliency.source: mask needs the objects of the images; set data.annotations=INSTANCES.json (COCO)"
+            )
         if self.method == "densecl":
             require_multiple("densecl.queue_size", self.densecl.queue_size, batch)
         if self.method == "mls":

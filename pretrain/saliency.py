@@ -7,6 +7,8 @@ whole image, so that they fit a map of any size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,14 +27,70 @@ def activation_maps(feature_maps: Tensor) -> Tensor:
         float32, N x h x w, in [0, 1]. An image whose activations are constant or not finite says nothing about where to
         look: its map is 1 everywhere.
     """
-    sums = feature_maps.float().sum(dim=1)
-    finite = torch.isfinite(sums).flatten(1).all(dim=1)
-    sums = torch.where(finite[:, None, None], sums, torch.zeros_like(sums))
-    low = sums.amin(dim=(1, 2), keepdim=True)
-    span = sums.amax(dim=(1, 2), keepdim=True) - low
-    flat = span <= EPSILON * sums.abs().amax(dim=(1, 2), keepdim=True)
-    maps = (sums - low) / (span + EPSILON)
-    return torch.where(flat, torch.ones_like(maps), maps).clamp(0, 1)
+    return unit_range(feature_maps.float().sum(dim=1))
+
+
+def unit_range(maps: Tensor) -> Tensor:
+    """``(A - min) / (max - min + 1e-6)`` over each image; 1 everywhere where A is constant or not finite.
+
+    Args:
+        maps: float32, N x h x w.
+    """
+    finite = torch.isfinite(maps).flatten(1).all(dim=1)
+    maps = torch.where(finite[:, None, None], maps, torch.zeros_like(maps))
+    low = maps.amin(dim=(1, 2), keepdim=True)
+    span = maps.amax(dim=(1, 2), keepdim=True) - low
+    flat = span <= EPSILON * maps.abs().amax(dim=(1, 2), keepdim=True)
+    scaled = (maps - low) / (span + EPSILON)
+    return torch.where(flat, torch.ones_like(scaled), scaled).clamp(0, 1)
+
+
+def contrastive_scores(embeddings: Tensor, negatives: Tensor, temperature: float, excluded: Tensor) -> Tensor:
+    """``s = z . z' / tau - log sum_j exp(z . n_j / tau)``, z' being z without gradient; for :func:`contracam_maps`.
+
+    At z' = z the cosine is at its maximum, so the first term has no gradient: a CAM of s shows what tells the image
+    from the negatives. It is computed as the constant that it is (left to autograd, its rounding errors would be all
+    that an image without negatives has). It makes s what it is called: how much better the image fits itself than the
+    others, as a logarithm.
+
+    Args:
+        embeddings: z, unit rows, N x d.
+        negatives: n, unit rows, D x d.
+        temperature: tau, positive.
+        excluded: bool, N x D: slots that are no negatives of that row. Where all are, s is the constant.
+
+    Returns:
+        N; row n depends on embedding n alone.
+    """
+    own = embeddings.detach().square().sum(dim=1) / temperature
+    logits = (embeddings @ negatives.T / temperature).masked_fill(excluded, -torch.inf)
+    alone = excluded.all(dim=1)
+    others = torch.logsumexp(logits.masked_fill(alone[:, None], 0.0), dim=1)
+    return own - others.masked_fill(alone, 0.0)
+
+
+def contracam_maps(feature_maps: Tensor, scores: Callable[[Tensor], Tensor]) -> Tensor:
+    """The gradient CAM of a score: ``ReLU(sum_c w_c F_cp)``, scaled to 0..1 over each image.
+
+    ``w_c`` is the mean over the cells of ``d s / d F_cp``. (Mo et al., "Object-aware contrastive learning for debiased
+    scene representation", NeurIPS 2021, also cut off negative w_c and repeat with the found object masked; this is one
+    plain Grad-CAM.) A CAM has no unit, so it is divided by its largest value before the range is scaled: the 1e-6 there
+    must not flatten an image whose gradient is small.
+
+    Args:
+        feature_maps: post-ReLU maps of the last stage, N x C x h x w.
+        scores: from such maps to N scores, each of its own image alone, differentiable. Its parameters get no gradient.
+
+    Returns:
+        float32, N x h x w, in [0, 1]; 1 everywhere where the CAM is constant or not finite, so where nothing speaks for
+        any place.
+    """
+    with torch.enable_grad():
+        features = feature_maps.detach().clone().requires_grad_()
+        (gradients,) = torch.autograd.grad(scores(features).sum(), features)
+    cams = (gradients.mean(dim=(2, 3), keepdim=True) * features.detach()).sum(dim=1).relu().float()
+    largest = cams.amax(dim=(1, 2), keepdim=True)
+    return unit_range(torch.where(largest > 0, cams / largest, cams))
 
 
 def to_uint8(maps: Tensor) -> Tensor:
@@ -105,7 +163,13 @@ def pair_scores(maps: Tensor, boxes: Tensor) -> Tensor:
     return scores.prod(dim=2).sqrt()
 
 
-def loss_weights(scores: Tensor, beta: float, normalise: str = "image", epsilon: float = EPSILON) -> Tensor:
+def loss_weights(
+    scores: Tensor,
+    beta: float,
+    normalise: str = "image",
+    epsilon: float = EPSILON,
+    everybody: Tensor | None = None,
+) -> Tensor:
     """``w_k = s_k^beta / mean_j s_j^beta``, without gradient.
 
     Where the mean is not above ``epsilon`` every weight is 1. (The written formula adds epsilon to the mean; a floor
@@ -115,6 +179,7 @@ def loss_weights(scores: Tensor, beta: float, normalise: str = "image", epsilon:
         scores: N x K, in [0, 1].
         beta: 0 gives exactly 1 everywhere.
         normalise: ``image``: the mean is over the K pairs of an image; ``batch``: over all of them.
+        everybody: for ``batch``: the scores of the whole batch, where ``scores`` are one process's rows of it.
 
     Returns:
         N x K, mean 1 per image (or over the batch), of the scores' type.
@@ -122,5 +187,8 @@ def loss_weights(scores: Tensor, beta: float, normalise: str = "image", epsilon:
     if beta == 0:
         return torch.ones_like(scores)
     powers = scores.detach() ** beta
-    mean = powers.mean(dim=1, keepdim=True) if normalise == "image" else powers.mean().expand(len(powers), 1)
+    if normalise == "image":
+        mean = powers.mean(dim=1, keepdim=True)
+    else:
+        mean = (scores if everybody is None else everybody).detach().pow(beta).mean().expand(len(powers), 1)
     return torch.where(mean > epsilon, powers / mean.clamp(min=epsilon), torch.ones_like(powers))

@@ -36,6 +36,7 @@ from pretrain.methods import METHODS, Method
 from pretrain.methods.base import PREPROCESSING
 from pretrain.networks import groups_here
 from pretrain.optimiser import build_optimiser, learning_rate, peak_rate, set_learning_rate
+from pretrain.probe import KnnProbe
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
 from pretrain.run_folder import BACKBONE, check_owner, claim, only_process
@@ -91,6 +92,7 @@ class _Run:
         self.source = describe_source(images)
         self.fabric = fabric
         self.any_process = any_process
+        self.probe = KnnProbe(recipe, images)
         torch.manual_seed(recipe.seed)
         self.method: Method = METHODS[recipe.method](recipe, images)
         if recipe.run.channels_last:
@@ -138,6 +140,7 @@ class _Run:
             try:
                 while self.step < self.total_steps:
                     epoch, position = divmod(self.step, steps_per_epoch)
+                    self.probe.at_epoch_boundary(self.method, self.step, progress)
                     self.method.on_epoch_start(epoch)
                     batches = iter(build_loader(recipe, dataset, epoch, position))
                     for _ in range(position, steps_per_epoch):
@@ -157,6 +160,7 @@ class _Run:
                             raise Stopped(stop.signal_number or signal.SIGTERM)
                         if self._checkpoint_due(steps_per_epoch):
                             self._save(optimiser)
+                self.probe.at_epoch_boundary(self.method, self.step, progress)
             finally:
                 progress.close()
 

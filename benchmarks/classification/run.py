@@ -11,12 +11,11 @@ from torch import Tensor
 
 from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.features import backbone_features, colour_histograms
-from benchmarks.classification.knn import knn_scores
 from benchmarks.classification.linear import LinearProbe, Standardisation, fit_path
-from benchmarks.classification.metrics import mean_average_precision
 from benchmarks.inputs import choose_images, data_notes
 from benchmarks.protocol import ClassificationProtocol
 from scenebench.errors import UserError
+from scenebench.multilabel import knn_scores, mean_average_precision
 from transfer.backbone_file import load_network
 
 SCENE_TYPE_ORACLE = "reference:scene_type_oracle"

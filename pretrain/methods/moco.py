@@ -22,7 +22,7 @@ from pretrain.data import PretrainDataset
 from pretrain.dictionary import PairedDictionary
 from pretrain.distributed import gather, own_rows
 from pretrain.losses import info_nce, normalise
-from pretrain.methods.base import Method
+from pretrain.methods.two_encoders import TwoEncoders
 from pretrain.networks import (
     Encoder,
     encode_in_groups,
@@ -45,12 +45,17 @@ class Keys(NamedTuple):
     boxes: Tensor  # B x 4
 
 
-class MomentumContrast(Method):
+class MomentumContrast(TwoEncoders):
     """The base structure that MoCo-v2 and MLS share: two encoders and a dictionary.
 
     The dictionary takes the keys of a batch in :meth:`after_step`, so that every product in the step sees it as it was
     before (and a step that fails leaves it alone).
+
+    Attributes:
+        encoder_type: what both encoders are.
     """
+
+    encoder_type: type[Encoder] = Encoder
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class MomentumContrast(Method):
         super().__init__(recipe, images)
         self.temperature = temperature
         self.momentum = momentum
-        self.query_encoder = Encoder(recipe.network)
+        self.query_encoder = self.encoder_type(recipe.network)
         self.key_encoder = momentum_copy(self.query_encoder)
         feature_dim = self.backbone.architecture.stage_channels[-1] if keep_features else 0
         self.dictionary = PairedDictionary(dictionary_size, recipe.network.projector.output_dim, feature_dim)
@@ -74,6 +79,21 @@ class MomentumContrast(Method):
     def backbone(self) -> ResNet:
         """The query encoder's, as MoCo releases it."""
         return self.query_encoder.backbone
+
+    @property
+    def leader(self) -> Encoder:
+        """The query encoder."""
+        return self.query_encoder
+
+    @property
+    def follower(self) -> Encoder:
+        """The key encoder."""
+        return self.key_encoder
+
+    @property
+    def step_momentum(self) -> float:
+        """Constant."""
+        return self.momentum
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor, Keys]:
         """g1 and z1 of the first views (with gradient), and the keys of the second views (without)."""

@@ -5,8 +5,8 @@ map is high, and their contrastive losses are weighed by their saliency scores:
 ``L = L_global + lambda mean_n 1/K sum_k w_nk l_nk``. Base, formulas and schedule are this suite's; the abstract names
 none. Any gain must be read against the controls (``source`` uniform, random, shuffled; ``crops: random``).
 
-On the base MoCo-v2, which has no predictor, the crop branch has its own projector and, since negatives must lie in its
-space, its own queue of partner keys.
+Bases and their crop branches are in :mod:`pretrain.methods.saliency_branch`, the sources of maps in
+:mod:`pretrain.methods.saliency_sources`.
 """
 
 from __future__ import annotations
@@ -19,44 +19,33 @@ from torch import Tensor
 
 from pretrain import saliency
 from pretrain.box_sampling import draw_pairs
-from pretrain.dictionary import PairedDictionary
+from pretrain.dictionary import gather
 from pretrain.images import image_aspects
-from pretrain.losses import info_nce, normalise
 from pretrain.methods.base import Method
-from pretrain.methods.moco import Keys, Moco
-from pretrain.networks import Projector, evaluating, momentum_copy, unchanged_running_statistics, update_momentum_copy
+from pretrain.methods.saliency_branch import BASES, LocalCrops
+from pretrain.methods.saliency_sources import SOURCES, MapRequest
+from pretrain.networks import evaluating
 from pretrain.recipe import Recipe
 from pretrain.views import Batch, LocalBoxSampler
-from pretrain.whole_images import whole_image_batches
-from scenebench.errors import UserError
 from transfer.resnet import ResNet
-
-MAP_BATCH = 64  # images at a time while maps are refreshed
 
 
 class Saliency(Method):
-    """Global MoCo-v2 and a branch of weighted local crops."""
+    """A base on the global views, and a branch of weighted local crops."""
 
     def __init__(self, recipe: Recipe, images: list[Path]) -> None:
         super().__init__(recipe, images)
         local = recipe.saliency
-        keys_a_step = local.pairs * recipe.schedule.batch_size
-        if recipe.moco.queue_size % keys_a_step != 0:
-            raise UserError(
-                f"moco.queue_size: {recipe.moco.queue_size} is not a multiple of a step's {keys_a_step} local keys "
-                "(saliency.pairs x schedule.batch_size)"
-            )
-        self.base = Moco(recipe, images)
-        self.local_projector = Projector(self.backbone.architecture.stage_channels[-1], recipe.network.projector)
-        self.local_key_projector = momentum_copy(self.local_projector)
-        self.local_dictionary = PairedDictionary(recipe.moco.queue_size, recipe.network.projector.output_dim)
+        base, crops = BASES[local.base]
+        self.base = base(recipe, images)
+        self.branch = self.base.branch
+        self.crops = crops(recipe, self.backbone.architecture.stage_channels[-1])
         self.maps = SaliencyCache(len(images), local.map_input_size)
         self._aspects = image_aspects(images)
-        self._local_keys: Keys | None = None
 
     @property
     def backbone(self) -> ResNet:
-        """The query encoder's."""
+        """The base's."""
         return self.base.backbone
 
     def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -74,26 +63,20 @@ class Saliency(Method):
         return global_loss + recipe.loss_weight * local_loss, log
 
     def local_losses(self, batch: Batch) -> Tensor:
-        """InfoNCE of each anchor (query) against its partner (key), B x K."""
+        """The loss of each pair of anchor and partner by the base's branch, B x K."""
         assert batch.local_views is not None
         assert batch.local_boxes is not None
         assert batch.local_photometric is not None
         images, pairs = batch.local_views.shape[:2]
         views = batch.local_views.flatten(0, 1)
         photometric = batch.local_photometric.flatten(0, 1)
-        anchors = self.network_input(views[:, 0], photometric[:, 0])
-        partners = self.network_input(views[:, 1], photometric[:, 1])
-        query_backbone, key_backbone = self.base.query_encoder.backbone, self.base.key_encoder.backbone
-        # The running statistics stay those of the global views: the backbone is used on whole images.
-        with unchanged_running_statistics(query_backbone):
-            queries = self.local_projector(query_backbone(anchors))
-        with torch.no_grad(), unchanged_running_statistics(key_backbone):
-            keys = self.local_key_projector(key_backbone(partners))
-        ids = batch.indices.repeat_interleave(pairs)
-        self._local_keys = Keys(keys, keys, ids, batch.local_boxes[:, :, 1].flatten(0, 1))
-        negatives = self.local_dictionary.projections
-        losses = info_nce(normalise(queries), normalise(keys), negatives, self.base.temperature)
-        return losses.reshape(images, pairs)
+        crops = LocalCrops(
+            anchors=self.network_input(views[:, 0], photometric[:, 0]),
+            partners=self.network_input(views[:, 1], photometric[:, 1]),
+            image_ids=batch.indices.repeat_interleave(pairs),
+            partner_boxes=batch.local_boxes[:, :, 1].flatten(0, 1),
+        )
+        return self.crops.losses(self.base, crops).reshape(images, pairs)
 
     def weights(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss weights and pair scores, each B x K, without gradient."""
@@ -101,15 +84,15 @@ class Saliency(Method):
         recipe = self.recipe.saliency
         maps = saliency.to_float(self.maps.of(batch.indices)).to(batch.local_boxes.device)
         scores = saliency.pair_scores(maps, batch.local_boxes)
-        return saliency.loss_weights(scores, recipe.beta, recipe.normalise, recipe.epsilon), scores
+        # Only a mean over the batch needs the scores of the other processes.
+        everybody = gather(scores) if recipe.normalise == "batch" else scores
+        return saliency.loss_weights(scores, recipe.beta, recipe.normalise, recipe.epsilon, everybody), scores
 
     def after_step(self) -> None:
         """As the base; the crop branch follows in the same way."""
+        momentum = self.base.step_momentum  # before the base moves on to the next step
         self.base.after_step()
-        update_momentum_copy(self.local_key_projector, self.local_projector, self.base.momentum)
-        if self._local_keys is not None:
-            self.local_dictionary.enqueue(*self._local_keys)
-            self._local_keys = None
+        self.crops.after_step(momentum)
 
     def on_epoch_start(self, epoch: int) -> None:
         """Refresh the maps where the schedule says so, once."""
@@ -118,24 +101,12 @@ class Saliency(Method):
 
     def compute_maps(self, epoch: int) -> Tensor:
         """The maps of all images by ``saliency.source``, uint8 N x h x w."""
-        source = self.recipe.saliency.source
-        rng = np.random.default_rng([self.recipe.seed, epoch])
-        if source == "uniform":
-            return torch.full_like(self.maps.values, 255)
-        if source == "random":
-            return saliency.random_maps(len(self.images), self.maps.size, rng)
-        maps = self._activation_maps()
-        return saliency.shuffled_maps(maps, rng) if source == "shuffled" else maps
+        return self.maps_of(self.images, np.random.default_rng([self.recipe.seed, epoch]))
 
-    def _activation_maps(self) -> Tensor:
-        """Maps of the momentum encoder in eval mode on whole images; 1 for an image that cannot be decoded."""
-        backbone, size = self.base.key_encoder.backbone, self.recipe.saliency.map_input_size
-        maps = torch.full_like(self.maps.values, 255)
-        with evaluating(backbone):
-            for indices, pixels in whole_image_batches(self.images, size, MAP_BATCH):
-                features = backbone.feature_map(self.normalised(pixels))
-                maps[indices] = saliency.to_uint8(saliency.activation_maps(features)).cpu()
-        return maps
+    def maps_of(self, images: list[Path], rng: np.random.Generator) -> Tensor:
+        """The maps that ``saliency.source`` gives these images now, uint8 n x h x w; 1 where one cannot be decoded."""
+        with evaluating(self.base.follower):
+            return SOURCES[self.recipe.saliency.source](MapRequest(self.base, images, self.maps.size, rng))
 
     def local_box_sampler(self) -> LocalBoxSampler:
         """Draws K pairs in image ``index`` from the map it has now."""

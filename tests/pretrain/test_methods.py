@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from method_batches import BATCH, batch_of
 from PIL import Image
 from torch import Tensor
 
@@ -17,12 +18,13 @@ from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Keys, Moco, MomentumContrast
 from pretrain.methods.random_init import RandomInit
 from pretrain.methods.saliency import Saliency
+from pretrain.methods.saliency_branch import ContrastedCrops
 from pretrain.recipe import METHODS as METHODS_OF_RECIPES
 from pretrain.recipe import Recipe, load_recipe
 from pretrain.views import Batch
 from scenebench.errors import UserError
 
-BATCH, SLOTS, K = 4, 16, 3
+SLOTS, K = 16, 3
 SMALL = [
     "network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=4", "views.crop_size=32",
     "schedule.epochs=10",
@@ -53,33 +55,6 @@ def build(method: str, images: list[Path], *overrides: str) -> Method:
     recipe = recipe_of(method, *overrides)
     torch.manual_seed(3)
     return METHODS[method](recipe, images).train()
-
-
-def batch_of(seed: int = 0, pairs: int = 0, images: int = 10) -> Batch:
-    """Random crops, unaugmented."""
-    generator = torch.Generator().manual_seed(seed)
-    batch = Batch.empty(BATCH, 32, pairs, 32)
-    batch.indices = torch.randperm(images, generator=generator)[:BATCH]
-    batch.global_views = torch.randint(0, 256, batch.global_views.shape, generator=generator, dtype=torch.uint8)
-    batch.global_boxes = torch.rand(batch.global_boxes.shape, generator=generator)
-    batch.global_photometric = unaugmented(batch.global_photometric)
-    if pairs:
-        assert batch.local_views is not None
-        assert batch.local_photometric is not None
-        batch.local_views = torch.randint(0, 256, batch.local_views.shape, generator=generator, dtype=torch.uint8)
-        corners = torch.rand(BATCH, pairs, 2, 2, generator=generator) * 0.6
-        batch.local_boxes = torch.cat([corners, corners + 0.3], dim=-1)
-        batch.local_photometric = unaugmented(batch.local_photometric)
-    return batch
-
-
-def unaugmented(parameters: Tensor) -> Tensor:
-    from pretrain import augment
-
-    parameters = torch.zeros_like(parameters)
-    parameters[..., augment.ORDER] = -1
-    parameters[..., augment.SOLARISE] = 256
-    return parameters
 
 
 def fill(method: MomentumContrast, steps: int = 4) -> None:
@@ -335,14 +310,16 @@ def test_local_losses_are_info_nce_of_anchor_and_partner(images: list[Path]) -> 
     assert batch.local_views is not None
     found = method.local_losses(batch)
     views = batch.local_views.flatten(0, 1)
-    query_backbone, key_backbone = method.base.query_encoder.backbone, method.base.key_encoder.backbone
-    query = losses.normalise(method.local_projector(query_backbone(method.normalised(views[:, 0]))))
-    key = losses.normalise(method.local_key_projector(key_backbone(method.normalised(views[:, 1]))))
-    expected = losses.info_nce(query, key, method.local_dictionary.projections, 0.2).reshape(BATCH, 2)
+    crops = method.crops
+    assert isinstance(crops, ContrastedCrops)
+    query_backbone, key_backbone = method.base.leader.backbone, method.base.follower.backbone
+    query = losses.normalise(crops.projector(query_backbone(method.normalised(views[:, 0]))))
+    key = losses.normalise(crops.follower_projector(key_backbone(method.normalised(views[:, 1]))))
+    expected = losses.info_nce(query, key, crops.dictionary.projections, 0.2).reshape(BATCH, 2)
     assert torch.allclose(found, expected, atol=1e-4)
     method.after_step()
-    assert method.local_dictionary.image_ids[: 2 * BATCH].tolist() == batch.indices.repeat_interleave(2).tolist()
-    assert torch.allclose(method.local_dictionary.projections[: 2 * BATCH], key, atol=1e-5)
+    assert crops.dictionary.image_ids[: 2 * BATCH].tolist() == batch.indices.repeat_interleave(2).tolist()
+    assert torch.allclose(crops.dictionary.projections[: 2 * BATCH], key, atol=1e-5)
 
 
 def test_global_part_and_running_statistics_are_mocos(images: list[Path]) -> None:
@@ -389,20 +366,20 @@ def test_maps_are_refreshed_by_the_momentum_encoder_in_eval_mode(images: list[Pa
     method = saliency_method(images)  # 10 epochs: warm-up 2, refreshes at 2 and 6 (refresh_share 0.4)
     method(batch_of(pairs=2))
     method.after_step()
-    state = {name: value.clone() for name, value in method.base.key_encoder.state_dict().items()}
+    state = {name: value.clone() for name, value in method.base.follower.state_dict().items()}
     for epoch in (0, 1):
         method.on_epoch_start(epoch)
         assert bool((method.maps.values == 255).all())
     method.on_epoch_start(2)
     [(_, pixels)] = whole_image_batches(images, 64, 10)
-    encoder = method.base.key_encoder.backbone.eval()
+    encoder = method.base.follower.backbone.eval()
     with torch.no_grad():
         expected = saliency.activation_maps(encoder.feature_map(method.normalised(pixels)))
     encoder.train()
     assert (method.maps.values.int() - saliency.to_uint8(expected).int()).abs().max() <= 1
-    for name, value in method.base.key_encoder.state_dict().items():
+    for name, value in method.base.follower.state_dict().items():
         assert torch.equal(value, state[name])
-    assert method.base.key_encoder.training
+    assert method.base.follower.training
 
 
 def test_a_resumed_epoch_does_not_refresh_again(images: list[Path]) -> None:
@@ -412,7 +389,7 @@ def test_a_resumed_epoch_does_not_refresh_again(images: list[Path]) -> None:
     other = saliency_method(images)
     other.load_state_dict(method.state_dict())
     with torch.no_grad():
-        for parameter in other.base.key_encoder.parameters():
+        for parameter in other.base.follower.parameters():
             parameter.add_(torch.randn_like(parameter))
     other.on_epoch_start(2)
     assert torch.equal(other.maps.values, maps)
@@ -445,8 +422,8 @@ def test_a_queue_that_does_not_take_whole_steps_of_local_keys_is_refused(images:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("saliency.base=byol", "saliency.base: unknown value 'byol'.*moco"),
-        ("saliency.source=contracam", "saliency.source: unknown value 'contracam'"),
+        ("saliency.base=simsiam", "saliency.base: unknown value 'simsiam'.*moco"),
+        ("saliency.source=edges", "saliency.source: unknown value 'edges'"),
         ("saliency.pairs=1", "saliency.pairs"),
     ],
 )

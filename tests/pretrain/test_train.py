@@ -18,6 +18,8 @@ import pytest
 import torch
 from PIL import Image
 
+from pretrain.methods import Method
+from pretrain.methods.byol import Byol
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco, MomentumContrast
 from pretrain.methods.saliency import Saliency
@@ -41,6 +43,11 @@ METHOD_KEYS = {
     "saliency": [
         "moco.queue_size=16", "saliency.crop_size=32", "saliency.map_input_size=64",
         "saliency.warmup_share=0.34", "saliency.refresh_share=0.34",
+    ],
+    "byol": ["byol.predictor_hidden_dim=16"],
+    "saliency_byol": [
+        "byol.predictor_hidden_dim=16", "saliency.crop_size=32", "saliency.map_input_size=64",
+        "saliency.warmup_share=0.34", "saliency.refresh_share=0.34", "saliency.source=contracam",
     ],
 }  # fmt: skip
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -113,15 +120,19 @@ def logged_steps(run: Path) -> list[int]:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, how: Callable[[], None]) -> None:
     """Call ``how`` within the given step (counted from 1 in this process)."""
-    original, count = MomentumContrast.after_step, [0]
+    count = [0]
 
-    def after_step(self: MomentumContrast) -> None:
-        original(self)
-        count[0] += 1
-        if count[0] == step:
-            how()
+    def patched(original: Callable[[Method], None]) -> Callable[[Method], None]:
+        def after_step(self: Method) -> None:
+            original(self)
+            count[0] += 1
+            if count[0] == step:
+                how()
 
-    monkeypatch.setattr(MomentumContrast, "after_step", after_step)
+        return after_step
+
+    for method in (MomentumContrast, Byol):
+        monkeypatch.setattr(method, "after_step", patched(method.after_step))
 
 
 @pytest.fixture
@@ -146,8 +157,8 @@ def crash() -> None:
 def test_a_run_leaves_what_it_promises(method: str, images: Path, uninterrupted: Callable[[str], Path]) -> None:
     run = uninterrupted(method)
     info, network = load_network(run / "backbone.safetensors")
-    assert info.method == method
-    assert info.branch == "query"
+    assert info.method == recipe_for(method, images).method
+    assert info.branch == ("online" if "byol" in method else "query")
     assert info.architecture.name == "resnet18w8"
     assert info.dataset == "train"
     assert info.dataset_fingerprint == describe_source(sorted(images.iterdir())).fingerprint
@@ -157,9 +168,10 @@ def test_a_run_leaves_what_it_promises(method: str, images: Path, uninterrupted:
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 64)
     assert logged_steps(run) == list(range(1, TOTAL_STEPS + 1))
     line = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
-    assert {"epoch", "lr", "loss", "loss_infonce", "images_per_second", "data_wait_share"} <= line.keys()
+    part = "loss_byol" if "byol" in method else "loss_infonce"
+    assert {"epoch", "lr", "loss", part, "images_per_second", "data_wait_share"} <= line.keys()
     assert len(list((run / "checkpoints").iterdir())) == 2
-    figures = {"moco": 0, "mls": 2, "saliency": 2}[method]
+    figures = 0 if method in ("moco", "byol") else 2
     drawn = list((run / "figures").iterdir())
     assert len(drawn) == figures
     for path in drawn:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.classification.knn import knn_scores
+from scenebench.multilabel import knn_scores
 
 
 def brute_force(train: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int, temperature: float) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_many_queries_are_chunked_alike(monkeypatch: pytest.MonkeyPatch) -> None
     train, test = torch.randn(20, 3, generator=generator), torch.randn(11, 3, generator=generator)
     labels = torch.randint(0, 2, (20, 2), generator=generator)
     whole = knn_scores(train, labels, test, 5, 0.1)
-    monkeypatch.setattr("benchmarks.classification.knn._CHUNK", 4)
+    monkeypatch.setattr("scenebench.multilabel._CHUNK", 4)
     torch.testing.assert_close(knn_scores(train, labels, test, 5, 0.1), whole, rtol=0, atol=1e-12)
 
 

@@ -1,0 +1,77 @@
+"""The multi-label supervised upper bound: what the backbone learns where somebody has named the categories.
+
+A linear classifier on the pooled feature of the first view, binary cross-entropy, a plain mean over categories and
+images. Ours; no paper here defines it. The second view is cut like everybody's and left alone, so that the images seen
+in a step are the same as in the other methods.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from pretrain.annotations import KEY, multilabels
+from pretrain.losses import multi_label_bce
+from pretrain.methods.base import Method
+from pretrain.networks import architecture_of, encode_in_groups
+from pretrain.recipe import NetworkRecipe, Recipe
+from pretrain.views import Batch
+from scenebench.errors import UserError
+from transfer.resnet import ResNet, build_resnet
+
+
+class Classifier(nn.Module):
+    """Backbone and a linear layer."""
+
+    def __init__(self, recipe: NetworkRecipe, categories: int) -> None:
+        super().__init__()
+        architecture = architecture_of(recipe)
+        self.backbone = build_resnet(architecture)
+        self.linear = nn.Linear(architecture.stage_channels[-1], categories)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images, B x 3 x S x S, to features B x d_g and logits B x categories."""
+        features = self.backbone(images)
+        return features, self.linear(features)
+
+
+class Supervised(Method):
+    """Every image must be listed in ``data.annotations``; one that is listed without an object holds no category.
+
+    Images without labels are refused rather than left out of the mean: a step would then have fewer images than the
+    recipe says, and the bound less data than the methods it is compared with.
+
+    Attributes:
+        labels: uint8 0/1, images x categories; N * C bytes (9.5 MB for COCO). Read anew at every start, so not part of
+            the state dict.
+    """
+
+    branch = "only"
+    labels: Tensor
+
+    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+        super().__init__(recipe, images)
+        if not recipe.data.annotations:
+            raise UserError(f"{KEY}: method=supervised needs labels; add {KEY}=FILE, a COCO instances JSON")
+        labels, labelled = multilabels(recipe.data.annotations, images)
+        missing = (~labelled).nonzero().flatten().tolist()
+        if missing:
+            raise UserError(
+                f"{KEY}: {recipe.data.annotations} does not list {len(missing)} of the {len(images)} images (the first "
+                f"is {images[missing[0]]}), but method=supervised needs a label for each; take them out of data.root"
+            )
+        self.network = Classifier(recipe.network, labels.shape[1])
+        self.register_buffer("labels", labels, persistent=False)
+
+    @property
+    def backbone(self) -> ResNet:
+        """The only network there is."""
+        return self.network.backbone
+
+    def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Binary cross-entropy."""
+        views = self.network_input(batch.global_views[:, 0], batch.global_photometric[:, 0])
+        _, logits = encode_in_groups(self.network, views, self.recipe.network.bn_groups)
+        loss = multi_label_bce(logits, self.labels[batch.indices].bool(), temperature=1.0)
+        return loss, {"loss_bce": loss.detach()}
