@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,19 +28,29 @@ SMALL = [
     "optimiser.name=sgd", "optimiser.lr=0.05", "optimiser.weight_decay=1e-4",
 ]  # fmt: skip
 # AdamW divides by the square root of squared gradients: where these are near zero it turns rounding into whole steps.
+LOCAL_CROPS = [
+    "saliency.crop_size=32", "saliency.map_input_size=64", "saliency.warmup_share=0.5", "saliency.refresh_share=0.5",
+]  # fmt: skip
+# By name: the recipe, and what is changed in it.
 METHODS = {
-    "moco": ["moco.queue_size=32"],
+    "moco": ("moco_demo", ["moco.queue_size=32"]),
     # Groups of 2 values would make BN's gradient a difference of nearly equal numbers.
-    "moco_shuffle_bn": [
-        "moco.queue_size=32", "network.bn_groups=4", "schedule.batch_size=16", "views.crop_size=64",
-        "data.images_per_epoch=48",
-    ],
-    "mls": ["mls.dictionary_size=32", "mls.k=3"],
-    "mls_slot_shifted": ["mls.dictionary_size=32", "mls.k=3", "mls.order=slot_shifted", "mls.queue_init=keys"],
-    "saliency": [
-        "moco.queue_size=32", "saliency.crop_size=32", "saliency.map_input_size=64",
-        "saliency.warmup_share=0.5", "saliency.refresh_share=0.5",
-    ],
+    "moco with shuffle-BN": (
+        "moco_demo",
+        ["moco.queue_size=32", "network.bn_groups=4", "schedule.batch_size=16", "views.crop_size=64",
+         "data.images_per_epoch=48"],
+    ),
+    "densecl": ("densecl_demo", ["densecl.queue_size=32", "views.crop_size=64"]),
+    "byol": ("byol_demo", ["byol.predictor_hidden_dim=16"]),
+    "mls": ("mls_demo", ["mls.dictionary_size=32", "mls.k=3"]),
+    "mls slot-shifted": (
+        "mls_demo", ["mls.dictionary_size=32", "mls.k=3", "mls.order=slot_shifted", "mls.queue_init=keys"]
+    ),
+    "saliency on moco": ("saliency_demo", ["moco.queue_size=32", "saliency.normalise=batch", *LOCAL_CROPS]),
+    "saliency on byol": (
+        "saliency_byol_demo", ["byol.predictor_hidden_dim=16", "saliency.source=contracam", *LOCAL_CROPS]
+    ),
+    "supervised": ("supervised_demo", []),
 }  # fmt: skip
 
 
@@ -51,6 +62,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(26):
         pixels = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((48, 40)).save(folder / f"{index:02d}.png")
+    box = {"bbox": [4, 4, 20, 20], "area": 400, "iscrowd": 0, "segmentation": [[4, 4, 24, 4, 24, 24, 4, 24]]}
+    content = {
+        "images": [{"id": index, "file_name": f"{index:02d}.png", "width": 48, "height": 40} for index in range(26)],
+        "categories": [{"id": category, "name": f"category {category}"} for category in range(1, 4)],
+        "annotations": [
+            {"id": index + 1, "image_id": index, "category_id": 1 + index % 3, **box} for index in range(26)
+        ],
+    }
+    (folder.parent / "annotations.json").write_text(json.dumps(content))
     return folder
 
 
@@ -106,8 +126,9 @@ def differences(one: object, other: object, where: str = "") -> list[tuple[float
 
 @pytest.mark.parametrize("method", METHODS)
 def test_two_processes_equal_one(method: str, images: Path, tmp_path: Path) -> None:
-    recipe = f"{method.split('_')[0]}_demo"
-    overrides = [*SMALL, *METHODS[method], f"data.root={images}"]
+    recipe, changes = METHODS[method]
+    annotations = [f"data.annotations={images.parent / 'annotations.json'}"] if method == "supervised" else []
+    overrides = [*SMALL, *changes, *annotations, f"data.root={images}"]
     for processes in (1, 2):
         done = train(processes, recipe, tmp_path / str(processes), *overrides)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -206,7 +227,7 @@ def test_a_stop_of_one_process_stops_and_saves_both(images: Path, tmp_path: Path
     script = tmp_path / "script.py"
     script.write_text(code)
     run = tmp_path / "run"
-    overrides = [*SMALL, *METHODS["moco"], f"data.root={images}"]
+    overrides = [*SMALL, *METHODS["moco"][1], f"data.root={images}"]
     stopped = launch(2, str(script), str(run), *overrides)
     assert stopped.returncode != 0
     assert last_checkpoint(run)["step"] == 2, stopped.stdout + stopped.stderr[-2000:]
