@@ -11,7 +11,6 @@ demo) normalises over the whole batch without the remedy; that is what SyncBN do
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -22,6 +21,7 @@ from pretrain.losses import info_nce, normalise
 from pretrain.methods.base import Method
 from pretrain.networks import Encoder, encode_in_groups, momentum_copy, update_momentum_copy
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 from transfer.resnet import ResNet
 
@@ -45,7 +45,7 @@ class MomentumContrast(Method):
     def __init__(
         self,
         recipe: Recipe,
-        images: list[Path],
+        images: ImageFiles,
         dictionary_size: int,
         temperature: float,
         momentum: float,
@@ -104,7 +104,7 @@ class MomentumContrast(Method):
 class Moco(MomentumContrast):
     """MoCo-v2."""
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         moco = recipe.moco
         super().__init__(recipe, images, moco.queue_size, moco.temperature, moco.momentum, keep_features=False)
 

@@ -26,6 +26,7 @@ from pretrain.methods.base import Method
 from pretrain.methods.moco import Keys, Moco
 from pretrain.networks import Projector, evaluating, momentum_copy, unchanged_running_statistics, update_momentum_copy
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch, LocalBoxSampler
 from pretrain.whole_images import whole_image_batches
 from scenebench.errors import UserError
@@ -37,7 +38,7 @@ MAP_BATCH = 64  # images at a time while maps are refreshed
 class Saliency(Method):
     """Global MoCo-v2 and a branch of weighted local crops."""
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
         local = recipe.saliency
         keys_a_step = local.pairs * recipe.schedule.batch_size
