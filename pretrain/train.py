@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,19 @@ from torch import Tensor
 
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
 from pretrain.data import PretrainDataset, build_loader
-from pretrain.images import list_images
 from pretrain.methods import METHODS, Method
 from pretrain.methods.base import PREPROCESSING
 from pretrain.optimiser import build_optimiser, learning_rate, set_learning_rate
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
-from pretrain.run_folder import BACKBONE, check_owner, claim, only_process
-from pretrain.source import describe_source
+from pretrain.run_folder import BACKBONE, check_owner, claimed
+from pretrain.sources import ImageFile, list_images
+from pretrain.sources.checks import check_images
+from pretrain.sources.description import describe_source
 from pretrain.stopping import Stopped, StopRequest
 from pretrain.views import Batch
 from scenebench.errors import UserError
+from scenebench.files import only_process
 from transfer.backbone_file import BackboneInfo, save_backbone
 from transfer.resnet import ResNet
 
@@ -54,19 +57,22 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
     if check_owner(out, recipe):
         return _say_finished(out)
     _check_device(recipe)
-    images = list_images(recipe.data.root)  # before anything is written
-    with only_process(out):
+    images = list_images(recipe.data.root, recipe.data.images)  # before anything is written
+    if METHODS[recipe.method].trains:
+        check_images(recipe, images)
+    with only_process(out, partial(print, flush=True)):
         if check_owner(out, recipe):  # another process may have finished it meanwhile
             return _say_finished(out)
-        claim(out, recipe)
-        _Run(recipe, images, out).train()
+        run = _Run(recipe, images, out)
+        with claimed(out, recipe):
+            run.train()
     return out / BACKBONE
 
 
 class _Run:
     """One process's part of a run."""
 
-    def __init__(self, recipe: Recipe, images: list[Path], out: Path) -> None:
+    def __init__(self, recipe: Recipe, images: list[ImageFile], out: Path) -> None:
         if recipe.run.threads is not None:
             torch.set_num_threads(recipe.run.threads)
         self.recipe = recipe
