@@ -77,7 +77,7 @@ def _require_end(path: Path, end: int) -> None:
     with open(path, "rb") as file:
         file.seek(end)
         chunk = file.read(_CHUNK)
-        if len(chunk) < _BLOCK and not chunk.strip(b"\0"):
+        if len(chunk) < _BLOCK:
             raise UserError(f"{path}: not a whole tar (it ends without its end mark); pack it anew")
         while chunk:
             if chunk.strip(b"\0"):
