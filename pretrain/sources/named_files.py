@@ -92,7 +92,7 @@ def _named_by_coco(json_file: Path) -> Names:
 
 
 def _what_names_images(entry: dict[str, Any]) -> dict[str, Any] | None:
-    """Drop the rest while parsing: the 860,000 annotations of train2017 would take 2 GB of memory."""
+    """Drop the rest while parsing: the 860,000 annotations of train2017 would take more than 1 GB."""
     return entry if "file_name" in entry or "images" in entry else None
 
 
