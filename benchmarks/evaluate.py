@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import logging
@@ -24,10 +23,10 @@ from benchmarks.protocol import Protocol
 from benchmarks.record import BackbonePart, DatasetPart, ProtocolPart, Record, read_record, write_record
 from scenebench.config import config_hash
 from scenebench.errors import UserError, did_you_mean
-from scenebench.files import sha256_of, write_text
+from scenebench.files import only_process, sha256_of, write_text
 from transfer.backbone_file import BackboneInfo, read_info
 
-RECORD, RUN, LOG, LOCK, WORK = "record.json", "run.json", "log.txt", ".lock", "toolbox"
+RECORD, RUN, LOG, WORK = "record.json", "run.json", "log.txt", "toolbox"
 REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram")
 """Rows that judge no backbone but what can be had without one; classification only."""
 
@@ -82,7 +81,7 @@ def evaluate(
         "size": size,
     }
     _refuse_foreign_folder(out)
-    with _locked(out):
+    with only_process(out, _log.info):
         if (out / RECORD).is_file():
             record = read_record(out / RECORD)
             _require_same_run(out, identity, _identity_of(record))
@@ -222,23 +221,6 @@ def _require_same_run(out: Path, wanted: dict[str, Any], found: dict[str, Any]) 
         raise UserError(
             f"{out}: belongs to another run: {'; '.join(differing)}; give another folder or remove this one"
         )
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Only one process works in ``out``; the lock goes with the process, however it ends."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = open(out / LOCK, "a")  # noqa: SIM115 - closed below, after the wait
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); give another folder") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.info("%s: another process works here; waiting for it", out)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

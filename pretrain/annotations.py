@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
@@ -19,13 +18,14 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
+from pretrain.sources import ImageFiles
 from scenebench.errors import UserError
 
 KEY = "data.annotations"
 UNIFORM = 255  # every cell of a map that says nothing of where to look
 
 
-def multilabels(annotations: Path | str, images: Sequence[Path]) -> tuple[Tensor, Tensor]:
+def multilabels(annotations: Path | str, images: ImageFiles) -> tuple[Tensor, Tensor]:
     """Which categories each image holds.
 
     Args:
@@ -51,7 +51,7 @@ def multilabels(annotations: Path | str, images: Sequence[Path]) -> tuple[Tensor
     return labels, labelled
 
 
-def object_maps(annotations: Path | str, images: Sequence[Path], cells: tuple[int, int]) -> Tensor:
+def object_maps(annotations: Path | str, images: ImageFiles, cells: tuple[int, int]) -> Tensor:
     """The share of each cell that any object covers, as an oracle of where the objects are.
 
     The image is parted into ``h x w`` equal cells, whatever its shape; shares are exact, then rounded to 8 bits. An
@@ -131,7 +131,7 @@ class _Coco:
             by_image[entry["image_id"]].append(entry)
         return cls(path, columns, images, by_image)
 
-    def ids_of(self, images: Sequence[Path]) -> dict[int, Any]:
+    def ids_of(self, images: ImageFiles) -> dict[int, Any]:
         """The image id by index into ``images``, of those that the JSON lists."""
         by_name: dict[str, list[int]] = defaultdict(list)
         paths = [_parts(image) for image in images]

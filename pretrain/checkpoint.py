@@ -67,6 +67,11 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[st
     return None
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a checkpoint, sound or not."""
+    return bool(_newest_first(folder))
+
+
 def _damage(path: Path) -> str | None:
     match = _NAME.fullmatch(path.name)
     expected = match.group(2) if match else ""

@@ -16,7 +16,10 @@ def add_commands(subparsers: Any) -> None:
         epilog=(
             "example:\n"
             "  scenebench pretrain mls_demo data.root=scenes/images/train --out runs/mls\n"
-            "  scenebench pretrain mls_coco data.root=coco/train2017 schedule.epochs=800 --out runs/mls800\n\n"
+            "  scenebench pretrain mls_coco data.root=coco/train2017 schedule.epochs=800 --out runs/mls800\n"
+            "  scenebench pretrain mls_coco data.root=coco/annotations/instances_train2017.json "
+            "data.images=coco/train2017 --out runs/mls\n"
+            "  scenebench pretrain mls_coco data.root=train2017.tar --out runs/mls\n\n"
             "'scenebench pretrain list' names the recipes."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,

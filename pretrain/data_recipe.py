@@ -13,6 +13,7 @@ class DataRecipe:
     """Which images, and how they are read."""
 
     root: str = ""  # a folder (searched recursively), COCO .json, list .txt or .tar; no default is right for everybody
+    images: str = ""  # the folder that the names in a .json or .txt are relative to; "": that file's own folder
     # COCO instances of (some of) the images, for what needs labels: the supervised bound, oracle masks, the kNN probe.
     annotations: str = ""
     images_per_epoch: int | None = None  # None: every image once an epoch (the last, incomplete batch is dropped)

@@ -21,7 +21,8 @@ class PairedDictionary(nn.Module):
     """A ring of D slots. Part of the method's state dict, so a checkpoint holds it, position included.
 
     Memory: ``D * (4 * (feature_dim + projection_dim) + 8 + 16)`` bytes; 38 MB for MLS on a ResNet-50 (D = 4096,
-    d_g = 2048, d_z = 256), 35 MB for MoCo-v2 (D = 65536, d_z = 128).
+    d_g = 2048, d_z = 256), 35 MB for MoCo-v2 (D = 65536, d_z = 128). Twice that within a step that uses
+    :meth:`after_enqueue`.
 
     Attributes:
         features: Q_g, float32, D x feature_dim, unit rows; D x 0 where ``feature_dim`` is 0.

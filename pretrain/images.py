@@ -1,22 +1,20 @@
-"""Finding and decoding images: whatever people keep in a folder becomes uint8 RGB, or is said to be undecodable."""
+"""Decoding images: whatever people keep becomes uint8 RGB, or is said to be undecodable."""
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional
 from torchvision.io import ImageReadMode, decode_jpeg
 
-from scenebench.errors import UserError
+from pretrain.sources import ImageFile, ImageFiles
+from pretrain.sources.image_file import open_image_file, read_image_file
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 # What Pillow raises on broken files, apart from OSError.
 _DECODING_ERRORS = (
     SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
@@ -30,28 +28,7 @@ class UndecodableImage(Exception):
     """A file that is no complete image."""
 
 
-def list_images(root: Path | str) -> list[Path]:
-    """All images under ``root``, also in sub-folders, sorted by path; hidden files and folders are left out.
-
-    Raises:
-        UserError: no folder is given, it does not exist, or there is no image in it.
-    """
-    if not str(root):
-        raise UserError("data.root: no folder of images is given; add data.root=FOLDER")
-    root = Path(root)
-    if not root.is_dir():
-        raise UserError(f"data.root: {root} is not a folder")
-    images: list[Path] = []
-    for folder, sub_folders, names in os.walk(root):
-        sub_folders[:] = [name for name in sub_folders if not name.startswith(".")]
-        suffixes = ((name, Path(name).suffix.lower()) for name in names if not name.startswith("."))
-        images += [Path(folder, name) for name, suffix in suffixes if suffix in IMAGE_SUFFIXES]
-    if not images:
-        raise UserError(f"data.root: no image in {root} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(images)
-
-
-def decode_image(path: Path | str) -> Tensor:
+def decode_image(file: ImageFile | str) -> Tensor:
     """Decode a file as RGB: grey, palette, CMYK, transparent and 16-bit images alike, turned upright by their EXIF tag.
 
     Returns:
@@ -59,9 +36,10 @@ def decode_image(path: Path | str) -> Tensor:
 
     Raises:
         UndecodableImage: missing, truncated, empty or no image; the message says why.
+        UserError: the tar that it is in has changed since the run began.
     """
     try:
-        content = np.fromfile(path, dtype=np.uint8)
+        content = read_image_file(file)
     except OSError as error:
         raise UndecodableImage(error.strerror or str(error)) from error
     if content[:2].tobytes() == b"\xff\xd8":
@@ -73,13 +51,15 @@ def decode_image(path: Path | str) -> Tensor:
         else:
             if image.shape[0] in (1, 3):  # not CMYK
                 return image.permute(1, 2, 0).expand(-1, -1, 3).contiguous().permute(2, 0, 1)
-    return _decode_with_pillow(path)
+    return _decode_with_pillow(file)
 
 
-def _decode_with_pillow(path: Path | str) -> Tensor:
+def _decode_with_pillow(file: ImageFile | str) -> Tensor:
     try:
-        with Image.open(path) as file:
-            image = _as_rgb(ImageOps.exif_transpose(file))
+        with open_image_file(file) as stream, Image.open(stream) as opened:
+            image = _as_rgb(ImageOps.exif_transpose(opened))
+    except UnidentifiedImageError as error:
+        raise UndecodableImage("empty, cut short, or no image of a known kind") from error
     except OSError as error:
         raise UndecodableImage(error.strerror or str(error)) from error
     except _DECODING_ERRORS as error:
@@ -100,14 +80,17 @@ def resize(image: Tensor, size: int) -> Tensor:
     return functional.interpolate(image.unsqueeze(0), (size, size), mode="bilinear", antialias=True).squeeze(0)
 
 
-def image_aspects(images: list[Path]) -> np.ndarray:
-    """Width / height of each upright image, float32 N, from the headers alone; 1 where there is no readable header."""
-    aspects = np.ones(len(images), dtype=np.float32)
-    for index, path in enumerate(images):
-        try:
-            with Image.open(path) as image:
-                sideways = image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
-                aspects[index] = image.height / image.width if sideways else image.width / image.height
-        except (OSError, *_DECODING_ERRORS):
-            continue  # it will be skipped in training
-    return aspects
+def image_size(file: ImageFile | str) -> tuple[int, int] | None:
+    """Width and height of an image turned upright, from its header alone; None where there is no readable header."""
+    try:
+        with open_image_file(file) as stream, Image.open(stream) as image:
+            sideways = image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
+            return (image.height, image.width) if sideways else (image.width, image.height)
+    except (OSError, *_DECODING_ERRORS):
+        return None
+
+
+def image_aspects(images: ImageFiles) -> np.ndarray:
+    """Width / height of each upright image, float32 N; 1 where there is no readable header (training skips it)."""
+    sizes = [image_size(file) or (1, 1) for file in images]
+    return np.array([width / height for width, height in sizes], dtype=np.float32)

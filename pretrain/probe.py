@@ -7,7 +7,6 @@ probe is equal to the bit to one without.
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from pretrain.methods.base import Method
 from pretrain.networks import evaluating
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.whole_images import whole_image_batches
 from scenebench.errors import UserError
 
@@ -38,7 +38,7 @@ class KnnProbe:
             those to be judged.
     """
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         self.recipe = recipe
         if recipe.probe.every_epochs is None:
             return

@@ -1,9 +1,7 @@
-"""The folder of a run: whose it is, and that only one process at a time trains in it."""
+"""The folder of a run: whose it is."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from pretrain.checkpoint import has_checkpoint
 from pretrain.recipe import Recipe
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError
@@ -18,6 +17,7 @@ from scenebench.files import write_text
 
 BACKBONE = "backbone.safetensors"
 RECIPE = "recipe.yaml"
+CHECKPOINTS = "checkpoints"
 # A folder with one of these and without a recipe is somebody else's.
 _FOREIGN = ("record.json", "dataset.json", BACKBONE)
 
@@ -42,36 +42,21 @@ def check_owner(out: Path, recipe: Recipe) -> bool:
     return (out / BACKBONE).is_file()
 
 
-def claim(out: Path, recipe: Recipe) -> None:
-    """Write the resolved recipe, which makes the folder this run's."""
+@contextmanager
+def claimed(out: Path, recipe: Recipe) -> Iterator[None]:
+    """Write the resolved recipe, which makes the folder this run's.
+
+    Where the run fails before its first checkpoint it is taken back: nothing of the recipe is in the folder, and the
+    corrected command may use it. A log that was begun stays; the next run drops it.
+    """
     text = yaml.safe_dump(recipe.to_plain(), sort_keys=False, allow_unicode=True)
     write_text(out / RECIPE, text)
-
-
-@contextmanager
-def only_process(out: Path) -> Iterator[None]:
-    """Hold the folder's lock; wait, saying so, while another process trains in it.
-
-    The kernel frees the lock when its holder ends, however it ends, so a stale lock cannot be left behind. A training
-    process that outlived the command that started it is simply waited for.
-    """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / ".lock", "a+")  # noqa: SIM115 - closed by the `with` below
-    except OSError as error:
-        raise UserError(f"{out}: cannot write there ({error.strerror}); choose another folder") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            print(f"{out}: process {lock.read().strip() or '?'} is training here; waiting until it ends", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.seek(0)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
         yield
+    except BaseException:
+        if not has_checkpoint(out / CHECKPOINTS) and not (out / BACKBONE).exists():
+            (out / RECIPE).unlink(missing_ok=True)
+        raise
 
 
 def _differences(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> list[str]:

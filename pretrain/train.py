@@ -12,6 +12,7 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from pretrain.distributed import (
     synchronise_batch_norm,
     world_size,
 )
-from pretrain.images import list_images
 from pretrain.methods import METHODS, Method
 from pretrain.methods.base import PREPROCESSING
 from pretrain.networks import groups_here
@@ -39,11 +39,14 @@ from pretrain.optimiser import build_optimiser, learning_rate, peak_rate, set_le
 from pretrain.probe import KnnProbe
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
-from pretrain.run_folder import BACKBONE, check_owner, claim, only_process
-from pretrain.source import describe_source
+from pretrain.run_folder import BACKBONE, check_owner, claimed
+from pretrain.sources import ImageFile, list_images
+from pretrain.sources.checks import check_images
+from pretrain.sources.description import describe_source
 from pretrain.stopping import Stopped, StopRequest
 from pretrain.views import Batch
 from scenebench.errors import UserError
+from scenebench.files import only_process
 from transfer.backbone_file import BackboneInfo, save_backbone
 from transfer.resnet import ResNet
 
@@ -67,23 +70,27 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
         return _say_finished(out)
     check_device(recipe)
     check_processes(recipe)
-    images = list_images(recipe.data.root)  # before anything is written
+    images = list_images(recipe.data.root, recipe.data.images)  # before anything is written
+    if METHODS[recipe.method].trains:
+        check_images(recipe, images)
     fabric = set_up_fabric(recipe)
     any_process = AnyProcess()
-    with only_process(out) if is_main() else nullcontext():
+    with only_process(out, partial(print, flush=True)) if is_main() else nullcontext():
         # Another command may have finished it meanwhile.
         if any_process.any(is_main() and check_owner(out, recipe)):
             return _say_finished(out)
-        if is_main():
-            claim(out, recipe)
-        _Run(recipe, images, out, fabric, any_process).train()
+        run = _Run(recipe, images, out, fabric, any_process)
+        with claimed(out, recipe) if is_main() else nullcontext():
+            run.train()
     return out / BACKBONE
 
 
 class _Run:
     """One process's part of a run."""
 
-    def __init__(self, recipe: Recipe, images: list[Path], out: Path, fabric: Fabric, any_process: AnyProcess) -> None:
+    def __init__(
+        self, recipe: Recipe, images: list[ImageFile], out: Path, fabric: Fabric, any_process: AnyProcess
+    ) -> None:
         if recipe.run.threads is not None:
             torch.set_num_threads(recipe.run.threads)
         self.recipe = recipe

@@ -25,7 +25,11 @@ PixelBox = tuple[int, int, int, int]  # left, top, right, bottom; the last two a
 
 @dataclass
 class Batch:
-    """What the loader yields. Crops are physically channels-last; boxes are those really cut, before the flip."""
+    """What the loader yields. Crops are physically channels-last; boxes are those really cut, before the flip.
+
+    Memory: ``B * (8 + 2 * v(S) + 2 * K * v(s))`` bytes with ``v(S) = 3 * S * S + 16 + 4 * P``: 77 MB for 256 images
+    with S = 224 and no local crops, 105 MB with K = 2 of s = 96.
+    """
 
     indices: Tensor  # int64 (B,), into the list of images
     global_views: Tensor  # uint8 (B, 2, 3, S, S)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from pretrain.images import UndecodableImage, decode_image
+from pretrain.sources import ImageFiles
 from pretrain.views import resize
 
 
-def whole_image_batches(images: list[Path], size: int, batch_size: int) -> Iterator[tuple[list[int], Tensor]]:
+def whole_image_batches(images: ImageFiles, size: int, batch_size: int) -> Iterator[tuple[list[int], Tensor]]:
     """Indices into ``images`` and their pixels, uint8 n x 3 x size x size with n <= ``batch_size``, in order.
 
     Images that cannot be decoded are left out (the training data names them).

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pretrain.augment import apply_photometric
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch, LocalBoxSampler
 from transfer.backbone_file import Preprocessing
 from transfer.resnet import ResNet
@@ -32,7 +33,7 @@ class Method(nn.Module):
     branch = "query"
     trains = True
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__()
         self.recipe = recipe
         self.images = images

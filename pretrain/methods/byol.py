@@ -11,8 +11,6 @@ parameters only). There is nothing to shuffle, so ``network.bn_groups`` must be 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
@@ -20,6 +18,7 @@ from pretrain.losses import byol_loss, normalise
 from pretrain.methods.two_encoders import TwoEncoders, total_steps
 from pretrain.networks import Encoder, Predictor, cosine_momentum, momentum_copy, update_momentum_copy
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 from scenebench.errors import UserError
 from transfer.resnet import ResNet
@@ -35,7 +34,7 @@ class Byol(TwoEncoders):
 
     branch = "online"
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
         if recipe.network.bn_groups != 1:
             raise UserError(

@@ -12,8 +12,6 @@ DenseCL).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
@@ -22,6 +20,7 @@ from pretrain.dictionary import PairedDictionary
 from pretrain.methods.moco import Keys, MomentumContrast
 from pretrain.networks import Encoder, Projector
 from pretrain.recipe import NetworkRecipe, Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 
 
@@ -52,7 +51,7 @@ class DenseCl(MomentumContrast):
 
     encoder_type = DenseEncoder
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         dense = recipe.densecl
         super().__init__(recipe, images, dense.queue_size, dense.temperature, dense.momentum, keep_features=False)
         self.dense_dictionary = PairedDictionary(dense.queue_size, recipe.network.projector.output_dim)

@@ -20,6 +20,7 @@ from pretrain import losses
 from pretrain.dictionary import PairedDictionary
 from pretrain.methods.moco import Keys, MomentumContrast
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 
 # Table 6: what is added to InfoNCE.
@@ -33,7 +34,7 @@ MULTI_LABEL_LOSSES = {
 class Mls(MomentumContrast):
     """MLS and its ablations."""
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         mls = recipe.mls
         super().__init__(recipe, images, mls.dictionary_size, mls.temperature, mls.momentum, keep_features=True)
         self.epoch = 0

@@ -12,7 +12,6 @@ demo) normalises over the whole batch without the remedy; that is what SyncBN do
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -32,6 +31,7 @@ from pretrain.networks import (
     update_momentum_copy,
 )
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 from transfer.resnet import ResNet
 
@@ -60,7 +60,7 @@ class MomentumContrast(TwoEncoders):
     def __init__(
         self,
         recipe: Recipe,
-        images: list[Path],
+        images: ImageFiles,
         dictionary_size: int,
         temperature: float,
         momentum: float,
@@ -152,7 +152,7 @@ class MomentumContrast(TwoEncoders):
 class Moco(MomentumContrast):
     """MoCo-v2."""
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         moco = recipe.moco
         super().__init__(recipe, images, moco.queue_size, moco.temperature, moco.momentum, keep_features=False)
 

@@ -6,11 +6,10 @@ would lose by its normalisation alone. Here they are estimated on whole images a
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pretrain.methods.base import Method
 from pretrain.networks import architecture_of, estimate_running_statistics
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.whole_images import whole_image_batches
 from transfer.resnet import ResNet, build_resnet
 
@@ -21,7 +20,7 @@ class RandomInit(Method):
     branch = "only"
     trains = False
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
         self.network = build_resnet(architecture_of(recipe.network))
 

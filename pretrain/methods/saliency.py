@@ -26,6 +26,7 @@ from pretrain.methods.saliency_branch import BASES, LocalCrops
 from pretrain.methods.saliency_sources import SOURCES, MapRequest
 from pretrain.networks import evaluating
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch, LocalBoxSampler
 from transfer.resnet import ResNet
 
@@ -33,7 +34,7 @@ from transfer.resnet import ResNet
 class Saliency(Method):
     """A base on the global views, and a branch of weighted local crops."""
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
         local = recipe.saliency
         base, crops = BASES[local.base]
@@ -103,7 +104,7 @@ class Saliency(Method):
         """The maps of all images by ``saliency.source``, uint8 N x h x w."""
         return self.maps_of(self.images, np.random.default_rng([self.recipe.seed, epoch]))
 
-    def maps_of(self, images: list[Path], rng: np.random.Generator) -> Tensor:
+    def maps_of(self, images: ImageFiles, rng: np.random.Generator) -> Tensor:
         """The maps that ``saliency.source`` gives these images now, uint8 n x h x w; 1 where one cannot be decoded."""
         with evaluating(self.base.follower):
             return SOURCES[self.recipe.saliency.source](MapRequest(self.base, images, self.maps.size, rng))

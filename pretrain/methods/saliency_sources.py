@@ -19,6 +19,7 @@ from pretrain import saliency
 from pretrain.annotations import object_maps
 from pretrain.losses import normalise
 from pretrain.methods.two_encoders import TwoEncoders
+from pretrain.sources import ImageFile, ImageFiles
 from pretrain.whole_images import whole_image_batches
 
 MAP_BATCH = 64  # images at a time
@@ -36,11 +37,11 @@ class MapRequest:
     """
 
     base: TwoEncoders
-    images: list[Path]
+    images: ImageFiles
     cells: tuple[int, int]
     rng: np.random.Generator
 
-    def feature_maps(self, images: list[Path]) -> Iterator[tuple[list[int], Tensor]]:
+    def feature_maps(self, images: ImageFiles) -> Iterator[tuple[list[int], Tensor]]:
         """Indices into ``images`` and the follower's last maps, n x C x h x w; only of images that can be decoded."""
         backbone, size = self.base.follower.backbone, self.base.recipe.saliency.map_input_size
         for indices, pixels in whole_image_batches(images, size, MAP_BATCH):
@@ -81,7 +82,7 @@ def contracam(request: MapRequest) -> Tensor:
         return normalise(projector(feature_maps.mean(dim=(2, 3))))
 
     references = _spread(request.base.images, recipe.cam_negatives)
-    slots: dict[Path, int] = {}  # the row of each reference among the negatives
+    slots: dict[ImageFile, int] = {}  # the row of each reference among the negatives
     parts = []
     for indices, features in request.feature_maps(references):
         slots |= {references[index]: len(slots) + row for row, index in enumerate(indices)}
@@ -140,11 +141,11 @@ SOURCES: dict[str, Callable[[MapRequest], Tensor]] = {
 
 
 @functools.lru_cache(maxsize=1)
-def _object_maps(annotations: Path, images: tuple[Path, ...], cells: tuple[int, int]) -> Tensor:
+def _object_maps(annotations: Path, images: tuple[ImageFile, ...], cells: tuple[int, int]) -> Tensor:
     return object_maps(annotations, images, cells)
 
 
-def _spread(images: list[Path], count: int) -> list[Path]:
+def _spread(images: ImageFiles, count: int) -> ImageFiles:
     """At most ``count`` of the images, at equal distances."""
     count = min(count, len(images))
     return [images[place * len(images) // count] for place in range(count)]

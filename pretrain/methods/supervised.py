@@ -7,8 +7,6 @@ in a step are the same as in the other methods.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor, nn
 
 from pretrain.annotations import KEY, multilabels
@@ -16,6 +14,7 @@ from pretrain.losses import multi_label_bce
 from pretrain.methods.base import Method
 from pretrain.networks import architecture_of, encode_in_groups
 from pretrain.recipe import NetworkRecipe, Recipe
+from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 from scenebench.errors import UserError
 from transfer.resnet import ResNet, build_resnet
@@ -50,7 +49,7 @@ class Supervised(Method):
     branch = "only"
     labels: Tensor
 
-    def __init__(self, recipe: Recipe, images: list[Path]) -> None:
+    def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
         if not recipe.data.annotations:
             raise UserError(f"{KEY}: method=supervised needs labels; add {KEY}=FILE, a COCO instances JSON")

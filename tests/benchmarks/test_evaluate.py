@@ -110,7 +110,7 @@ def test_a_folder_of_another_run_is_refused(
     judge(tiny_backbone, knn, tiny_scenes, out)
     if not finished:
         (out / "record.json").unlink()
-    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
     options = dict(change)
     backbone = options.pop("backbone", tiny_backbone)
     protocol = load_protocol(str(options.pop("protocol"))) if "protocol" in options else knn
@@ -118,7 +118,7 @@ def test_a_folder_of_another_run_is_refused(
     with pytest.raises(UserError, match="belongs to another run") as error:
         judge(backbone, protocol, data, out, **options)  # type: ignore[arg-type]
     assert message in str(error.value)
-    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"} == before
 
 
 def test_an_unfinished_run_starts_again(
@@ -202,9 +202,9 @@ def test_a_second_process_waits_for_the_first(
         thread = threading.Thread(target=lambda: results.append(judge(tiny_backbone, knn, tiny_scenes, out)))
         thread.start()
         deadline = time.monotonic() + 20
-        while "waiting for it" not in caplog.text and time.monotonic() < deadline:
+        while "waiting until it ends" not in caplog.text and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert "another process works here; waiting for it" in caplog.text
+        assert "process ? works here; waiting until it ends" in caplog.text
         assert not results
         assert not (out / "record.json").exists()
     finally:

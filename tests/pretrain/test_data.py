@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pretrain.data import PretrainDataset, build_loader, list_images
+from pretrain.data import PretrainDataset, build_loader
 from pretrain.recipe import Recipe
+from pretrain.sources import list_images
 from pretrain.views import Batch
 from scenebench.config import load_config, parse_overrides
 from scenebench.errors import UserError

@@ -25,11 +25,11 @@ from pretrain.methods.moco import Moco, MomentumContrast
 from pretrain.methods.saliency import Saliency
 from pretrain.optimiser import learning_rate
 from pretrain.recipe import Recipe, ScheduleRecipe, load_recipe
-from pretrain.run_folder import only_process
-from pretrain.source import describe_source
+from pretrain.sources.description import describe_source
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
 from scenebench.errors import UserError
+from scenebench.files import only_process
 from transfer.backbone_file import load_backbone, load_network
 
 TOTAL_STEPS = 9  # 3 epochs of 3 steps
@@ -448,14 +448,14 @@ def test_two_processes_never_train_in_one_folder(
 ) -> None:
     run = tmp_path / "run"
     second = threading.Thread(target=lambda: pretrain(recipe_for("moco", images), run))
-    with only_process(run):
+    with only_process(run, print):
         second.start()
         deadline = time.monotonic() + 60
         printed = ""
         while "waiting until it ends" not in printed and time.monotonic() < deadline:
             time.sleep(0.02)
             printed += capsys.readouterr().out
-        assert f"process {os.getpid()} is training here" in printed
+        assert f"process {os.getpid()} works here" in printed
         time.sleep(0.2)
         assert not (run / "recipe.yaml").exists()
     second.join(timeout=120)
