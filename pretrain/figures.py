@@ -179,8 +179,8 @@ def _current_maps(method: Saliency, indices: Sequence[int]) -> dict[int, np.ndar
     maps: dict[int, np.ndarray] = {}
     with evaluating(backbone):
         for found, pixels in whole_image_batches([method.images[i] for i in indices], size, len(indices)):
-            features = backbone.feature_map(method.normalised(pixels))
-            maps |= zip([indices[i] for i in found], saliency.activation_maps(features).cpu().numpy(), strict=True)
+            found_maps = method.maps_by(backbone, pixels).cpu().numpy()
+            maps |= zip([indices[i] for i in found], found_maps, strict=True)
     return maps
 
 

@@ -8,7 +8,7 @@ from pretrain.recipe_checks import number_range, require, require_momentum
 from scenebench.errors import UserError, require_choice
 
 SALIENCY_BASES = ("moco",)
-SALIENCY_SOURCES = ("activation", "uniform", "random", "shuffled")
+SALIENCY_SOURCES = ("activation", "attention", "uniform", "random", "shuffled")
 
 
 @dataclass
@@ -66,7 +66,7 @@ class SaliencyRecipe:
     """Saliency-guided crops and loss weights. Every default is "SAL, ours": the abstract gives none."""
 
     base: str = "moco"  # what learns from the global views
-    source: str = "activation"  # of the maps; uniform, random and shuffled are controls
+    source: str = "activation"  # of the maps; attention: a vision transformer's; uniform, random, shuffled: controls
     map_input_size: int = 224  # the whole image is resized to this square; 224 gives 7 x 7 cells, 448 gives 14 x 14
     warmup_share: float = 0.2  # of the epochs with a uniform map
     refresh_share: float = 0.2  # of the epochs between two refreshes of the maps

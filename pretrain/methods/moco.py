@@ -23,7 +23,7 @@ from pretrain.methods.base import Method
 from pretrain.networks import Encoder, encode_in_groups, momentum_copy, update_momentum_copy
 from pretrain.recipe import Recipe
 from pretrain.views import Batch
-from transfer.resnet import ResNet
+from transfer.network import Backbone
 
 
 class Keys(NamedTuple):
@@ -56,12 +56,12 @@ class MomentumContrast(Method):
         self.momentum = momentum
         self.query_encoder = Encoder(recipe.network)
         self.key_encoder = momentum_copy(self.query_encoder)
-        feature_dim = self.backbone.architecture.stage_channels[-1] if keep_features else 0
+        feature_dim = self.backbone.architecture.feature_dim if keep_features else 0
         self.dictionary = PairedDictionary(dictionary_size, recipe.network.projector.output_dim, feature_dim)
         self._keys: Keys | None = None
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The query encoder's, as MoCo releases it."""
         return self.query_encoder.backbone
 

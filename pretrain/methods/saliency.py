@@ -29,6 +29,7 @@ from pretrain.recipe import Recipe
 from pretrain.views import Batch, LocalBoxSampler
 from pretrain.whole_images import whole_image_batches
 from scenebench.errors import UserError
+from transfer.network import Backbone
 from transfer.resnet import ResNet
 
 MAP_BATCH = 64  # images at a time while maps are refreshed
@@ -47,15 +48,15 @@ class Saliency(Method):
                 "(saliency.pairs x schedule.batch_size)"
             )
         self.base = Moco(recipe, images)
-        self.local_projector = Projector(self.backbone.architecture.stage_channels[-1], recipe.network.projector)
+        self.local_projector = Projector(self.backbone.architecture.feature_dim, recipe.network.projector)
         self.local_key_projector = momentum_copy(self.local_projector)
         self.local_dictionary = PairedDictionary(recipe.moco.queue_size, recipe.network.projector.output_dim)
-        self.maps = SaliencyCache(len(images), local.map_input_size)
+        self.maps = SaliencyCache(len(images), local.map_input_size, self.backbone.architecture.stride)
         self._aspects = image_aspects(images)
         self._local_keys: Keys | None = None
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The query encoder's."""
         return self.base.backbone
 
@@ -124,18 +125,23 @@ class Saliency(Method):
             return torch.full_like(self.maps.values, 255)
         if source == "random":
             return saliency.random_maps(len(self.images), self.maps.size, rng)
-        maps = self._activation_maps()
+        maps = self._model_maps()
         return saliency.shuffled_maps(maps, rng) if source == "shuffled" else maps
 
-    def _activation_maps(self) -> Tensor:
+    def _model_maps(self) -> Tensor:
         """Maps of the momentum encoder in eval mode on whole images; 1 for an image that cannot be decoded."""
         backbone, size = self.base.key_encoder.backbone, self.recipe.saliency.map_input_size
         maps = torch.full_like(self.maps.values, 255)
         with evaluating(backbone):
             for indices, pixels in whole_image_batches(self.images, size, MAP_BATCH):
-                features = backbone.feature_map(self.normalised(pixels))
-                maps[indices] = saliency.to_uint8(saliency.activation_maps(features)).cpu()
+                maps[indices] = saliency.to_uint8(self.maps_by(backbone, pixels)).cpu()
         return maps
+
+    def maps_by(self, backbone: Backbone, pixels: Tensor) -> Tensor:
+        """Maps of uint8 images, N x 3 x S x S: by a ResNet's activations, by a vision transformer's attention."""
+        if isinstance(backbone, ResNet):
+            return saliency.activation_maps(backbone.feature_map(self.normalised(pixels)))
+        return saliency.attention_maps(backbone.attention_map(self.normalised(pixels)))
 
     def local_box_sampler(self) -> LocalBoxSampler:
         """Draws K pairs in image ``index`` from the map it has now."""
@@ -168,9 +174,9 @@ class SaliencyCache(torch.nn.Module):
         refreshed_at: the epoch of the last refresh, or -1.
     """
 
-    def __init__(self, images: int, input_size: int) -> None:
+    def __init__(self, images: int, input_size: int, stride: int = 32) -> None:
         super().__init__()
-        cells = -(-input_size // 32)  # what five halvings of a stride-32 backbone leave
+        cells = -(-input_size // stride)  # rounded up, as a ResNet's halvings do
         self.size = (cells, cells)
         self.values = torch.full((images, cells, cells), 255, dtype=torch.uint8)
         self.refreshed_at = -1
