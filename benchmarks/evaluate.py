@@ -25,6 +25,7 @@ from scenebench.config import config_hash
 from scenebench.errors import UserError, did_you_mean
 from scenebench.files import only_process, sha256_of, write_text
 from transfer.backbone_file import BackboneInfo, read_info
+from transfer.network import require_resnet
 
 RECORD, RUN, LOG, WORK = "record.json", "run.json", "log.txt", "toolbox"
 REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram")
@@ -157,6 +158,8 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
         return _Backbone(name, None, part)
     path = Path(backbone)
     info = read_info(path)
+    if protocol.task != "classification":
+        require_resnet(info.architecture, f"protocol '{protocol.id}' ({protocol.task})")
     part = BackbonePart(
         label=label or info.recipe_name or info.method,
         method=info.method,

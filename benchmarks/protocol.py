@@ -84,7 +84,7 @@ class ClassificationSettings:
     Attributes:
         probe: ``knn`` or ``linear``.
         image_size: side in pixels to which the whole image is resized (squeezed, not cropped).
-        feature: the stage that is pooled, ``layer1`` .. ``layer4``.
+        feature: the stage that is pooled, ``layer1`` .. ``layer4``; of a vision transformer ``layer4``, its output.
     """
 
     probe: str = "linear"

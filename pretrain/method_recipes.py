@@ -8,7 +8,7 @@ from pretrain.recipe_checks import number_range, require, require_momentum
 from scenebench.errors import UserError, require_choice
 
 SALIENCY_BASES = ("moco", "byol")
-SALIENCY_SOURCES = ("activation", "contracam", "uniform", "random", "shuffled", "mask")
+SALIENCY_SOURCES = ("activation", "contracam", "attention", "uniform", "random", "shuffled", "mask")
 
 
 @dataclass
@@ -66,7 +66,8 @@ class SaliencyRecipe:
     """Saliency-guided crops and loss weights. Every default is "SAL, ours": the abstract gives none."""
 
     base: str = "moco"  # what learns from the global views, by its own section of keys; moco or byol
-    # Of the maps: activation, contracam. Controls: uniform, random, shuffled. An oracle: mask (data.annotations).
+    # Of the maps: activation, contracam; a vision transformer's: attention. Controls: uniform, random, shuffled. An
+    # oracle: mask (data.annotations).
     source: str = "activation"
     cam_negatives: int = 256  # of contracam's score: so many whole images, spread over the folder
     cam_temperature: float = 0.2  # of contracam's score

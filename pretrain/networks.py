@@ -1,4 +1,4 @@
-"""Encoders: a torchvision ResNet with an MLP projector, and its momentum copy."""
+"""Encoders: a torchvision ResNet or a vision transformer with an MLP projector, and its momentum copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pretrain.distributed import world_size
 from pretrain.recipe import NetworkRecipe, ProjectorRecipe, Recipe
-from transfer.resnet import Architecture, build_resnet
+from transfer.network import AnyArchitecture, build_network
+from transfer.resnet import Architecture
+from transfer.vit_architecture import VitArchitecture
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -61,8 +63,10 @@ class Encoder(nn.Module):
     def __init__(self, recipe: NetworkRecipe) -> None:
         super().__init__()
         architecture = architecture_of(recipe)
-        self.backbone = build_resnet(architecture)
-        self.projector = Projector(architecture.stage_channels[-1], recipe.projector)
+        self.backbone = build_network(architecture)
+        if recipe.family == "vit" and recipe.vit.freeze_patches:
+            self.backbone.patch_embed.requires_grad_(False)
+        self.projector = Projector(architecture.feature_dim, recipe.projector)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images, B x 3 x S x S, to features B x d_g and embeddings B x d_z (neither of unit length)."""
@@ -70,8 +74,13 @@ class Encoder(nn.Module):
         return features, self.projector(features)
 
 
-def architecture_of(recipe: NetworkRecipe) -> Architecture:
+def architecture_of(recipe: NetworkRecipe) -> AnyArchitecture:
     """The backbone that a recipe asks for."""
+    if recipe.family == "vit":
+        vit = recipe.vit
+        return VitArchitecture(
+            width=vit.width, depth=vit.depth, heads=vit.heads, patch=vit.patch, image_size=vit.image_size
+        )
     return Architecture(depth=recipe.depth, stem_width=recipe.stem_width)
 
 
@@ -151,10 +160,14 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def estimate_running_statistics(module: nn.Module, batches: Iterator[Tensor]) -> int:
     """Set BN's running statistics to their plain average over ``batches`` (normalised images, N x 3 x H x W).
 
+    A module without BN has none to estimate; no batch is read for it.
+
     Returns:
         The number of images seen.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
+    if not layers:
+        return 0
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()

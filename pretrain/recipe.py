@@ -28,6 +28,7 @@ from pretrain.method_recipes import (
     SaliencyRecipe,
 )
 from pretrain.recipe_checks import require, require_multiple
+from pretrain.vit_recipe import VitRecipe, check_family
 from scenebench.config import load_config, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError, did_you_mean, require_choice
 
@@ -68,14 +69,17 @@ class ProjectorRecipe:
 class NetworkRecipe:
     """Backbone and projector."""
 
-    depth: int = 50  # MLS
-    stem_width: int = 64  # torchvision's standard network
+    family: str = "resnet"  # vit: a vision transformer, described by ``vit``
+    depth: int = 50  # of a ResNet; MLS
+    stem_width: int = 64  # of a ResNet; torchvision's standard network
+    vit: VitRecipe = field(default_factory=VitRecipe)
     projector: ProjectorRecipe = field(default_factory=ProjectorRecipe)
     # Batch statistics are over so many equal parts of the batch, the keys shuffled between them: shuffle-BN. 8 at batch
     # 256 is MOCO's 8 GPUs; 1 normalises over the whole batch.
     bn_groups: int = 1
 
     def __post_init__(self) -> None:
+        require_choice("network.family", self.family, ["resnet", "vit"])
         require(self.depth in (18, 34, 50, 101, 152), "network.depth", self.depth, "18, 34, 50, 101 or 152")
         require(self.stem_width >= 1, "network.stem_width", self.stem_width, "a positive number of channels")
         require(self.bn_groups >= 1, "network.bn_groups", self.bn_groups, "at least 1")
@@ -178,6 +182,7 @@ class Recipe:
     def __post_init__(self) -> None:
         require_choice("method", self.method, METHODS)
         require(self.seed >= 0, "seed", self.seed, "0 or more")
+        check_family(self)
         batch = self.schedule.batch_size
         on_moco = self.method == "saliency" and self.saliency.base == "moco"
         if self.method == "moco" or on_moco:

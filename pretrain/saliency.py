@@ -192,3 +192,27 @@ def loss_weights(
     else:
         mean = (scores if everybody is None else everybody).detach().pow(beta).mean().expand(len(powers), 1)
     return torch.where(mean > epsilon, powers / mean.clamp(min=epsilon), torch.ones_like(powers))
+
+
+def attention_maps(attention: Tensor) -> Tensor:
+    """A vision transformer's attention scaled to 0..1 over each image: ``(a - min) / (max - min)``.
+
+    Nothing is added to the span, as :func:`activation_maps` does: attentions sum to at most 1, so that over many
+    patches 1e-6 would not be small beside it.
+
+    Args:
+        attention: of the class token to the patches, averaged over the heads, N x h x w, at least 0
+            (:meth:`transfer.vit.VisionTransformer.attention_map`).
+
+    Returns:
+        float32, N x h x w, in [0, 1]. An image whose attention is constant or not finite says nothing about where to
+        look: its map is 1 everywhere.
+    """
+    values = attention.float()
+    finite = torch.isfinite(values).flatten(1).all(dim=1)
+    values = torch.where(finite[:, None, None], values, torch.zeros_like(values))
+    low = values.amin(dim=(1, 2), keepdim=True)
+    high = values.amax(dim=(1, 2), keepdim=True)
+    flat = high - low <= EPSILON * high
+    maps = (values - low) / torch.where(flat, torch.ones_like(high), high - low)
+    return torch.where(flat, torch.ones_like(maps), maps).clamp(0, 1)

@@ -48,7 +48,6 @@ from pretrain.views import Batch
 from scenebench.errors import UserError
 from scenebench.files import only_process
 from transfer.backbone_file import BackboneInfo, save_backbone
-from transfer.resnet import ResNet
 
 
 def pretrain(recipe: Recipe, out: Path | str) -> Path:
@@ -138,7 +137,7 @@ class _Run:
         optimiser = build_optimiser(recipe.optimiser, self.method.parameters())
         if recipe.run.compile:
             for module in self.method.modules():
-                if isinstance(module, ResNet):
+                if hasattr(module, "architecture"):  # a backbone, of either kind
                     module.compile()
         step_module, optimiser = self.fabric.setup(self.method, optimiser)
         self._resume(optimiser)

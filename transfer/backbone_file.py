@@ -1,8 +1,8 @@
 """The backbone file: one ``.safetensors`` that carries weights *and* what is needed to use them rightly.
 
-Weights are float32 (counters int64) under torchvision's names, without a classifier. The header's metadata says the
-architecture, the preprocessing the weights were trained with, which branch of which method they are, and where they
-come from. Nothing in it is executed on reading.
+Weights are float32 (counters int64) under torchvision's names (a vision transformer's: timm's), without a classifier.
+The header's metadata says the architecture, the preprocessing the weights were trained with, which branch of which
+method they are, and where they come from. Nothing in it is executed on reading.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 import scenebench
-from scenebench.config import load_config
 from scenebench.errors import TransferError, UserError, require_choice
 from scenebench.files import replacing
-from transfer.resnet import Architecture, ResNet, build_resnet
+from transfer.network import AnyArchitecture, Backbone, build_network, parse_architecture, require_resnet
+from transfer.resnet import ResNet
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "scenebench"
@@ -76,7 +76,7 @@ class BackboneInfo:
         source_file, source_sha256: the file an import came from; empty for our own weights.
     """
 
-    architecture: Architecture
+    architecture: AnyArchitecture
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     method: str = "unknown"
     branch: str = "only"
@@ -97,7 +97,7 @@ def save_backbone(path: Path | str, state_dict: dict[str, Tensor], info: Backbon
     """Write a backbone file by rename.
 
     Args:
-        state_dict: exactly the tensors of ``build_resnet(info.architecture)``, any float dtype, any device.
+        state_dict: exactly the tensors of ``build_network(info.architecture)``, any float dtype, any device.
 
     Raises:
         TransferError: a tensor is missing, unexpected, of another shape, or not finite.
@@ -134,22 +134,34 @@ def load_backbone(path: Path | str) -> tuple[BackboneInfo, dict[str, Tensor]]:
     return info, tensors
 
 
-def load_network(path: Path | str) -> tuple[BackboneInfo, ResNet]:
+def load_network(path: Path | str) -> tuple[BackboneInfo, Backbone]:
     """The network of a backbone file in eval mode, every tensor taken from the file."""
     info, tensors = load_backbone(path)
-    network = build_resnet(info.architecture)
+    network = build_network(info.architecture)
     network.load_state_dict(tensors, strict=True)
     return info, network.eval()
 
 
-def check_tensors(state_dict: dict[str, Tensor], architecture: Architecture, where: str) -> None:
+def load_resnet(path: Path | str, purpose: str) -> tuple[BackboneInfo, ResNet]:
+    """:func:`load_network` for what takes ResNets only (``purpose``, for the error).
+
+    Raises:
+        UserError: the file holds a vision transformer.
+    """
+    require_resnet(read_info(path).architecture, purpose)
+    info, network = load_network(path)
+    assert isinstance(network, ResNet)
+    return info, network
+
+
+def check_tensors(state_dict: dict[str, Tensor], architecture: AnyArchitecture, where: str) -> None:
     """Compare names, shapes, kinds (weights are floating-point, counters integer) and finiteness with the architecture.
 
     Raises:
         TransferError: naming up to three tensors of each kind of difference.
     """
     with torch.device("meta"):
-        expected = build_resnet(architecture).state_dict()
+        expected = build_network(architecture).state_dict()
     found = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
     missing = sorted(expected.keys() - found.keys())
     extra = sorted(found.keys() - expected.keys())
@@ -209,7 +221,7 @@ def _parse_info(path: Path, text: str) -> BackboneInfo:
         raise UserError(f"{path}: backbone file format {version}, this version reads format {FORMAT_VERSION}")
     content = dict(content)
     try:
-        architecture = load_config(Architecture, content.pop("architecture"), where=f"{path} (architecture)")
+        architecture = parse_architecture(dict(content.pop("architecture")), where=f"{path} (architecture)")
         preprocessing_content = dict(content.pop("preprocessing"))
         preprocessing = Preprocessing(
             mean=_triple(preprocessing_content["mean"]),

@@ -80,9 +80,11 @@ def _import(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from scenebench.errors import require_choice
     from transfer.backbone_file import read_info
+    from transfer.network import require_resnet
 
     require_choice("--to", args.to, TARGETS)
-    read_info(args.backbone)  # a wrong file is told before a toolbox takes seconds to import
+    # What no export takes is told before a toolbox takes seconds to import.
+    require_resnet(read_info(args.backbone).architecture, f"--to {args.to}")
     if args.to == "detectron2":
         from transfer import to_detectron2
 

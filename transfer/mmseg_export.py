@@ -12,6 +12,7 @@ import torch
 from scenebench.errors import TransferError
 from transfer import to_mmseg
 from transfer.backbone_file import BackboneInfo, load_backbone
+from transfer.network import require_resnet
 from transfer.proof import TransferReport
 from transfer.staging import staged_folder
 from transfer.toolbox_noise import quiet_mmseg
@@ -72,7 +73,7 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
 
 def export_config(info: BackboneInfo, checkpoint: str, output_stride: int = 8) -> dict[str, Any]:
     """The ``model`` of a fully convolutional network (FCN) with auxiliary head on these weights."""
-    channels = info.architecture.stage_channels
+    channels = require_resnet(info.architecture, "MMSegmentation").stage_channels
     norm_cfg = {"type": "SyncBN", "requires_grad": True}
     head: dict[str, Any] = {
         "type": "FCNHead",

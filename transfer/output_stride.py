@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 from scenebench.errors import require_choice
+from transfer.network import require_resnet
 from transfer.resnet import ResNet
 
 OUTPUT_STRIDES = (8, 16, 32)
@@ -30,7 +31,11 @@ def set_output_stride(network: ResNet, output_stride: int) -> ResNet:
     Bottlenecks become what torchvision's ``replace_stride_with_dilation`` builds: in a dilated stage the first block
     keeps the dilation of the stage before it. torchvision refuses to dilate basic blocks; there the convention is
     MMSegmentation's, which dilates the first convolution of each block and leaves the second alone.
+
+    Raises:
+        UserError: an unknown output stride, or a network that is no ResNet.
     """
+    require_resnet(network.architecture, "output_stride")
     strides, dilations = strides_and_dilations(output_stride)
     for number, (stride, dilation) in enumerate(zip(strides, dilations, strict=True), start=1):
         if dilation == 1:

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from scenebench.errors import TransferError
 from scenebench.files import sha256_of, write_text
 from transfer.backbone_file import BackboneInfo
-from transfer.resnet import STAGES, ResNet
+from transfer.network import Backbone
+from transfer.resnet import STAGES, stage_of
 
 TOLERANCE = 1e-5
 """Largest allowed difference of a stage's features, as a fraction of the stage's largest absolute feature."""
@@ -96,17 +97,16 @@ def reference_image() -> np.ndarray:
     return np.stack([red, green, blue], axis=-1).astype(np.uint8)
 
 
-def source_features(network: ResNet, info: BackboneInfo, device: torch.device) -> dict[str, Tensor]:
-    """Features of :func:`reference_image` by stage, through the preprocessing that the backbone file states."""
+def source_features(network: Backbone, info: BackboneInfo, device: torch.device) -> dict[str, Tensor]:
+    """Features of :func:`reference_image` by stage, through the preprocessing that the backbone file states.
+
+    Where a vision transformer's patches do not divide it, its last rows and columns are left out.
+    """
     image = torch.from_numpy(reference_image()).permute(2, 0, 1).unsqueeze(0)
+    stride = info.architecture.stride
+    image = image[:, :, : IMAGE_HEIGHT // stride * stride, : IMAGE_WIDTH // stride * stride]
     with exact_arithmetic():
         return network.eval().to(device).stage_features(info.preprocessing.normalise(image.to(device)))
-
-
-def stage_of(name: str) -> str:
-    """The stage (:data:`transfer.resnet.STAGES`) of a torchvision tensor name."""
-    head = name.split(".", 1)[0]
-    return head if head in STAGES else "stem"
 
 
 def check_names(source: Mapping[str, Tensor], target: Mapping[str, Tensor], where: str) -> None:

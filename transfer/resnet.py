@@ -65,6 +65,25 @@ class Architecture:
         first, second, third, fourth = (self.stem_width * expansion * 2**stage for stage in range(4))
         return first, second, third, fourth
 
+    @property
+    def feature_dim(self) -> int:
+        """Channels of the pooled feature: layer4's."""
+        return self.stage_channels[-1]
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the image to a cell of the feature map, along a side."""
+        return 32
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """:data:`STAGES`."""
+        return STAGES
+
+    def stage_of(self, tensor: str) -> str:
+        """The stage (:data:`STAGES`) of a tensor under torchvision's name."""
+        return stage_of(tensor)
+
 
 class ResNet(TorchvisionResNet):
     """torchvision's ResNet without the classifier, with the feature map of every stage at hand."""
@@ -113,6 +132,12 @@ class ResNet(TorchvisionResNet):
     def forward(self, images: Tensor) -> Tensor:
         """Globally average-pooled features, N x C."""
         return torch.flatten(self.avgpool(self.feature_map(images)), 1)
+
+
+def stage_of(tensor: str) -> str:
+    """The stage (:data:`STAGES`) of a tensor under torchvision's name."""
+    head = tensor.split(".", 1)[0]
+    return head if head in STAGES else "stem"
 
 
 def build_resnet(architecture: Architecture) -> ResNet:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from scenebench.errors import TransferError, require_choice
 from transfer import proof
-from transfer.backbone_file import BackboneInfo, load_network
+from transfer.backbone_file import BackboneInfo, load_resnet
+from transfer.network import require_resnet
 from transfer.proof import TransferReport
 from transfer.resnet import BLOCKS_BY_DEPTH, Architecture, ResNet
 from transfer.toolbox_noise import quiet_detectron2
@@ -78,10 +79,11 @@ def weight_dependent_keys(info: BackboneInfo, neck: str = "fpn", norm: str = "BN
 
     Raises:
         TransferError: a network that Detectron2 cannot build so.
+        UserError: not a ResNet.
     """
     require_choice("neck", neck, NECKS)
     require_choice("norm", norm, ["BN", "SyncBN", "naiveSyncBN", "FrozenBN"])
-    architecture, preprocessing = info.architecture, info.preprocessing
+    architecture, preprocessing = require_resnet(info.architecture, "Detectron2"), info.preprocessing
     mean, std = preprocessing.on_255_scale()
     keys: dict[str, Any] = {
         "INPUT.FORMAT": preprocessing.channel_order,
@@ -143,7 +145,7 @@ def load_and_prove(model: nn.Module, path: Path | str, cfg: Any) -> TransferRepo
     Raises:
         TransferError: anything short of a full, equal transfer. The backbone's tensors are then unusable.
     """
-    info, network = load_network(path)
+    info, network = load_resnet(path, "Detectron2")
     source = network.state_dict()
     where = f"{Path(path).name} into Detectron2"
     names = backbone_names(model)
@@ -159,7 +161,7 @@ def prove(model: nn.Module, path: Path | str, cfg: Any) -> TransferReport:
     Raises:
         TransferError: it does not.
     """
-    info, network = load_network(path)
+    info, network = load_resnet(path, "Detectron2")
     where = f"{Path(path).name} in Detectron2"
     proof.check_names(network.state_dict(), _by_torchvision_name(model, backbone_names(model)), where)
     return _prove(model, path, cfg, info, network, where)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from scenebench.errors import TransferError, require_choice
 from transfer import proof
-from transfer.backbone_file import BackboneInfo, load_network
+from transfer.backbone_file import BackboneInfo, load_resnet
+from transfer.network import require_resnet
 from transfer.output_stride import OUTPUT_STRIDES, set_output_stride, strides_and_dilations
 from transfer.proof import TransferReport
 from transfer.resnet import STAGES, ResNet
@@ -39,11 +40,11 @@ def backbone_config(
             :func:`load_and_prove` will load.
 
     Raises:
-        UserError: an unknown output stride or norm.
+        UserError: an unknown output stride or norm, or not a ResNet.
     """
     require_choice("norm", norm, ["BN", "SyncBN"])
     strides, dilations = strides_and_dilations(output_stride)
-    architecture = info.architecture
+    architecture = require_resnet(info.architecture, "MMSegmentation")
     return {
         "type": "ResNet",
         "depth": architecture.depth,
@@ -95,7 +96,7 @@ def load_and_prove(model: nn.Module, path: Path | str) -> TransferReport:
     Raises:
         TransferError: anything short of a full, equal transfer. The backbone's tensors are then unusable.
     """
-    info, network = load_network(path)
+    info, network = load_resnet(path, "MMSegmentation")
     source = network.state_dict()
     where = f"{Path(path).name} into MMSegmentation"
     backbone = _backbone_of(model)
@@ -115,7 +116,7 @@ def prove(model: nn.Module, path: Path | str) -> TransferReport:
     Raises:
         TransferError: it does not.
     """
-    info, network = load_network(path)
+    info, network = load_resnet(path, "MMSegmentation")
     where = f"{Path(path).name} in MMSegmentation"
     proof.check_names(network.state_dict(), _backbone_of(model).state_dict(), where)
     return _prove(model, path, info, network, where)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from scenebench.errors import TransferError
 from transfer import proof
-from transfer.backbone_file import BackboneInfo, load_network
+from transfer.backbone_file import BackboneInfo, load_resnet
 from transfer.proof import TransferReport
 from transfer.resnet import STAGES, Architecture
 from transfer.staging import staged_folder
@@ -30,11 +30,11 @@ def export(path: Path | str, out: Path | str) -> TransferReport:
         TransferError: torchvision has no such network, or what it loads is not the backbone file. Nothing is written.
     """
     path = Path(path)
-    info, network = load_network(path)
+    info, network = load_resnet(path, "torchvision's export")
     weights = f"{path.stem}_torchvision.pth"
     with staged_folder(out) as staging:
         torch.save(network.state_dict(), staging / weights)
-        model = build(info.architecture)
+        model = build(network.architecture)
         where = f"{path.name} exported to torchvision"
         proof.poison(_backbone_tensors(model))
         loaded = torch.load(staging / weights, map_location="cpu", weights_only=True)
@@ -70,7 +70,7 @@ def prove(model: nn.Module, path: Path | str) -> TransferReport:
     Raises:
         TransferError: it does not.
     """
-    info, network = load_network(path)
+    info, network = load_resnet(path, "torchvision's export")
     source, target = network.state_dict(), _backbone_tensors(model)
     where = f"{Path(path).name} in torchvision"
     proof.check_names(source, target, where)

@@ -11,7 +11,7 @@ from torch import Tensor
 from transfer import proof
 from transfer.backbone_file import BackboneInfo
 from transfer.exported import read_anything
-from transfer.resnet import STAGES, build_resnet
+from transfer.network import build_network
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class StageComparison:
         equal: how many are equal bit by bit.
         weight_difference: largest absolute difference over tensors of equal name and shape; None where there is none.
         feature_difference: largest absolute difference of the reference image's features, each network behind its own
-            preprocessing; None where their shapes differ.
+            preprocessing; None where their shapes differ or one has no such stage.
     """
 
     stage: str
@@ -61,9 +61,9 @@ class Comparison:
     def table(self) -> str:
         """Aligned plain text, one line a stage, and the verdict."""
         lines = [f"A: {self.names[0]} ({self.architectures[0]})", f"B: {self.names[1]} ({self.architectures[1]})"]
-        lines.append(f"{'stage':<8}{'A':>6}{'B':>6}{'equal':>7}{'max |weight A - B|':>21}{'max |feature A - B|':>22}")
+        lines.append(f"{'stage':<10}{'A':>6}{'B':>6}{'equal':>7}{'max |weight A - B|':>21}{'max |feature A - B|':>22}")
         lines += [
-            f"{row.stage:<8}{row.tensors[0]:>6}{row.tensors[1]:>6}{row.equal:>7}"
+            f"{row.stage:<10}{row.tensors[0]:>6}{row.tensors[1]:>6}{row.equal:>7}"
             f"{_number(row.weight_difference):>21}{_number(row.feature_difference):>22}"
             for row in self.stages
         ]
@@ -81,13 +81,12 @@ def compare(first: Path | str, second: Path | str) -> Comparison:
     features_a, features_b = _features(info_a, tensors_a), _features(info_b, tensors_b)
     stages = []
     features_agree = True
-    for stage in STAGES:
-        ours = {name: tensor for name, tensor in tensors_a.items() if proof.stage_of(name) == stage}
-        theirs = {name: tensor for name, tensor in tensors_b.items() if proof.stage_of(name) == stage}
+    for stage in dict.fromkeys((*features_a, *features_b)):  # each once, in their order
+        ours = {name: tensor for name, tensor in tensors_a.items() if info_a.architecture.stage_of(name) == stage}
+        theirs = {name: tensor for name, tensor in tensors_b.items() if info_b.architecture.stage_of(name) == stage}
         comparable = [name for name in ours if name in theirs and ours[name].shape == theirs[name].shape]
-        feature_difference = _largest_difference(features_a[stage], features_b[stage])
-        peak = float(features_a[stage].abs().max())
-        if feature_difference is None or not feature_difference <= proof.TOLERANCE * peak:
+        feature_difference = _largest_difference(features_a.get(stage), features_b.get(stage))
+        if feature_difference is None or not feature_difference <= proof.TOLERANCE * _peak(features_a[stage]):
             features_agree = False
         stages.append(
             StageComparison(
@@ -111,7 +110,7 @@ def compare(first: Path | str, second: Path | str) -> Comparison:
 
 
 def _features(info: BackboneInfo, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    network = build_resnet(info.architecture)
+    network = build_network(info.architecture)
     network.load_state_dict(tensors, strict=True)
     return proof.source_features(network, info, torch.device("cpu"))
 
@@ -128,8 +127,14 @@ def _differing_facts(first: BackboneInfo, second: BackboneInfo) -> list[str]:
     return facts
 
 
-def _largest_difference(first: Tensor, second: Tensor) -> float | None:
-    return float((first - second).abs().max()) if first.shape == second.shape else None
+def _largest_difference(first: Tensor | None, second: Tensor | None) -> float | None:
+    if first is None or second is None or first.shape != second.shape:
+        return None
+    return float((first - second).abs().max())
+
+
+def _peak(features: Tensor) -> float:
+    return float(features.abs().max())
 
 
 def _number(value: float | None) -> str:

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from benchmarks.inputs import read_square
 from benchmarks.progress import Progress
+from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing
+from transfer.network import Backbone
 from transfer.resnet import ResNet
 
 
 @torch.no_grad()
 def backbone_features(
-    network: ResNet,
+    network: Backbone,
     preprocessing: Preprocessing,
     paths: Sequence[Path],
     size: int,
@@ -27,21 +29,32 @@ def backbone_features(
 ) -> Tensor:
     """Globally average-pooled ``stage`` features of whole images squeezed to ``size`` x ``size``.
 
+    Of a vision transformer: its class token after the last norm, where ``stage`` is ``layer4`` (the network's output).
+
     The network is in eval mode (BN uses its running statistics), so an image's features do not depend on its batch.
 
     Returns:
         float32, images x channels, on the CPU.
 
     Raises:
-        UserError: an image cannot be decoded.
+        UserError: an image cannot be decoded, or a vision transformer has no such stage or takes no such size.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
     batches = []
     for pixels in _batches(paths, size, batch_size, what):
-        features = network.stage_features(preprocessing.normalise(pixels.to(device)))[stage]
-        batches.append(features.mean(dim=(2, 3)).cpu())
+        batches.append(_pooled(network, preprocessing.normalise(pixels.to(device)), stage).cpu())
     return torch.cat(batches)
+
+
+def _pooled(network: Backbone, images: Tensor, stage: str) -> Tensor:
+    if isinstance(network, ResNet):
+        return network.stage_features(images)[stage].mean(dim=(2, 3))
+    if stage != "layer4":
+        raise UserError(
+            f"settings.feature: a {network.architecture.name} has no {stage}; leave it at layer4, the network's output"
+        )
+    return network(images)
 
 
 def colour_histograms(paths: Sequence[Path], size: int, what: str, bins: int = 8) -> Tensor:

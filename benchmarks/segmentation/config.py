@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.protocol import SegmentationProtocol, SegmentationSettings
 from transfer.backbone_file import BackboneInfo
+from transfer.network import require_resnet
 from transfer.to_mmseg import backbone_config, preprocessor_config
 
 BACKGROUND = "background"
@@ -64,7 +65,7 @@ def build_config(
 
 
 def _model(settings: SegmentationSettings, info: BackboneInfo, classes: int) -> dict[str, Any]:
-    channels = info.architecture.stage_channels
+    channels = require_resnet(info.architecture, "MMSegmentation").stage_channels
     common = {
         "num_classes": classes,
         "dropout_ratio": settings.dropout,

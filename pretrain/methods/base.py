@@ -12,7 +12,7 @@ from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
 from pretrain.views import Batch, LocalBoxSampler
 from transfer.backbone_file import Preprocessing
-from transfer.resnet import ResNet
+from transfer.network import Backbone
 
 PREPROCESSING = Preprocessing()  # ImageNet's statistics, as every method here
 
@@ -39,7 +39,7 @@ class Method(nn.Module):
         self.images = images
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The network whose weights go into the backbone file."""
         raise AttributeError(f"{type(self).__name__} does not say which network is its backbone")
 

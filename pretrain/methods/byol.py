@@ -21,7 +21,7 @@ from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 from scenebench.errors import UserError
-from transfer.resnet import ResNet
+from transfer.network import Backbone
 
 
 class Byol(TwoEncoders):
@@ -48,7 +48,7 @@ class Byol(TwoEncoders):
         self.total_steps = total_steps(recipe, len(images))
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The online encoder's."""
         return self.online_encoder.backbone
 

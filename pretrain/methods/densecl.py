@@ -30,7 +30,7 @@ class DenseEncoder(Encoder):
     def __init__(self, recipe: NetworkRecipe) -> None:
         super().__init__(recipe)
         # A 1x1 convolution is one linear map for every cell: the same MLP, over cells instead of images.
-        self.dense_projector = Projector(self.backbone.architecture.stage_channels[-1], recipe.projector)
+        self.dense_projector = Projector(self.backbone.architecture.feature_dim, recipe.projector)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images to feature maps and embeddings.
@@ -40,7 +40,7 @@ class DenseEncoder(Encoder):
             in row-major order (none of unit length).
         """
         maps = self.backbone.feature_map(images)
-        pooled = torch.flatten(self.backbone.avgpool(maps), 1)
+        pooled = maps.mean(dim=(2, 3))
         cells = maps.flatten(2).transpose(1, 2)
         dense = self.dense_projector(cells.flatten(0, 1)).unflatten(0, cells.shape[:2])
         return maps, torch.cat([self.projector(pooled).unsqueeze(1), dense], dim=1)

@@ -33,7 +33,7 @@ from pretrain.networks import (
 from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
 from pretrain.views import Batch
-from transfer.resnet import ResNet
+from transfer.network import Backbone
 
 
 class Keys(NamedTuple):
@@ -71,12 +71,12 @@ class MomentumContrast(TwoEncoders):
         self.momentum = momentum
         self.query_encoder = self.encoder_type(recipe.network)
         self.key_encoder = momentum_copy(self.query_encoder)
-        feature_dim = self.backbone.architecture.stage_channels[-1] if keep_features else 0
+        feature_dim = self.backbone.architecture.feature_dim if keep_features else 0
         self.dictionary = PairedDictionary(dictionary_size, recipe.network.projector.output_dim, feature_dim)
         self._keys: Keys | None = None
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The query encoder's, as MoCo releases it."""
         return self.query_encoder.backbone
 

@@ -1,7 +1,8 @@
 """Random initialisation as a method, so that it is judged fairly.
 
 A freshly initialised network has running statistics 0 and 1, which describe none of its activations; probed so, it
-would lose by its normalisation alone. Here they are estimated on whole images at the evaluation's resolution.
+would lose by its normalisation alone. Here they are estimated on whole images at the evaluation's resolution. (A
+vision transformer has none.)
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pretrain.networks import architecture_of, estimate_running_statistics
 from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
 from pretrain.whole_images import whole_image_batches
-from transfer.resnet import ResNet, build_resnet
+from transfer.network import Backbone, build_network
 
 
 class RandomInit(Method):
@@ -22,10 +23,10 @@ class RandomInit(Method):
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
-        self.network = build_resnet(architecture_of(recipe.network))
+        self.network = build_network(architecture_of(recipe.network))
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The only network there is."""
         return self.network
 

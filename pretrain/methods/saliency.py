@@ -28,7 +28,7 @@ from pretrain.networks import evaluating
 from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
 from pretrain.views import Batch, LocalBoxSampler
-from transfer.resnet import ResNet
+from transfer.network import Backbone
 
 
 class Saliency(Method):
@@ -40,12 +40,12 @@ class Saliency(Method):
         base, crops = BASES[local.base]
         self.base = base(recipe, images)
         self.branch = self.base.branch
-        self.crops = crops(recipe, self.backbone.architecture.stage_channels[-1])
-        self.maps = SaliencyCache(len(images), local.map_input_size)
+        self.crops = crops(recipe, self.backbone.architecture.feature_dim)
+        self.maps = SaliencyCache(len(images), local.map_input_size, self.backbone.architecture.stride)
         self._aspects = image_aspects(images)
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The base's."""
         return self.base.backbone
 
@@ -140,9 +140,9 @@ class SaliencyCache(torch.nn.Module):
         refreshed_at: the epoch of the last refresh, or -1.
     """
 
-    def __init__(self, images: int, input_size: int) -> None:
+    def __init__(self, images: int, input_size: int, stride: int = 32) -> None:
         super().__init__()
-        cells = -(-input_size // 32)  # what five halvings of a stride-32 backbone leave
+        cells = -(-input_size // stride)  # rounded up, as a ResNet's halvings do
         self.size = (cells, cells)
         self.values = torch.full((images, cells, cells), 255, dtype=torch.uint8)
         self.refreshed_at = -1

@@ -17,10 +17,13 @@ from torch import Tensor
 
 from pretrain import saliency
 from pretrain.annotations import object_maps
+from pretrain.distributed import gather, rank, world_size
 from pretrain.losses import normalise
 from pretrain.methods.two_encoders import TwoEncoders
 from pretrain.sources import ImageFile, ImageFiles
 from pretrain.whole_images import whole_image_batches
+from scenebench.errors import UserError
+from transfer.resnet import ResNet
 
 MAP_BATCH = 64  # images at a time
 
@@ -41,23 +44,50 @@ class MapRequest:
     cells: tuple[int, int]
     rng: np.random.Generator
 
+    def own_images(self) -> ImageFiles:
+        """This process's share of the images: whole batches, so that no map depends on the number of processes."""
+        share = -(-len(self.images) // (MAP_BATCH * world_size())) * MAP_BATCH
+        return self.images[rank() * share : (rank() + 1) * share]
+
+    def of_all(self, own: Tensor) -> Tensor:
+        """The maps of all images, from those that each process has made of :meth:`own_images`."""
+        share = -(-len(self.images) // (MAP_BATCH * world_size())) * MAP_BATCH
+        padded = torch.full((share if world_size() > 1 else len(own), *self.cells), 255, dtype=torch.uint8)
+        padded[: len(own)] = own
+        device = self.base.device
+        return gather(padded.to(device)).cpu()[: len(self.images)]
+
     def feature_maps(self, images: ImageFiles) -> Iterator[tuple[list[int], Tensor]]:
         """Indices into ``images`` and the follower's last maps, n x C x h x w; only of images that can be decoded."""
         backbone, size = self.base.follower.backbone, self.base.recipe.saliency.map_input_size
         for indices, pixels in whole_image_batches(images, size, MAP_BATCH):
             yield indices, backbone.feature_map(self.base.normalised(pixels))
 
-    def full(self) -> Tensor:
-        """The map that says nothing, 1 everywhere: uint8, N x h x w."""
-        return torch.full((len(self.images), *self.cells), 255, dtype=torch.uint8)
+    def full(self, images: ImageFiles) -> Tensor:
+        """The map that says nothing, 1 everywhere: uint8, one for each of ``images``."""
+        return torch.full((len(images), *self.cells), 255, dtype=torch.uint8)
 
 
 def activation(request: MapRequest) -> Tensor:
     """The channel sum of the last feature map; 1 for an image that cannot be decoded."""
-    maps = request.full()
-    for indices, features in request.feature_maps(request.images):
+    images = request.own_images()
+    maps = request.full(images)
+    for indices, features in request.feature_maps(images):
         maps[indices] = saliency.to_uint8(saliency.activation_maps(features)).cpu()
-    return maps
+    return request.of_all(maps)
+
+
+def attention(request: MapRequest) -> Tensor:
+    """A vision transformer's attention of the class token to the patches; 1 for an image that cannot be decoded."""
+    backbone, size = request.base.follower.backbone, request.base.recipe.saliency.map_input_size
+    if isinstance(backbone, ResNet):
+        raise UserError("saliency.source: attention is a vision transformer's; set network.family=vit, or activation")
+    images = request.own_images()
+    maps = request.full(images)
+    for indices, pixels in whole_image_batches(images, size, MAP_BATCH):
+        attended = backbone.attention_map(request.base.normalised(pixels))
+        maps[indices] = saliency.to_uint8(saliency.attention_maps(attended)).cpu()
+    return request.of_all(maps)
 
 
 def contracam(request: MapRequest) -> Tensor:
@@ -87,9 +117,10 @@ def contracam(request: MapRequest) -> Tensor:
     for indices, features in request.feature_maps(references):
         slots |= {references[index]: len(slots) + row for row, index in enumerate(indices)}
         parts.append(embed(features))
-    maps = request.full()
     if not parts:
-        return maps
+        return request.full(request.images)
+    images = request.own_images()
+    maps = request.full(images)
     negatives = torch.cat(parts)
 
     def cams(features: Tensor, own: Tensor) -> Tensor:
@@ -98,18 +129,18 @@ def contracam(request: MapRequest) -> Tensor:
 
         return saliency.contracam_maps(features, scores)
 
-    for indices, features in request.feature_maps(request.images):
+    for indices, features in request.feature_maps(images):
         own = torch.zeros(len(indices), len(negatives), dtype=torch.bool)
         for row, index in enumerate(indices):
-            if request.images[index] in slots:
-                own[row, slots[request.images[index]]] = True
+            if images[index] in slots:
+                own[row, slots[images[index]]] = True
         maps[indices] = saliency.to_uint8(cams(features, own.to(negatives.device))).cpu()
-    return maps
+    return request.of_all(maps)
 
 
 def uniform(request: MapRequest) -> Tensor:
     """A control: 1 everywhere."""
-    return request.full()
+    return request.full(request.images)
 
 
 def random(request: MapRequest) -> Tensor:
@@ -118,8 +149,9 @@ def random(request: MapRequest) -> Tensor:
 
 
 def shuffled(request: MapRequest) -> Tensor:
-    """A control: the activation map of another image."""
-    return saliency.shuffled_maps(activation(request), request.rng)
+    """A control: the activation map (a vision transformer's attention) of another image."""
+    of_model = activation if isinstance(request.base.follower.backbone, ResNet) else attention
+    return saliency.shuffled_maps(of_model(request), request.rng)
 
 
 def mask(request: MapRequest) -> Tensor:
@@ -133,6 +165,7 @@ def mask(request: MapRequest) -> Tensor:
 SOURCES: dict[str, Callable[[MapRequest], Tensor]] = {
     "activation": activation,
     "contracam": contracam,
+    "attention": attention,
     "uniform": uniform,
     "random": random,
     "shuffled": shuffled,

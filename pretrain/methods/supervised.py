@@ -17,7 +17,7 @@ from pretrain.recipe import NetworkRecipe, Recipe
 from pretrain.sources import ImageFiles
 from pretrain.views import Batch
 from scenebench.errors import UserError
-from transfer.resnet import ResNet, build_resnet
+from transfer.network import Backbone, build_network
 
 
 class Classifier(nn.Module):
@@ -26,8 +26,8 @@ class Classifier(nn.Module):
     def __init__(self, recipe: NetworkRecipe, categories: int) -> None:
         super().__init__()
         architecture = architecture_of(recipe)
-        self.backbone = build_resnet(architecture)
-        self.linear = nn.Linear(architecture.stage_channels[-1], categories)
+        self.backbone = build_network(architecture)
+        self.linear = nn.Linear(architecture.feature_dim, categories)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images, B x 3 x S x S, to features B x d_g and logits B x categories."""
@@ -64,7 +64,7 @@ class Supervised(Method):
         self.register_buffer("labels", labels, persistent=False)
 
     @property
-    def backbone(self) -> ResNet:
+    def backbone(self) -> Backbone:
         """The only network there is."""
         return self.network.backbone
 
