@@ -217,6 +217,10 @@ class Recipe:
         plain: dict[str, Any] = to_plain(self)
         return plain
 
+    def reads_labels(self) -> bool:
+        """Whether ``data.annotations`` has a say in what is learnt."""
+        return self.method == "supervised" or (self.method == "saliency" and self.saliency.source == "mask")
+
     def identity(self) -> dict[str, Any]:
         """:meth:`to_plain` without :data:`KEYS_WITHOUT_EFFECT`: equal identities mean the same run."""
         plain = self.to_plain()
@@ -226,6 +230,8 @@ class Recipe:
                 del plain[section][leaf]
             else:
                 del plain[section]
+        if not self.reads_labels():
+            del plain["data"]["annotations"]  # at most the probe reads them
         return plain
 
 
