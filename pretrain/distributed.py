@@ -17,7 +17,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce as differentiable_all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 _alone = False
@@ -143,6 +142,23 @@ def local_copy(module: nn.Module) -> nn.Module:
     return copied
 
 
+class _SumWithGradient(torch.autograd.Function):
+    """The sum over the processes; a gradient comes back as the sum of all processes' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return sum_over_processes(value)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return sum_over_processes(gradients[0].contiguous())
+
+
+def _sum_with_gradient(value: Tensor) -> Tensor:
+    total: Tensor = _SumWithGradient.apply(value)  # type: ignore[no-untyped-call]
+    return total
+
+
 class AllReduceBatchNorm(_BatchNorm):
     """Batch normalisation over the batches of all processes, for any device; takes over another layer's tensors.
 
@@ -170,9 +186,9 @@ class AllReduceBatchNorm(_BatchNorm):
         # As torch does: half-precision input is normalised in float32.
         values = input if input.dtype in (torch.float32, torch.float64) else input.float()
         count = values.numel() // values.shape[1] * world_size()
-        mean = differentiable_all_reduce(values.sum(other_axes)) / count
+        mean = _sum_with_gradient(values.sum(other_axes)) / count
         centred = values - mean.view(shape)
-        variance = differentiable_all_reduce(centred.square().sum(other_axes)) / count
+        variance = _sum_with_gradient(centred.square().sum(other_axes)) / count
         self._move_running_statistics(mean.detach(), variance.detach() * (count / (count - 1)))
         normalised = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:

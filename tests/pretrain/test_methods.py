@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -448,8 +449,12 @@ def test_random_init_estimates_statistics_on_whole_images(images: list[Path]) ->
     assert not torch.equal(method.backbone.bn1.running_mean, torch.zeros(8))
 
 
-def test_methods_of_one_seed_begin_with_one_backbone(images: list[Path]) -> None:
-    weights = [build(name, images).backbone.state_dict() for name in METHODS]
+def test_methods_of_one_seed_begin_with_one_backbone(images: list[Path], tmp_path: Path) -> None:
+    annotations = tmp_path / "instances.json"
+    listed = [{"id": index, "file_name": path.name, "width": 40, "height": 40} for index, path in enumerate(images)]
+    content = {"images": listed, "annotations": [], "categories": [{"id": 1, "name": "one"}]}
+    annotations.write_text(json.dumps(content))
+    weights = [build(name, images, f"data.annotations={annotations}").backbone.state_dict() for name in METHODS]
     for other in weights[1:]:
         assert torch.equal(other["layer4.1.conv2.weight"], weights[0]["layer4.1.conv2.weight"])
 
