@@ -184,10 +184,15 @@ def _draw_published(axes: Any, source: PublishedCurve, values: Sequence[Publishe
     }
     for value in values:
         if (value.table, value.method) == source.baseline and value.metric == source.metric:
-            _draw_baseline(axes, value.value, f"{value.method}, {value.table}")
+            _draw_baseline(axes, value.value, f"{value.method}, {value.table.replace('table', 'table ')}")
     axes.plot(list(points), list(points.values()), "s-", color=COLOURS[1], markersize=4.5, markerfacecolor="white")
     axes.set_facecolor("#f4f4f4")
-    _finish(axes, list(points), f"Published: {mine[0].source}", METRIC_NAMES.get(source.metric, source.metric))
+    _finish(
+        axes,
+        list(points),
+        f"Published: {mine[0].source} ({mine[0].protocol})",
+        METRIC_NAMES.get(source.metric, source.metric),
+    )
     axes.set_xlabel(source.symbol)
 
 
@@ -219,7 +224,7 @@ def _finish(axes: Any, values: Sequence[float], title: str, metric: str) -> None
     axes.margins(x=0.08, y=0.15)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_title(textwrap.fill(printable(title)[:120], 44, break_on_hyphens=False), loc="left", fontsize=7.5)
+    axes.set_title(textwrap.fill(printable(title)[:160], 44, break_on_hyphens=False), loc="left", fontsize=7.5)
     axes.set_ylabel(f"{printable(metric)[:32]} (%)")
 
 

@@ -153,7 +153,7 @@ def test_the_published_curve_has_a_panel_of_its_own(monkeypatch: pytest.MonkeyPa
         ([1024.0, 2048.0, 4096.0, 8192.0, 16384.0, 32768.0], [39.3, 40.0, 40.1, 39.8, 39.7, 39.6])
     ]
     assert published.get_title(loc="left").replace("\n", " ").startswith("Published: Zhu, Fu, Wu")
-    assert [text.get_text() for text in published.texts] == ["MoCo-v2, table6"]
+    assert [text.get_text() for text in published.texts] == ["MoCo-v2, table 6"]
     assert not published.get_shared_y_axes().joined(published, ours)
     for axes in (ours, also_ours):
         assert max(max(y) for _, y in lines_of(axes)) < 35
