@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report.curve import draw_curve
 from benchmarks.report.figure import draw_figure
 from benchmarks.report.leaderboard import write_leaderboard
 from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
@@ -33,8 +34,8 @@ def build_report(results_folder: Path | str, out: Path | str | None = None) -> R
     results = collect(results_folder)
     tables = make_tables(results)
     files = write_tables(results, tables, out / TABLES_FOLDER)
-    figure = next((path for path in files if path.suffix == ".svg"), None)
-    page = write_leaderboard(results, tables, figure, out / LEADERBOARD_FOLDER)
+    figures = [path for path in files if path.suffix == ".svg"]
+    page = write_leaderboard(results, tables, figures, out / LEADERBOARD_FOLDER)
     return Report(results, tables, files, page)
 
 
@@ -52,17 +53,22 @@ def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Pa
     for name, text in texts.items():
         write_text(folder / name, text)
         files.append(folder / name)
-    return files + draw_figures(tables, folder)
+    return files + draw_figures(results, tables, folder)
 
 
-def draw_figures(tables: list[Table], folder: Path) -> list[Path]:
-    """One comparison a data set and size; the first is called ``comparison``, further ones are numbered."""
+def draw_figures(results: Results, tables: list[Table], folder: Path) -> list[Path]:
+    """One comparison a data set and size, and a curve where its rows sweep one number.
+
+    The first are called ``comparison`` and ``curve``, further ones are numbered.
+    """
     groups: dict[tuple[str, str, str], list[Table]] = {}
     for table in tables:
         groups.setdefault((table.data, table.fingerprint, table.size), []).append(table)
     files = []
     for number, group in enumerate(groups.values(), start=1):
-        files += draw_figure(group, folder, "comparison" if number == 1 else f"comparison-{number}")
+        suffix = "" if number == 1 else f"-{number}"
+        files += draw_figure(group, folder, f"comparison{suffix}")
+        files += draw_curve(group, results.records, folder, f"curve{suffix}")
     return files
 
 

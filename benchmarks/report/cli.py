@@ -65,8 +65,8 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
     results = collect(arguments.results)
     tables = make_tables(results)
     with tempfile.TemporaryDirectory() as scratch:
-        figures = [path for path in draw_figures(tables, Path(scratch)) if path.suffix == ".svg"]
+        figures = [path for path in draw_figures(results, tables, Path(scratch)) if path.suffix == ".svg"]
         folder = Path(arguments.out or Path(arguments.results) / LEADERBOARD_FOLDER)
-        page = write_leaderboard(results, tables, figures[0] if figures else None, folder)
+        page = write_leaderboard(results, tables, figures, folder)
     print(f"{len(results.records)} records -> {page}")
     return 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,27 @@ def draw_figure(tables: Sequence[Table], folder: Path, name: str = "comparison")
     panels = [(table, index) for table, index in panels if any(row.cells[index].summary for row in table.rows)]
     if not panels:
         return []
+    with house_style():
+        return save_figure(_draw(panels, _labels(tables), _styles(tables)), folder, name)
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """What all pictures of a report look like; both drawing and saving belong inside."""
     with matplotlib.rc_context(_RC), warnings.catch_warnings():
         # A label in a script that the font lacks is drawn as boxes; the tables spell it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = _draw(panels, _labels(tables), _styles(tables))
-        paths = []
-        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-            path = folder / f"{name}.{suffix}"
-            with replacing(path) as temporary:
-                figure.savefig(temporary, format=suffix, dpi=200, metadata=metadata, facecolor="white")
-            paths.append(path)
+        yield
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name.png`` and ``name.svg``, without a date so that equal pictures are equal files; returns the paths."""
+    paths = []
+    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        path = folder / f"{name}.{suffix}"
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=suffix, dpi=200, metadata=metadata, facecolor="white")
+        paths.append(path)
     return paths
 
 
@@ -105,15 +117,15 @@ def _draw_panel(axes: Any, table: Table, index: int, labels: Sequence[str], styl
             capsize=2.5,
             elinewidth=1.2,
         )
-    axes.set_yticks(range(len(labels)), [_printable(label)[:32] for label in reversed(labels)])
+    axes.set_yticks(range(len(labels)), [printable(label)[:32] for label in reversed(labels)])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=5)
-    axes.set_title(textwrap.fill(_printable(column.title)[:60], 30, break_on_hyphens=False), loc="left")
-    axes.set_xlabel(f"{_printable(column.metric_name)[:32]} (%)")
+    axes.set_title(textwrap.fill(printable(column.title)[:60], 30, break_on_hyphens=False), loc="left")
+    axes.set_xlabel(f"{printable(column.metric_name)[:32]} (%)")
 
 
 def _labels(tables: Sequence[Table]) -> list[str]:
@@ -136,7 +148,8 @@ def _styles(tables: Sequence[Table]) -> dict[str, dict[str, Any]]:
     return styles
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """``text`` without control characters; records may hold anything."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 

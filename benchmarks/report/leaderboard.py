@@ -14,6 +14,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from benchmarks.record import Record
 from benchmarks.report.published import PublishedValue, read_published
 from benchmarks.report.render import difference_text, general_notes, own_notes, value_text
-from benchmarks.report.results import Results
+from benchmarks.report.results import Results, flatten, row_recipe
 from benchmarks.report.tables import METRIC_NAMES, Cell, Table, clip
+from pretrain.recipe import load_recipe, recipe_names
 from scenebench.config import config_hash
 from scenebench.files import replacing, write_text
 
@@ -34,13 +36,18 @@ MAX_TEXT = 2000
 MAX_NAME = 200
 """The same of a key, a metric's name or an argument of a command line."""
 _ID_DIGITS = 16
+_SAME_NUMBERS = "the tables below hold the same numbers."
+_ALTERNATIVE_TEXTS = {
+    "comparison": f"Mean and spread over seeds of each backbone under each protocol; {_SAME_NUMBERS}",
+    "curve": f"Mean and spread over seeds against the swept value, and the published curve if any; {_SAME_NUMBERS}",
+}
 
 
-def write_leaderboard(results: Results, tables: Sequence[Table], figure: Path | None, folder: Path) -> Path:
+def write_leaderboard(results: Results, tables: Sequence[Table], figures: Sequence[Path], folder: Path) -> Path:
     """Write ``folder/index.html`` and a copy of every record as ``folder/records/<hash>.json``; returns the page.
 
     Args:
-        figure: the comparison as SVG; it becomes part of the page.
+        figures: the pictures of the tables, SVG each; they become part of the page.
     """
     script, style = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("board.js", "style.css"))
     environment = Environment(
@@ -63,7 +70,7 @@ def write_leaderboard(results: Results, tables: Sequence[Table], figure: Path | 
         published=_published_view(read_published()),
         records=_embedded(results.records),
         metric_names=METRIC_NAMES,
-        figure=_data_uri(figure) if figure is not None else "",
+        figures=[(_data_uri(path), _ALTERNATIVE_TEXTS[path.stem.partition("-")[0]]) for path in figures],
         script=script,
         style=style,
         script_hash=_csp_hash(script),
@@ -176,8 +183,11 @@ def _rerun(record: Record) -> list[str]:
     if backbone.origin == "reference":
         subject = f"reference:{backbone.method}"
     elif backbone.recipe_name:
-        recipe = f"{_quote(backbone.recipe_name)} seed={backbone.seed} data.root=DATA/images/train"
-        lines.append(f"scenebench pretrain {recipe} --out BACKBONE")
+        words = [backbone.recipe_name, *_overrides(record)]
+        words = [*map(_quote, words), f"seed={backbone.seed}", "data.root=DATA/images/train"]
+        if flatten(backbone.recipe).get("data.annotations"):
+            words.append("data.annotations=DATA/annotations/instances_train.json")
+        lines.append(f"scenebench pretrain {' '.join(words)} --out BACKBONE")
         subject = "BACKBONE/backbone.safetensors"
     lines.append(
         f"scenebench evaluate {_quote(subject)} --protocol {_quote(record.protocol.id)} --data DATA "
@@ -186,6 +196,24 @@ def _rerun(record: Record) -> list[str]:
     if record.suite:
         lines.append(f"scenebench run {_quote(record.suite)} --out OUT    # the whole suite")
     return lines
+
+
+def _overrides(record: Record) -> list[str]:
+    """What the backbone's recipe has otherwise than the recipe of that name that comes with the suite."""
+    if record.backbone.recipe_name not in recipe_names():
+        return []
+    shipped = _shipped_recipe(record.backbone.recipe_name)
+    own = flatten(row_recipe(record))
+    return [f"{key}={_as_yaml(own[key])}" for key in shipped if key in own and own[key] != shipped[key]]
+
+
+@cache
+def _shipped_recipe(name: str) -> dict[str, Any]:
+    return flatten(load_recipe(name).to_plain())
+
+
+def _as_yaml(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _quote(text: str) -> str:

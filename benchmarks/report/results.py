@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.record import Record, read_record
 from scenebench.config import config_hash
@@ -17,7 +18,15 @@ EXPECTED_FILE = "expected.json"
 RECORD_FILE = "record.json"
 FORMAT_VERSION = 1
 # What may differ between two runs of one row.
-_NOT_OF_A_ROW = (("seed",), ("data", "root"), ("data", "workers"), ("data", "cache"), ("run",))
+_NOT_OF_A_ROW = (
+    ("seed",),
+    ("data", "root"),
+    ("data", "annotations"),
+    ("data", "workers"),
+    ("data", "cache"),
+    ("probe",),
+    ("run",),
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,14 @@ def _collect_expected(folder: Path) -> Results:
 
 def row_key(record: Record) -> str:
     """What is equal for all seeds of one row: label, method, and the recipe but for seed, paths and machine."""
+    backbone = record.backbone
+    return config_hash(
+        [backbone.label, backbone.method, backbone.origin, row_recipe(record), backbone.dataset_fingerprint]
+    )
+
+
+def row_recipe(record: Record) -> dict[str, Any]:
+    """The recipe that the backbone was learnt by, without what may differ between two runs of one row."""
     recipe = {key: dict(value) if isinstance(value, dict) else value for key, value in record.backbone.recipe.items()}
     for path in _NOT_OF_A_ROW:
         node = recipe
@@ -138,8 +155,15 @@ def row_key(record: Record) -> str:
             node = node.get(key, {}) if isinstance(node, dict) else {}
         if isinstance(node, dict):
             node.pop(path[-1], None)
-    backbone = record.backbone
-    return config_hash([backbone.label, backbone.method, backbone.origin, recipe, backbone.dataset_fingerprint])
+    return recipe
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"mls": {"k": 5}}`` as ``{"mls.k": 5}``, as an override names the key."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _latest(records: list[Record]) -> list[Record]:

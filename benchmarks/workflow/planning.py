@@ -11,10 +11,12 @@ from benchmarks.protocol import Protocol, load_protocol
 from benchmarks.workflow.plan import Job, Plan
 from benchmarks.workflow.source import Source
 from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
-from pretrain.recipe import load_recipe
+from pretrain.recipe import Recipe, load_recipe
 from scenebench.config import config_hash
+from scenebench.errors import UserError
 
 TRAIN_IMAGES = "images/train"
+TRAIN_ANNOTATIONS = "annotations/instances_train.json"
 Entry = TypeVar("Entry", BackboneRow, ProtocolColumn)
 _DATA_SECONDS = 20.0
 _REFERENCE_SEED = 0
@@ -24,7 +26,7 @@ def build_plan(suite: Suite, source: Source) -> Plan:
     """Resolve every recipe and protocol of ``suite`` and lay out its jobs.
 
     Raises:
-        UserError: unknown recipe, protocol, key or value.
+        UserError: unknown recipe, protocol, key or value, or a recipe that learns from labels in a row without them.
     """
     data = _data_job(source)
     columns = [
@@ -84,6 +86,10 @@ def _data_job(source: Source) -> Job:
 
 def _pretrain_job(row: BackboneRow, seed: int, data: Job, source: Source) -> Job:
     overrides = [*row.overrides, f"seed={seed}", f"data.root={data.id}/{TRAIN_IMAGES}"]
+    annotations = f"data.annotations={data.id}/{TRAIN_ANNOTATIONS}"
+    _check_labels(row, load_recipe(row.recipe, [*overrides, annotations]))
+    if row.labels:
+        overrides.append(annotations)
     recipe = load_recipe(row.recipe, overrides)
     identity = config_hash({"recipe": recipe.identity(), "data": source.identity})
     folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
@@ -97,6 +103,14 @@ def _pretrain_job(row: BackboneRow, seed: int, data: Job, source: Source) -> Job
         log=_log_of(folder),
         seconds=row.seconds,
     )
+
+
+def _check_labels(row: BackboneRow, recipe: Recipe) -> None:
+    if recipe.reads_labels() and not row.labels:
+        raise UserError(
+            f"backbone '{row.label}': the recipe learns from labels, which a suite gives only where it is told to; "
+            "add 'labels: true' to the row"
+        )
 
 
 def _evaluate_job(

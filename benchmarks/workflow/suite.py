@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from benchmarks.datasets.scenes import ScenesSpec
+from benchmarks.workflow.sweep import check_free, expand
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, did_you_mean, require_choice
 
@@ -30,14 +31,18 @@ class UserDataSpec:
 
 @dataclass
 class BackboneRow:
-    """A row of the tables: one recipe, pretrained once a seed.
+    """A row of the tables: one recipe, pretrained once a seed; in a file one row may stand for many (``sweep``).
 
     Attributes:
         recipe: a recipe's name, or the path of a YAML file (relative to the suite's file).
-        label: how the row is called.
+        label: how the row is called; of a sweep a template, such as ``k {mls.k}``.
         seeds: of the pretraining; the evaluation of a backbone takes its seed over.
         overrides: ``key=value`` pairs for the recipe.
         user_data_overrides: more of them where the suite runs on the user's own data.
+        sweep: recipe key -> list of values; the row becomes one row for each combination (:mod:`.sweep`), all else
+            shared. Empty in every row of a :class:`Suite`.
+        labels: the pretraining is given the annotations of its images, for methods that learn from labels and for the
+            oracle ``saliency.source=mask``.
         seconds: what one pretraining takes on one core, roughly: for the order of jobs and the first estimate of time.
     """
 
@@ -46,6 +51,8 @@ class BackboneRow:
     seeds: list[int] = field(default_factory=lambda: [0])
     overrides: list[str] = field(default_factory=list)
     user_data_overrides: list[str] = field(default_factory=list)
+    sweep: dict[str, Any] = field(default_factory=dict)
+    labels: bool = False
     seconds: float = 60.0
 
 
@@ -139,6 +146,9 @@ def load_suite(name_or_path: str | Path) -> Suite:
     protocols = _elements(ProtocolColumn, content.protocols, f"{path.name}: protocols", required=("protocol",))
     for row in backbones:
         row.recipe = _beside(path, row.recipe)
+    backbones = [
+        one for number, row in enumerate(backbones) for one in _expanded(row, f"{path.name}: backbones[{number}]")
+    ]
     for column in protocols:
         column.protocol = _beside(path, column.protocol)
     return Suite(
@@ -183,6 +193,17 @@ def _elements(schema: type[Schema], items: list[Any], where: str, required: tupl
                 raise UserError(f"{place}: '{key}' is missing")
         elements.append(load_config(schema, item, where=place))
     return elements
+
+
+def _expanded(row: BackboneRow, where: str) -> list[BackboneRow]:
+    """The rows that a row stands for: itself, or those of its sweep."""
+    if not row.sweep:
+        return [row]
+    check_free(row.sweep, [*row.overrides, *row.user_data_overrides], where)
+    return [
+        replace(row, label=one.label, overrides=[*row.overrides, *one.overrides], sweep={})
+        for one in expand(row.sweep, row.label, where)
+    ]
 
 
 def _beside(suite: Path, name: str) -> str:

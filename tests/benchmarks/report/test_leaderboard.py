@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmarks.report.build import Report, build_report, print_report
 from benchmarks.report.leaderboard import MAX_TEXT, write_leaderboard
 from benchmarks.report.results import collect
 from benchmarks.report.tables import make_tables
+from pretrain.recipe import load_recipe
 from scenebench.cli import main
 
 HOSTILE = [
@@ -66,7 +68,7 @@ class Page(HTMLParser):
 
 def board(folder: Path) -> Page:
     results = collect(folder)
-    page = write_leaderboard(results, make_tables(results), None, folder / "leaderboard")
+    page = write_leaderboard(results, make_tables(results), [], folder / "leaderboard")
     return Page(page.read_text(encoding="utf-8"))
 
 
@@ -169,3 +171,36 @@ def test_commands_rebuild_from_records_alone(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "board" / "index.html").is_file()
     assert main(["table", str(tmp_path / "nowhere")]) == 2
     assert "no such folder of results" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "written"),
+    [
+        ("mls_demo", ["mls.k=1"], "mls_demo mls.k=1"),
+        ("mls_demo", ["mls.k=5", "run.threads=2"], "mls_demo"),  # what the recipe has, and the machine's side
+        (
+            "mls_demo",
+            ["mls.loss=infonce", "views.scale=[0.5, 1.0]"],
+            "mls_demo 'views.scale=[0.5, 1.0]' mls.loss=infonce",
+        ),
+        ("saliency_demo", ["saliency.source=mask", "data.annotations=a.json"], "saliency_demo saliency.source=mask"),
+    ],
+)
+def test_the_command_that_repeats_a_pretraining_makes_its_recipe(
+    tmp_path: Path, name: str, overrides: list[str], written: str
+) -> None:
+    recipe = load_recipe(name, [*overrides, "seed=2", "data.root=cells/data/images/train"])
+    record = make_record("a row", seed=2, recipe=recipe.to_plain())
+    record = record.model_copy(update={"backbone": record.backbone.model_copy(update={"recipe_name": name})})
+    page = board(fill(tmp_path, [record]))
+    (embedded,) = json.loads(next(text for text in page.scripts if text.startswith("{")))["records"].values()
+    command = embedded["rerun"][0]
+    assert command.startswith(f"scenebench pretrain {written} seed=2 data.root=DATA/images/train ")
+    words = shlex.split(command)
+    given = [word for word in words[3:] if "=" in word]
+    again = load_recipe(words[2], given).to_plain()
+    for changed in (again, plain := recipe.to_plain()):
+        changed["data"].pop("root")
+        changed["data"]["annotations"] = bool(changed["data"]["annotations"])
+        changed.pop("run")
+    assert again == plain

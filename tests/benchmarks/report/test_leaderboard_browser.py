@@ -81,7 +81,7 @@ def make_page(folder: Path, extra: str = "") -> Path:
     if extra:
         records.append(make_record(extra, metrics={"mAP": 90.0}, notes=[extra], recipe={extra: extra}))
     results = collect(fill(folder, records))
-    return write_leaderboard(results, make_tables(results), None, folder / "board")
+    return write_leaderboard(results, make_tables(results), [], folder / "board")
 
 
 def test_sorting_filtering_theme_and_records(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ def test_every_suite_that_comes_along_resolves() -> None:
         suite = load_suite(name)
         plan = build_plan(suite, scenes_source(suite.data))
         assert suite.name == name == (SUITES / f"{name}.yaml").stem
+        assert {"classification"} <= {j.cell["task"] for j in plan.jobs if j.cell}
+        assert "random" in plan.rows
+    for name in ("demo", "smoke"):  # these show every toolbox
+        suite = load_suite(name)
+        plan = build_plan(suite, scenes_source(suite.data))
         assert {"classification", "detection", "segmentation"} == {j.cell["task"] for j in plan.jobs if j.cell}
         assert {"random", "mls"} <= set(plan.rows)
     assert {"random", "moco", "mls", "saliency"} <= set(build_plan(*_demo()).rows)
