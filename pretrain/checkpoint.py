@@ -55,16 +55,42 @@ def load_checkpoint(folder: Path, device: torch.device | str = "cpu") -> dict[st
     A damaged one is named on the console and passed over for the one before.
     """
     for path in _newest_first(folder):
-        damage = _damage(path)
-        if damage is None:
-            try:
-                state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-            except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError) as error:
-                damage = str(error).splitlines()[0]
-            else:
-                return state
-        print(f"{path}: damaged ({damage}); going back to the checkpoint before it", flush=True)
+        try:
+            return _load(path, device)
+        except _DamagedError as error:
+            print(f"{path}: damaged ({error}); going back to the checkpoint before it", flush=True)
     return None
+
+
+def load_checkpoint_of_step(folder: Path, step: int, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The state of the checkpoint of this very step.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    paths = {_step(path): path for path in _newest_first(folder)}
+    if step not in paths:
+        there = ", ".join(str(known) for known in sorted(paths)) or "none"
+        raise UserError(f"{folder}: holds no checkpoint of step {step}; there: {there}")
+    try:
+        return _load(paths[step], device)
+    except _DamagedError as error:
+        raise UserError(f"{paths[step]}: damaged ({error}); choose another step") from error
+
+
+def restore(module: torch.nn.Module, state: dict[str, Any], where: Path) -> None:
+    """Load a state dict from the checkpoint of the run folder ``where``.
+
+    Raises:
+        UserError: it has other parts than ``module``.
+    """
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        raise UserError(
+            f"{where}: its checkpoint has other parts than this version of the method; use the version of scenebench "
+            "that wrote it, or begin again in another folder"
+        ) from error
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -72,11 +98,21 @@ def has_checkpoint(folder: Path) -> bool:
     return bool(_newest_first(folder))
 
 
-def _damage(path: Path) -> str | None:
+class _DamagedError(Exception):
+    """Not what was written; the message says why."""
+
+
+def _load(path: Path, device: torch.device | str) -> dict[str, Any]:
     match = _NAME.fullmatch(path.name)
     expected = match.group(2) if match else ""
     found = sha256_of(path)[:16]
-    return None if found == expected else f"SHA-256 begins {found}, its name says {expected}"
+    if found != expected:
+        raise _DamagedError(f"SHA-256 begins {found}, its name says {expected}")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError) as error:
+        raise _DamagedError(str(error).splitlines()[0]) from error
+    return state
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""``scenebench pretrain``."""
+"""``scenebench pretrain`` and ``scenebench figures``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Any
 
 
 def add_commands(subparsers: Any) -> None:
-    """Add ``pretrain`` to the command line."""
+    """Add ``pretrain`` and ``figures`` to the command line."""
+    _add_pretrain(subparsers)
+    _add_figures(subparsers)
+
+
+def _add_pretrain(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "pretrain",
         help="learn a backbone without labels",
@@ -30,6 +35,28 @@ def add_commands(subparsers: Any) -> None:
     parser.set_defaults(run=_pretrain)
 
 
+def _add_figures(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "figures",
+        help="draw the figures of a pretraining run again",
+        description=(
+            "Draw the figures of a pretraining run again, finished or not. mls: score histograms and pseudo-positives "
+            "(figures 3 and 4 of the paper). saliency: maps now and over training, sampled boxes."
+        ),
+        epilog=(
+            "example:\n"
+            "  scenebench figures runs/mls\n"
+            "  scenebench figures runs/mls --checkpoint 1040 --out pictures\n\n"
+            "Only reads the run's folder (but for its figures/), so it may be called while the run is training."
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN_FOLDER", help="the folder of 'scenebench pretrain'")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (default: RUN_FOLDER/figures)")
+    parser.add_argument("--checkpoint", type=int, metavar="STEP", help="draw this step's checkpoint, not the newest")
+    parser.set_defaults(run=_figures)
+
+
 def _pretrain(args: argparse.Namespace) -> int:
     from pretrain.recipe import load_recipe, recipe_names
     from scenebench.errors import UserError
@@ -43,4 +70,12 @@ def _pretrain(args: argparse.Namespace) -> int:
     from pretrain.train import pretrain
 
     pretrain(recipe, args.out)
+    return 0
+
+
+def _figures(args: argparse.Namespace) -> int:
+    from pretrain.figures_command import draw_run
+
+    for picture in draw_run(args.folder, args.out, args.checkpoint):
+        print(picture)
     return 0

@@ -35,11 +35,16 @@ def check_owner(out: Path, recipe: Recipe) -> bool:
         if foreign:
             raise UserError(f"{out}: holds {foreign[0]} but no {RECIPE}: not a pretraining run; choose another folder")
         return False
-    there = load_config(Recipe, read_yaml(out / RECIPE), where=str(out / RECIPE))
+    there = recipe_of(out)
     differences = _differences(there.identity(), recipe.identity())
     if differences:
         raise UserError(f"{out}: belongs to another recipe ({'; '.join(differences)}); choose another folder")
     return (out / BACKBONE).is_file()
+
+
+def recipe_of(out: Path) -> Recipe:
+    """The resolved recipe of a run's folder, which must have one."""
+    return load_config(Recipe, read_yaml(out / RECIPE), where=str(out / RECIPE))
 
 
 @contextmanager

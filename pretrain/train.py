@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from pretrain.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.checkpoint import load_checkpoint, restore, save_checkpoint
 from pretrain.computer import check_device, check_processes, on_device, set_up_fabric
 from pretrain.data import PretrainDataset, build_loader
 from pretrain.distributed import (
@@ -32,7 +32,7 @@ from pretrain.distributed import (
     synchronise_batch_norm,
     world_size,
 )
-from pretrain.methods import METHODS, Method
+from pretrain.methods import METHODS, Method, build_method
 from pretrain.methods.base import PREPROCESSING
 from pretrain.networks import groups_here
 from pretrain.optimiser import build_optimiser, learning_rate, peak_rate, set_learning_rate
@@ -41,7 +41,7 @@ from pretrain.progress import Progress
 from pretrain.recipe import Recipe
 from pretrain.run_folder import BACKBONE, check_owner, claimed
 from pretrain.sources import ImageFile, list_images
-from pretrain.sources.checks import check_images
+from pretrain.sources.checks import check_images, require_same_images
 from pretrain.sources.description import describe_source
 from pretrain.stopping import Stopped, StopRequest
 from pretrain.views import Batch
@@ -99,16 +99,12 @@ class _Run:
         self.fabric = fabric
         self.any_process = any_process
         self.probe = KnnProbe(recipe, images)
-        torch.manual_seed(recipe.seed)
-        self.method: Method = METHODS[recipe.method](recipe, images)
-        if recipe.run.channels_last:
-            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.method: Method = build_method(recipe, images)
         self.grouped_statistics: GroupedStatistics | None = None
         if recipe.network.bn_groups == 1:
             synchronise_batch_norm(self.method, fabric.device)
         elif world_size() > 1:
             self.grouped_statistics = GroupedStatistics(self.method, groups_here(recipe))
-        self.method.train()
         self.step = 0
         self.total_steps = 0
 
@@ -123,7 +119,7 @@ class _Run:
             with alone():
                 figures = self.out / "figures"
                 figures.mkdir(exist_ok=True)
-                self.method.draw_figures(figures)
+                self.method.draw_figures(figures, self.recipe.schedule.epochs if self.method.trains else 0)
             info = self._backbone_info()
             save_backbone(self.out / BACKBONE, self.method.backbone.state_dict(), info)
             print(f"{self.recipe.name}: finished; the backbone is {self.out / BACKBONE}", flush=True)
@@ -222,12 +218,8 @@ class _Run:
         state = load_checkpoint(self.out / "checkpoints")
         if state is None:
             return
-        if state["images"] != self.source.fingerprint:
-            raise UserError(
-                f"{self.out}: was trained on other images ({state['images']}) than {self.recipe.data.root} holds now "
-                f"({self.source.fingerprint}); choose another folder, or give the images it began with"
-            )
-        self.method.load_state_dict(state["method"])
+        require_same_images(state["images"], self.source, self.recipe, self.out)
+        restore(self.method, state["method"], self.out)
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["torch_rng"])
         if state["cuda_rng"]:

@@ -34,6 +34,8 @@ MULTI_LABEL_LOSSES = {
 class Mls(MomentumContrast):
     """MLS and its ablations."""
 
+    draws = True
+
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         mls = recipe.mls
         super().__init__(recipe, images, mls.dictionary_size, mls.temperature, mls.momentum, keep_features=True)
@@ -89,9 +91,11 @@ class Mls(MomentumContrast):
         own = for_labels.holds_image(keys.image_ids)
         return own if for_scores is for_labels else own | for_scores.holds_image(keys.image_ids)
 
-    def draw_figures(self, folder: Path) -> None:
+    def draw_figures(self, folder: Path, epochs: float) -> list[Path]:
         """Figures 3 and 4 of the paper, from the dictionaries as they are now."""
-        from pretrain.figures import draw_pseudo_positives, draw_score_histograms
+        from pretrain.figures.mls import draw_pseudo_positives, draw_score_histograms
 
-        draw_pseudo_positives(self, folder / "pseudo_positives.png")
-        draw_score_histograms(self, folder / "score_histograms.png")
+        return [
+            draw_score_histograms(self, folder / "score_histograms.png", epochs),
+            draw_pseudo_positives(self, folder / "pseudo_positives.png", epochs),
+        ]

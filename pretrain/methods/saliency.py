@@ -23,6 +23,7 @@ from pretrain.dictionary import gather
 from pretrain.images import image_aspects
 from pretrain.methods.base import Method
 from pretrain.methods.saliency_branch import BASES, LocalCrops
+from pretrain.methods.saliency_history import SaliencyHistory
 from pretrain.methods.saliency_sources import SOURCES, MapRequest
 from pretrain.networks import evaluating
 from pretrain.recipe import Recipe
@@ -34,6 +35,8 @@ from transfer.network import Backbone
 class Saliency(Method):
     """A base on the global views, and a branch of weighted local crops."""
 
+    draws = True
+
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
         local = recipe.saliency
@@ -42,6 +45,7 @@ class Saliency(Method):
         self.branch = self.base.branch
         self.crops = crops(recipe, self.backbone.architecture.feature_dim)
         self.maps = SaliencyCache(len(images), local.map_input_size, self.backbone.architecture.stride)
+        self.history = SaliencyHistory(len(images), self.maps.size)
         self._aspects = image_aspects(images)
 
     @property
@@ -96,9 +100,13 @@ class Saliency(Method):
         self.crops.after_step(momentum)
 
     def on_epoch_start(self, epoch: int) -> None:
-        """Refresh the maps where the schedule says so, once."""
+        """Refresh the maps where the schedule says so, once; before training, keep what the figures show."""
         if epoch in refresh_epochs(self.recipe) and self.maps.refreshed_at != epoch:
             self.maps.refresh(self.compute_maps(epoch), epoch)
+            self.history.add(epoch, self.maps.of(torch.tensor(self.history.indices)))
+        elif epoch == 0 and not self.history.epochs:
+            watched = [self.images[index] for index in self.history.indices]
+            self.history.add(0, self.maps_of(watched, np.random.default_rng([self.recipe.seed, 0])))
 
     def compute_maps(self, epoch: int) -> Tensor:
         """The maps of all images by ``saliency.source``, uint8 N x h x w."""
@@ -122,12 +130,15 @@ class Saliency(Method):
 
         return sample
 
-    def draw_figures(self, folder: Path) -> None:
-        """Maps over images, and boxes drawn at random beside boxes drawn by saliency."""
-        from pretrain.figures import draw_saliency_overlays, draw_sampled_boxes
+    def draw_figures(self, folder: Path, epochs: float) -> list[Path]:
+        """Maps over images, now and over training, and boxes drawn at random beside boxes drawn by saliency."""
+        from pretrain.figures.saliency import draw_saliency_over_training, draw_saliency_overlays, draw_sampled_boxes
 
-        draw_saliency_overlays(self, folder / "saliency_maps.png")
-        draw_sampled_boxes(self, folder / "sampled_boxes.png")
+        return [
+            draw_saliency_overlays(self, folder / "saliency_maps.png", epochs),
+            draw_saliency_over_training(self, folder / "saliency_over_training.png", epochs),
+            draw_sampled_boxes(self, folder / "sampled_boxes.png", epochs),
+        ]
 
 
 class SaliencyCache(torch.nn.Module):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from pretrain.images import image_size
 from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
+from pretrain.sources.description import Source
 from scenebench.errors import UserError
 
 SAMPLE = 64  # images whose headers are read, spread evenly over the list
@@ -33,6 +36,15 @@ def require_enough(recipe: Recipe, images: int) -> None:
         raise UserError(
             f"schedule.batch_size: {batch} is more than the {images} images of {recipe.data.root}; "
             f"lower it, or set data.images_per_epoch={8 * batch}"
+        )
+
+
+def require_same_images(fingerprint: str, found: Source, recipe: Recipe, out: Path) -> None:
+    """Raise UserError where the run in ``out`` began with other images than ``found``, those of ``data.root`` now."""
+    if fingerprint != found.fingerprint:
+        raise UserError(
+            f"{out}: was trained on other images ({fingerprint}) than {recipe.data.root} holds now "
+            f"({found.fingerprint}); choose another folder, or give the images it began with"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from pretrain import figures
+from pretrain.figures import drawing
+from pretrain.figures import mls as mls_figures
+from pretrain.figures import saliency as saliency_figures
+from pretrain.methods import METHODS
 from pretrain.methods.mls import Mls
 from pretrain.methods.saliency import Saliency
 from pretrain.recipe import Recipe, load_recipe
+from pretrain.sources import ImageFile, list_images
 
 SMALL = [
     "network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=8", "schedule.epochs=2",
@@ -35,13 +40,13 @@ def images(tmp_path: Path) -> list[Path]:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures before they become pixels."""
     kept: list[Figure] = []
-    save = figures._save
+    save = drawing.save
 
-    def keep(figure: Figure, path: Path) -> None:
+    def keep(figure: Figure, path: Path) -> Path:
         kept.append(figure)
-        save(figure, path)
+        return save(figure, path)
 
-    monkeypatch.setattr(figures, "_save", keep)
+    monkeypatch.setattr(drawing, "save", keep)
     return kept
 
 
@@ -58,25 +63,27 @@ def test_pseudo_positives_are_the_nearest_slots_of_other_images(
 ) -> None:
     method = Mls(recipe_of("mls_demo", images, "mls.dictionary_size=16", "mls.k=3"), images).train()
     state = {name: value.clone() for name, value in method.query_encoder.state_dict().items()}
-    batch = figures._one_batch(method)
-    features, _ = figures._query_outputs(method, batch)
+    batch = mls_figures.one_batch(method)
+    features, _ = mls_figures.query_outputs(method, batch)
     boxes = torch.tensor([[0.1, 0.2, 0.6, 0.9]]).expand(8, 4)
     # First half: the queries' own images with the queries' own features, so they would be nearest. Second half: others.
     method.dictionary.enqueue(features, features[:, :8], batch.indices, boxes)
     others = torch.tensor([index for index in range(12) if index not in batch.indices.tolist()]).repeat(2)
     method.dictionary.enqueue(torch.randn_like(features), features[:, :8], others, boxes)
-    figures.draw_pseudo_positives(method, tmp_path / "figure.png", queries=2, neighbours=3)
+    mls_figures.draw_pseudo_positives(method, tmp_path / "figure.png", 2, queries=2, neighbours=3)
     [figure] = drawn
     shown = [axis for axis in figure.axes if axis.images]
     assert len(shown) == 2 * (1 + 3)
     for group in (0, 1):
-        query, *neighbours = figure.axes[4 * group : 4 * group + 4]
+        query, *neighbours = figure.axes[5 * group : 5 * group + 4]  # an empty one between the groups
         [frame] = query.patches
         assert isinstance(frame, Rectangle)
         left, top = (float(value) * 224 for value in batch.global_boxes[group, 0, :2])
         assert frame.get_xy() == pytest.approx((left, top), abs=1e-3)
         scores = torch.nn.functional.normalize(features[group : group + 1]) @ method.dictionary.features.T
-        scores[:, batch.indices[group] == method.dictionary.image_ids] = -2
+        own = batch.indices[group] == method.dictionary.image_ids
+        assert own[scores.argmax()]  # left in, the own image would be shown
+        scores[:, own] = -2
         for axis, expected in zip(neighbours, scores.topk(3).values[0].tolist(), strict=True):
             assert axis.get_title() == f"{expected:.2f}"
             assert axis.patches[0].get_xy() == pytest.approx((0.1 * 224, 0.2 * 224), abs=1e-3)
@@ -91,7 +98,7 @@ def test_before_training_the_histograms_are_those_of_the_seed(
     torch.manual_seed(recipe.seed)
     method = Mls(recipe, images).train()
     generator = torch.get_rng_state()
-    figures.draw_score_histograms(method, tmp_path / "untrained.png")
+    mls_figures.draw_score_histograms(method, tmp_path / "untrained.png", 0)
     assert torch.equal(torch.get_rng_state(), generator)
     heights = [[bar.get_height() for bar in bars] for bars in rectangles(drawn[0])]
     assert heights[0] == heights[2]  # an untrained method: before and after are the same
@@ -105,8 +112,8 @@ def test_saliency_figures_show_maps_and_both_kinds_of_boxes(
 ) -> None:
     keys = ["moco.queue_size=16", "saliency.crop_size=32", "saliency.map_input_size=64"]
     method = Saliency(recipe_of("saliency_demo", images, *keys), images).train()
-    figures.draw_saliency_overlays(method, tmp_path / "maps.png", count=3)
-    figures.draw_sampled_boxes(method, tmp_path / "boxes.png", count=3)
+    saliency_figures.draw_saliency_overlays(method, tmp_path / "maps.png", 2, count=3)
+    saliency_figures.draw_sampled_boxes(method, tmp_path / "boxes.png", 2, count=3)
     overlays, boxes = drawn
     assert [len(axis.images) for axis in overlays.axes] == [1, 1, 1, 2, 2, 2]
     for axis in overlays.axes[3:]:
@@ -125,5 +132,122 @@ def test_images_that_cannot_be_decoded_are_left_out(images: list[Path], drawn: l
     images[3].write_bytes(b"no image")
     keys = ["moco.queue_size=16", "saliency.crop_size=32", "saliency.map_input_size=64"]
     method = Saliency(recipe_of("saliency_demo", images, *keys), images).train()
-    figures.draw_saliency_overlays(method, tmp_path / "maps.png", count=12)
+    saliency_figures.draw_saliency_overlays(method, tmp_path / "maps.png", 2, count=12)
+    method.on_epoch_start(0)
+    method.history.indices[0] = 3
+    saliency_figures.draw_saliency_over_training(method, tmp_path / "over.png", 2)
+    assert sum(len(axis.images) for axis in drawn[1].axes) == 5 * (1 + 2 * 2)
     assert sum(len(axis.images) for axis in drawn[0].axes) == 3 * 11
+
+
+def test_what_can_be_decoded_no_more_is_grey(images: list[Path], drawn: list[Figure], tmp_path: Path) -> None:
+    figure = Figure()
+    images[0].unlink()
+    drawing.show(figure.subplots(), images[0])
+    assert np.unique(np.asarray(figure.axes[0].images[0].get_array())).tolist() == [drawing.GREY]
+
+
+def test_the_threshold_is_that_of_the_labels(images: list[Path], drawn: list[Figure], tmp_path: Path) -> None:
+    for own_view in ("out", "in"):
+        keys = ["mls.dictionary_size=256", "mls.k=3", f"mls.own_view={own_view}"]
+        method = Mls(recipe_of("mls_demo", images, *keys), images).train()
+        batch = mls_figures.one_batch(method)
+        features, _ = mls_figures.query_outputs(method, batch)
+        own = features[:1].expand(8, -1)  # eight slots of its own image, of cosine 1
+        method.dictionary.enqueue(own, torch.randn(8, 8), batch.indices[:1].expand(8), torch.zeros(8, 4))
+        drawn.clear()
+        mls_figures.draw_score_histograms(method, tmp_path / "histograms.png", 2)
+        before, after = ([line.get_xdata()[0] for line in drawn[0].axes[place].lines] for place in (0, 2))
+        scores = torch.nn.functional.normalize(features[:1]) @ method.dictionary.features[8:].T
+        expected = scores.topk(3).values[0, -1].item() if own_view == "out" else 1.0
+        assert after == pytest.approx([expected], abs=1e-5)
+        assert len(before) == 1
+        assert before[0] < 0.9
+
+
+def test_with_dictionaries_of_keys_so_is_the_state_before_training(
+    images: list[Path], drawn: list[Figure], tmp_path: Path
+) -> None:
+    recipe = recipe_of("mls_demo", images, "mls.dictionary_size=256", "mls.k=3", "mls.queue_init=keys")
+    method = Mls(recipe, images).train()
+    mls_figures.draw_score_histograms(method, tmp_path / "histograms.png", 2)
+    lowest = [min(bar.get_x() for bar in bars if bar.get_height()) for bars in rectangles(drawn[0])]
+    assert lowest[0] > 0.1  # features after a ReLU, against features after a ReLU
+    assert lowest[2] < 0  # this method has not begun: its slots are random
+
+
+def test_maps_over_training_are_those_of_their_time(images: list[Path], drawn: list[Figure], tmp_path: Path) -> None:
+    keys = [
+        "moco.queue_size=16", "saliency.crop_size=32", "saliency.map_input_size=64", "schedule.epochs=4",
+        "saliency.warmup_share=0.25", "saliency.refresh_share=0.25",
+    ]  # fmt: skip
+    method = Saliency(recipe_of("saliency_demo", images, *keys), images).train()
+    expected = []
+    for epoch in range(3):
+        method.on_epoch_start(epoch)
+        method.on_epoch_start(epoch)  # as on a resume: kept once
+        expected.append(method.compute_maps(0)[method.history.indices])
+        for parameter in method.base.follower.parameters():
+            parameter.data.add_(torch.randn_like(parameter) * parameter.std().nan_to_num())
+    now = method.compute_maps(0)[method.history.indices]
+    assert method.history.epochs == [0, 1, 2]
+    assert torch.equal(method.history.maps, torch.stack(expected))
+    other = Saliency(method.recipe, images)
+    other.load_state_dict(method.state_dict())
+    for one in (method, other):
+        drawn.clear()
+        saliency_figures.draw_saliency_over_training(one, tmp_path / "over.png", 3)
+        axes = np.array(drawn[0].axes).reshape(6, 5)
+        assert [axis.get_title() for axis in axes[0]] == ["image", "untrained", "1 epoch", "2 epochs", "3 epochs"]
+        for row in range(6):
+            assert len(axes[row, 0].images) == 1
+            for column, maps in enumerate([*expected, now]):
+                shown = np.asarray(axes[row, 1 + column].images[1].get_array())
+                np.testing.assert_allclose(shown, maps[row].numpy() / 255, atol=1e-6)
+
+
+def test_of_many_refreshes_the_first_and_the_last_are_shown(
+    images: list[Path], drawn: list[Figure], tmp_path: Path
+) -> None:
+    keys = ["moco.queue_size=16", "saliency.crop_size=32", "saliency.map_input_size=64"]
+    method = Saliency(recipe_of("saliency_demo", images, *keys), images).train()
+    for epoch in range(30):
+        method.history.add(epoch, torch.zeros(6, 2, 2, dtype=torch.uint8))
+    saliency_figures.draw_saliency_over_training(method, tmp_path / "over.png", 30)
+    titles = [axis.get_title() for axis in drawn[0].axes[:9]]
+    assert titles[:2] == ["image", "untrained"]
+    assert titles[-2:] == ["29 epochs", "30 epochs"]
+
+
+VIT = [
+    "network.family=vit", "network.depth=50", "network.stem_width=64", "network.vit.width=32", "network.vit.depth=2",
+    "network.vit.heads=4", "network.vit.patch=8", "network.vit.image_size=32",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["byol", "attention", "mls_vit", "tar"])
+def test_every_kind_of_method_and_image_is_drawn(kind: str, images: list[Path], tmp_path: Path) -> None:
+    keys = ["moco.queue_size=16", "saliency.crop_size=32", "saliency.map_input_size=64", "views.crop_size=32"]
+    keys += ["network.projector.output_dim=8", "schedule.batch_size=8", "schedule.epochs=2"]
+    keys += ["mls.dictionary_size=16", "mls.k=3", "byol.predictor_hidden_dim=16"]
+    keys += VIT if kind in ("attention", "mls_vit") else ["network.stem_width=8"]
+    keys += ["saliency.source=attention"] if kind == "attention" else []
+    name = {"byol": "saliency_byol_demo", "mls_vit": "mls_demo"}.get(kind, "saliency_demo")
+    files: list[ImageFile] = [*images]
+    if kind == "tar":
+        with tarfile.open(tmp_path / "images.tar", "w") as tar:
+            for path in images:
+                tar.add(path, path.name)
+        files = list_images(tmp_path / "images.tar")
+    recipe = load_recipe(name, keys)
+    method = METHODS[recipe.method](recipe, files).train()
+    method.on_epoch_start(0)
+    state = {key: value.clone() for key, value in method.state_dict().items() if isinstance(value, torch.Tensor)}
+    pictures = method.draw_figures(tmp_path / "figures", 0.5)
+    assert sorted(pictures) == sorted((tmp_path / "figures").iterdir())
+    assert len(pictures) == (2 if kind == "mls_vit" else 3)
+    for picture in pictures:
+        with Image.open(picture) as opened:
+            assert len(np.unique(np.asarray(opened.convert("RGB")).reshape(-1, 3), axis=0)) > 100
+    for key, value in state.items():
+        assert torch.equal(method.state_dict()[key], value), key  # drawing leaves no trace

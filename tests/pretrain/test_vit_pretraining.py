@@ -298,7 +298,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(Mls, "draw_figures", lambda self, folder: None)
+    monkeypatch.setattr(Mls, "draw_figures", lambda self, folder, epochs: [])
     recipe = recipe_of(method, *run_keys(images))
     reference = pretrain(recipe, tmp_path / "reference")
     steps = 0
@@ -329,7 +329,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
 def test_a_saliency_run_draws_its_figures_and_ends_in_a_backbone(images: list[Path], tmp_path: Path) -> None:
     keys = ["saliency.warmup_share=0.34", "saliency.refresh_share=0.34"]
     path = pretrain(recipe_of("saliency", *run_keys(images), *keys), tmp_path / "run")
-    assert {file.name for file in (tmp_path / "run/figures").iterdir()} == {"saliency_maps.png", "sampled_boxes.png"}
+    drawn = {file.name for file in (tmp_path / "run/figures").iterdir()}
+    assert drawn == {"saliency_maps.png", "saliency_over_training.png", "sampled_boxes.png"}
     assert load_network(path)[0].method == "saliency"
 
 
