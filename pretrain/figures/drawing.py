@@ -31,10 +31,17 @@ def show(axis: Axes, file: ImageFile, title: str = "") -> None:
         axis.set_title(title, fontsize=8, pad=2)
 
 
-def overlay(axis: Axes, saliency_map: np.ndarray) -> None:
-    """A map h x w in [0, 1] over the thumbnail: dark 0, bright 1."""
+def show_under_map(axis: Axes, file: ImageFile, saliency_map: np.ndarray, title: str = "") -> None:
+    """The image under a map h x w in [0, 1]: dark 0, bright 1.
+
+    The image is grey and of little contrast, since its own brightness and colour would be taken for the map's.
+    """
+    show(axis, file, title)
+    [picture] = axis.images
+    grey = np.asarray(picture.get_array()).mean(axis=2, keepdims=True)
+    picture.set_data((0.5 * (grey - GREY) + GREY).astype(np.uint8).repeat(3, axis=2))
     axis.imshow(
-        saliency_map, cmap="inferno", vmin=0, vmax=1, alpha=0.6, interpolation="bicubic",
+        saliency_map, cmap="inferno", vmin=0, vmax=1, alpha=0.65, interpolation="bicubic",
         extent=(0, THUMBNAIL, THUMBNAIL, 0),
     )  # fmt: skip
 

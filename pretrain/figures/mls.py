@@ -45,7 +45,7 @@ def draw_pseudo_positives(method: Mls, path: Path, epochs: float, queries: int =
 
     queries = min(queries, len(batch.indices))
     rows, groups = -(-queries // 2), 2
-    figure = Figure(figsize=(1.25 * groups * (neighbours + 1.25), 1.42 * rows + 0.35), layout="constrained")
+    figure = Figure(figsize=(0.98 * groups * (neighbours + 1.25), 1.16 * rows + 0.35), layout="constrained")
     # A narrow empty column between the groups.
     widths = ([1.0] * (neighbours + 1) + [0.25]) * groups
     axes = figure.subplots(rows, len(widths) - 1, squeeze=False, width_ratios=widths[:-1])
@@ -104,7 +104,9 @@ def draw_score_histograms(method: Mls, path: Path, epochs: float) -> Path:
             axis.spines[["top", "right"]].set_visible(False)
             axis.tick_params(labelsize=8, labelbottom=True)
         axes[row, 0].set_ylabel("density", fontsize=8)
-    figure.suptitle(f"Scores of one image against the {method.dictionary.size} slots of each dictionary", fontsize=10)
+    figure.suptitle(
+        f"Scores (cosines) of one image against the {method.dictionary.size} slots of each dictionary", fontsize=10
+    )
     return drawing.save(figure, path)
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from pretrain import saliency
 from pretrain.box_sampling import draw_pairs
 from pretrain.figures import drawing
-from pretrain.figures.drawing import in_epochs, outline, overlay, show
+from pretrain.figures.drawing import in_epochs, outline, show, show_under_map
 from pretrain.images import image_aspects
 from pretrain.methods.saliency_history import some_images
 from pretrain.whole_images import whole_image_batches
@@ -38,8 +38,7 @@ def draw_saliency_overlays(method: Saliency, path: Path, epochs: float, count: i
     for place, (index, saliency_map) in enumerate(maps.items()):
         row, column = 2 * (place // columns), place % columns
         show(axes[row, column], method.images[index])
-        show(axes[row + 1, column], method.images[index])
-        overlay(axes[row + 1, column], saliency_map)
+        show_under_map(axes[row + 1, column], method.images[index], saliency_map)
     figure.suptitle(f"{_what_maps(method)}, after {in_epochs(epochs)}", fontsize=10)
     return drawing.save(figure, path)
 
@@ -54,19 +53,17 @@ def draw_saliency_over_training(method: Saliency, path: Path, epochs: float) -> 
     places = np.unique(np.linspace(0, max(0, len(history.epochs) - 1), MOST_MAPS - 1).round().astype(int))
     shown = [int(place) for place in places if place < len(history.epochs)]
     titles = [in_epochs(history.epochs[place]) if history.epochs[place] else "untrained" for place in shown]
-    figure = Figure(figsize=(1.3 * (2 + len(shown)), 1.3 * max(1, len(now)) + 0.6), layout="constrained")
+    figure = Figure(figsize=(1.3 * (2 + len(shown)), 1.22 * max(1, len(now)) + 0.6), layout="constrained")
     axes = figure.subplots(max(1, len(now)), 2 + len(shown), squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for row, (index, map_now) in enumerate(now.items()):
         kept = saliency.to_float(history.maps[shown, history.indices.index(index)]).numpy()
-        maps = [*kept, map_now]
+        show(axes[row, 0], method.images[index], "image" if row == 0 else "")
         for axis, title, saliency_map in zip(
-            axes[row], ["image", *titles, in_epochs(epochs)], [None, *maps], strict=True
+            axes[row, 1:], [*titles, in_epochs(epochs)], [*kept, map_now], strict=True
         ):
-            show(axis, method.images[index], title if row == 0 else "")
-            if saliency_map is not None:
-                overlay(axis, saliency_map)
+            show_under_map(axis, method.images[index], saliency_map, title if row == 0 else "")
     figure.suptitle(f"{_what_maps(method)}, over training", fontsize=10)
     return drawing.save(figure, path)
 
