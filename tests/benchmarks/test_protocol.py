@@ -47,7 +47,7 @@ def test_the_hash_follows_the_numbers_and_not_the_words(tmp_path: Path) -> None:
     path = tmp_path / "fcn_demo.yaml"
     path.write_text(yaml.safe_dump(content | {"title": "Other words", "notes": ["more"], "seeds": [4]}))
     assert load_protocol(path).hash == protocol.hash
-    path.write_text(yaml.safe_dump(content | {"version": 2}))
+    path.write_text(yaml.safe_dump(content | {"version": 99}))
     assert load_protocol(path).hash != protocol.hash
     changed = load_protocol("fcn_demo", ["settings.iterations=3"])
     assert changed.hash != protocol.hash
