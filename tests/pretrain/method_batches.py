@@ -11,10 +11,10 @@ from pretrain.views import Batch
 BATCH = 4
 
 
-def batch_of(seed: int = 0, pairs: int = 0, images: int = 10) -> Batch:
+def batch_of(seed: int = 0, pairs: int = 0, images: int = 10, crop_size: int = 32) -> Batch:
     """Random crops, unaugmented."""
     generator = torch.Generator().manual_seed(seed)
-    batch = Batch.empty(BATCH, 32, pairs, 32)
+    batch = Batch.empty(BATCH, crop_size, pairs, 32)
     batch.indices = torch.randperm(images, generator=generator)[:BATCH]
     batch.global_views = torch.randint(0, 256, batch.global_views.shape, generator=generator, dtype=torch.uint8)
     batch.global_boxes = torch.rand(batch.global_boxes.shape, generator=generator)

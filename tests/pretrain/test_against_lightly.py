@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from method_batches import batch_of
 from torch import Tensor
 
 pytest.importorskip("lightly")
@@ -17,7 +18,6 @@ pytest.importorskip("lightly")
 from lightly.loss import NegativeCosineSimilarity, NTXentLoss
 from lightly.models.utils import most_similar_index, select_most_similar, update_momentum
 
-from pretrain import augment
 from pretrain.dense_losses import dense_info_nce, match_cells, unit_cells
 from pretrain.dictionary import PairedDictionary
 from pretrain.losses import byol_loss, info_nce, normalise
@@ -26,7 +26,6 @@ from pretrain.methods.byol import Byol
 from pretrain.methods.densecl import DenseCl
 from pretrain.methods.moco import Moco
 from pretrain.recipe import load_recipe
-from pretrain.views import Batch
 
 BATCH, CELLS, CHANNELS, DIM, SLOTS, TAU = 4, 4, 6, 8, 16, 0.2
 MOMENTUM, LR, LAMBDA = 0.9, 0.5, 0.3
@@ -104,19 +103,6 @@ def build(name: str, monkeypatch: pytest.MonkeyPatch) -> Method:
     normalised = method.normalised
     monkeypatch.setattr(method, "normalised", lambda pixels: normalised(pixels).double())
     return method
-
-
-def batch_of(seed: int) -> Batch:
-    """Random crops, unaugmented."""
-    generator = torch.Generator().manual_seed(seed)
-    batch = Batch.empty(BATCH, 64, 0, 32)
-    batch.indices = torch.randperm(len(IMAGES), generator=generator)[:BATCH]
-    batch.global_views = torch.randint(0, 256, batch.global_views.shape, generator=generator, dtype=torch.uint8)
-    batch.global_boxes = torch.rand(batch.global_boxes.shape, generator=generator)
-    batch.global_photometric = torch.zeros_like(batch.global_photometric)
-    batch.global_photometric[..., augment.ORDER] = -1
-    batch.global_photometric[..., augment.SOLARISE] = 256
-    return batch
 
 
 def step(method: Method, loss: Tensor) -> None:
@@ -197,7 +183,7 @@ def test_training_steps(
     leader, follower = {"byol": ("online_encoder", "target_encoder")}.get(name, ("query_encoder", "key_encoder"))
     before = [parameter.clone() for parameter in ours.parameters()]
     for number in range(5):
-        batch = batch_of(number)
+        batch = batch_of(number, images=len(IMAGES), crop_size=64)
         loss, _ = ours(batch)
         expected = loss_of(*(theirs.normalised(batch.global_views[:, view]) for view in range(2)))
         torch.testing.assert_close(loss, expected, rtol=0, atol=1e-9)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from method_batches import BATCH, batch_of
 from torch import Tensor, nn
 
-from pretrain import augment
 from pretrain.dense_losses import dense_info_nce, match_cells, unit_cells
 from pretrain.losses import normalise
 from pretrain.methods import METHODS
@@ -21,7 +21,6 @@ from pretrain.views import Batch
 B, SIDE, CHANNELS, DIM, SLOTS, TAU = 3, 2, 6, 5, 12, 0.2
 CELLS = SIDE * SIDE
 IMAGES = [Path(f"{index}.jpg") for index in range(10)]
-BATCH = 4
 
 
 def randn(*shape: int, seed: int) -> Tensor:
@@ -88,6 +87,10 @@ def test_half_precision_is_raised_before_the_logarithms() -> None:
 # --- the method ---------------------------------------------------------------------------------------------------
 
 
+def crops(seed: int = 0) -> Batch:
+    return batch_of(seed, images=len(IMAGES), crop_size=64)
+
+
 def recipe_of(*overrides: str, name: str = "densecl_demo") -> Recipe:
     small = ["network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=4", "views.crop_size=64"]
     return load_recipe(name, [*small, "densecl.queue_size=16", "moco.queue_size=16", *overrides])
@@ -100,22 +103,9 @@ def build(*overrides: str) -> DenseCl:
     return method
 
 
-def batch_of(seed: int = 0) -> Batch:
-    """Random crops, unaugmented."""
-    generator = torch.Generator().manual_seed(seed)
-    batch = Batch.empty(BATCH, 64, 0, 32)
-    batch.indices = torch.randperm(len(IMAGES), generator=generator)[:BATCH]
-    batch.global_views = torch.randint(0, 256, batch.global_views.shape, generator=generator, dtype=torch.uint8)
-    batch.global_boxes = torch.rand(batch.global_boxes.shape, generator=generator)
-    batch.global_photometric = torch.zeros_like(batch.global_photometric)
-    batch.global_photometric[..., augment.ORDER] = -1
-    batch.global_photometric[..., augment.SOLARISE] = 256
-    return batch
-
-
 def fill(method: DenseCl) -> None:
     for seed in range(100, 104):
-        method(batch_of(seed))
+        method(crops(seed))
         method.after_step()
 
 
@@ -138,7 +128,7 @@ def test_a_step_is_eq_4(monkeypatch: pytest.MonkeyPatch) -> None:
     normalised = method.normalised
     monkeypatch.setattr(method, "normalised", lambda pixels: normalised(pixels).double(), raising=True)
     fill(method)
-    batch = batch_of()
+    batch = crops()
     queue, dense_queue = method.dictionary.projections.clone(), method.dense_dictionary.projections.clone()
     loss, log = method(batch)
     with torch.no_grad():
@@ -165,7 +155,7 @@ def test_a_step_is_eq_4(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_queue_takes_its_keys_after_the_step() -> None:
     method = build()
-    batch = batch_of()
+    batch = crops()
     before = method.dense_dictionary.projections.clone()
     method(batch)
     assert torch.equal(method.dense_dictionary.projections, before)
@@ -189,7 +179,7 @@ def test_each_queue_takes_its_keys_after_the_step() -> None:
 
 def test_shuffle_bn_brings_maps_and_cells_back_to_their_images() -> None:
     method = build("network.bn_groups=2")
-    views = method.normalised(batch_of().global_views[:, 1])
+    views = method.normalised(crops().global_views[:, 1])
     torch.manual_seed(5)
     maps, keys = method.encode_keys(views)
     torch.manual_seed(5)
@@ -199,7 +189,7 @@ def test_shuffle_bn_brings_maps_and_cells_back_to_their_images() -> None:
         expected_maps, expected_keys = method.key_encoder(views[half])
         assert torch.allclose(maps[half], expected_maps, atol=1e-4)
         assert torch.allclose(keys[half], expected_keys, atol=1e-4)
-    loss, _ = method(batch_of())
+    loss, _ = method(crops())
     assert bool(torch.isfinite(loss))
 
 
@@ -215,11 +205,11 @@ def test_in_the_warm_up_it_is_moco() -> None:
     moco.dictionary.projections.copy_(method.dictionary.projections)
     for epoch in (0, 1):
         method.on_epoch_start(epoch)
-        loss, log = method(batch_of())
-        assert float(loss) == pytest.approx(float(moco(batch_of())[0]), rel=1e-6)
+        loss, log = method(crops())
+        assert float(loss) == pytest.approx(float(moco(crops())[0]), rel=1e-6)
         assert float(loss) != pytest.approx(float(log["loss_dense"]), rel=1e-3)
     method.on_epoch_start(2)
-    loss, log = method(batch_of())
+    loss, log = method(crops())
     assert float(loss) == pytest.approx(0.5 * float(log["loss_infonce"] + log["loss_dense"]), rel=1e-6)
 
 
@@ -228,7 +218,7 @@ def test_its_state_resumes() -> None:
     fill(method)
     other.load_state_dict(method.state_dict())
     assert other.dense_dictionary.position == method.dense_dictionary.position
-    assert float(method(batch_of())[0]) == float(other(batch_of())[0])
+    assert float(method(crops())[0]) == float(other(crops())[0])
 
 
 def test_the_published_recipe() -> None:

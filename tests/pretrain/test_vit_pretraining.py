@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from method_batches import batch_of
 from PIL import Image
 from torch import Tensor, nn
 
-from pretrain import augment, losses, saliency
+from pretrain import losses, saliency
 from pretrain.methods import METHODS, Method
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco, MomentumContrast
@@ -20,14 +21,12 @@ from pretrain.networks import Encoder, architecture_of, estimate_running_statist
 from pretrain.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
-from pretrain.views import Batch
 from scenebench.config import load_config, parse_overrides
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, load_network
 from transfer.resnet import Architecture
 from transfer.vit_architecture import VitArchitecture
 
-BATCH = 4
 VIT = [
     "network.family=vit", "network.depth=50", "network.stem_width=64", "network.vit.width=32", "network.vit.depth=2",
     "network.vit.heads=4", "network.vit.patch=8", "network.vit.image_size=32",
@@ -64,30 +63,6 @@ def build(method: str, images: list[Path], *overrides: str) -> Method:
     recipe = recipe_of(method, *overrides)
     torch.manual_seed(3)
     return METHODS[method](recipe, images).train()
-
-
-def batch_of(seed: int, pairs: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    batch = Batch.empty(BATCH, 32, pairs, 32)
-    batch.indices = torch.randperm(14, generator=generator)[:BATCH]
-    batch.global_views = torch.randint(0, 256, batch.global_views.shape, generator=generator, dtype=torch.uint8)
-    batch.global_boxes = torch.rand(batch.global_boxes.shape, generator=generator)
-    batch.global_photometric = unaugmented(batch.global_photometric)
-    if pairs:
-        assert batch.local_views is not None
-        assert batch.local_photometric is not None
-        batch.local_views = torch.randint(0, 256, batch.local_views.shape, generator=generator, dtype=torch.uint8)
-        corners = torch.rand(BATCH, pairs, 2, 2, generator=generator) * 0.6
-        batch.local_boxes = torch.cat([corners, corners + 0.3], dim=-1)
-        batch.local_photometric = unaugmented(batch.local_photometric)
-    return batch
-
-
-def unaugmented(parameters: Tensor) -> Tensor:
-    parameters = torch.zeros_like(parameters)
-    parameters[..., augment.ORDER] = -1
-    parameters[..., augment.SOLARISE] = 256
-    return parameters
 
 
 # --- recipes ------------------------------------------------------------------------------------------------------
@@ -188,7 +163,7 @@ def test_helpers_of_batch_norm_cope_without_any() -> None:
 def test_moco_is_info_nce_of_class_tokens_and_reaches_every_parameter(images: list[Path]) -> None:
     method = build("moco", images, "network.projector.batch_norm=none")
     assert isinstance(method, Moco)
-    batch = batch_of(0)
+    batch = batch_of(0, images=14)
     queue = method.dictionary.projections.double()
     loss, _ = method(batch)
     first, second = (method.normalised(batch.global_views[:, view]) for view in (0, 1))
@@ -214,9 +189,9 @@ def test_mls_labels_by_class_tokens_and_reaches_every_parameter(images: list[Pat
     assert isinstance(method, Mls)
     assert method.dictionary.features.shape == (16, 32)
     for step in range(4):
-        method(batch_of(10 + step))
+        method(batch_of(10 + step, images=14))
         method.after_step()
-    batch = batch_of(0)
+    batch = batch_of(0, images=14)
     features, embeddings, keys = method.encode(batch)
     _, labels, excluded = method.scores_and_labels(features, embeddings, keys)
     assert excluded is not None
@@ -246,7 +221,7 @@ def test_saliency_looks_where_the_class_token_looks(images: list[Path]) -> None:
     assert indices == list(range(14))
     assert (maps.int() - expected.int()).abs().max() <= 1
     assert len(maps.unique()) > 10
-    loss, log = method(batch_of(0, pairs=2))
+    loss, log = method(batch_of(0, pairs=2, images=14))
     assert "loss_local" in log
     assert_gradients(method.base, loss)
 
