@@ -69,7 +69,7 @@ class PretrainDataset:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch; what is left over is dropped."""
-        return self.samples_per_epoch // self.batch_size
+        return self.recipe.steps_per_epoch(len(self.images))
 
     def index_at(self, epoch: int, position: int) -> int:
         """The image at a position of an epoch, before any replacement."""

@@ -66,11 +66,7 @@ def own_rows(tensor: Tensor) -> Tensor:
 
 def mean_over_processes(value: Tensor) -> Tensor:
     """The plain mean of a tensor over the processes, without gradient; ``value`` itself in one process."""
-    if world_size() == 1:
-        return value
-    total = value.detach().clone()
-    dist.all_reduce(total)
-    return total / world_size()
+    return value if world_size() == 1 else sum_over_processes(value) / world_size()
 
 
 def sum_over_processes(value: Tensor) -> Tensor:

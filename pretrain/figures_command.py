@@ -54,8 +54,7 @@ def draw_run(run: Path, out: Path | None = None, step: int | None = None) -> lis
     if recipe.run.precision == "float64":
         method.double()
     restore(method, state["method"], run)
-    steps_per_epoch = (recipe.data.images_per_epoch or len(images)) // recipe.schedule.batch_size
-    epochs = state["step"] / steps_per_epoch
+    epochs = state["step"] / recipe.steps_per_epoch(len(images))
     print(f"{run}: step {state['step']}, after {in_epochs(epochs)} of {recipe.schedule.epochs}", flush=True)
     return method.draw_figures(out or run / "figures", epochs)
 

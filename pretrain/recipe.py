@@ -217,6 +217,10 @@ class Recipe:
         plain: dict[str, Any] = to_plain(self)
         return plain
 
+    def steps_per_epoch(self, images: int) -> int:
+        """Whole batches in an epoch over so many images; what is left over is dropped."""
+        return (self.data.images_per_epoch or images) // self.schedule.batch_size
+
     def reads_labels(self) -> bool:
         """Whether ``data.annotations`` has a say in what is learnt."""
         return self.method == "supervised" or (self.method == "saliency" and self.saliency.source == "mask")

@@ -87,10 +87,10 @@ def _data_job(source: Source) -> Job:
 def _pretrain_job(row: BackboneRow, seed: int, data: Job, source: Source) -> Job:
     overrides = [*row.overrides, f"seed={seed}", f"data.root={data.id}/{TRAIN_IMAGES}"]
     annotations = f"data.annotations={data.id}/{TRAIN_ANNOTATIONS}"
-    _check_labels(row, load_recipe(row.recipe, [*overrides, annotations]))
+    recipe = load_recipe(row.recipe, [*overrides, annotations])  # no part of its identity where labels are not read
+    _check_labels(row, recipe)
     if row.labels:
         overrides.append(annotations)
-    recipe = load_recipe(row.recipe, overrides)
     identity = config_hash({"recipe": recipe.identity(), "data": source.identity})
     folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
     return Job(

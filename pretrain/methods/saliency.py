@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pretrain import saliency
 from pretrain.box_sampling import draw_pairs
-from pretrain.dictionary import gather
+from pretrain.distributed import gather
 from pretrain.images import image_aspects
 from pretrain.methods.base import Method
 from pretrain.methods.saliency_branch import BASES, LocalCrops

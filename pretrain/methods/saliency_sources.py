@@ -44,18 +44,20 @@ class MapRequest:
     cells: tuple[int, int]
     rng: np.random.Generator
 
+    @property
+    def share(self) -> int:
+        """Images of one process, at most: whole batches, so that no map depends on the number of processes."""
+        return -(-len(self.images) // (MAP_BATCH * world_size())) * MAP_BATCH
+
     def own_images(self) -> ImageFiles:
-        """This process's share of the images: whole batches, so that no map depends on the number of processes."""
-        share = -(-len(self.images) // (MAP_BATCH * world_size())) * MAP_BATCH
-        return self.images[rank() * share : (rank() + 1) * share]
+        """This process's share of the images."""
+        return self.images[rank() * self.share : (rank() + 1) * self.share]
 
     def of_all(self, own: Tensor) -> Tensor:
         """The maps of all images, from those that each process has made of :meth:`own_images`."""
-        share = -(-len(self.images) // (MAP_BATCH * world_size())) * MAP_BATCH
-        padded = torch.full((share if world_size() > 1 else len(own), *self.cells), 255, dtype=torch.uint8)
+        padded = torch.full((self.share, *self.cells), 255, dtype=torch.uint8)
         padded[: len(own)] = own
-        device = self.base.device
-        return gather(padded.to(device)).cpu()[: len(self.images)]
+        return gather(padded.to(self.base.device)).cpu()[: len(self.images)]
 
     def feature_maps(self, images: ImageFiles) -> Iterator[tuple[list[int], Tensor]]:
         """Indices into ``images`` and the follower's last maps, n x C x h x w; only of images that can be decoded."""

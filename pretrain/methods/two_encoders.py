@@ -28,5 +28,4 @@ class TwoEncoders(Method):
 
 def total_steps(recipe: Recipe, images: int) -> int:
     """Optimiser steps of a whole run over a folder of ``images``: whole batches only, as in ``PretrainDataset``."""
-    samples = recipe.data.images_per_epoch or images
-    return recipe.schedule.epochs * (samples // recipe.schedule.batch_size)
+    return recipe.schedule.epochs * recipe.steps_per_epoch(images)
