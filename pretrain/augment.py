@@ -95,7 +95,7 @@ def _apply_batched(images: Tensor, parameters: np.ndarray) -> Tensor:
     channels_last = images.permute(0, 2, 3, 1)
     for order in np.unique(parameters[:, ORDER]):
         rows = np.flatnonzero(parameters[:, ORDER] == order)
-        chosen = torch.from_numpy(rows).to(images.device)
+        chosen = torch.from_numpy(rows).to(images.device, non_blocking=True)
         group = channels_last.index_select(0, chosen).permute(0, 3, 1, 2)
         group = group.to(torch.float32, memory_format=torch.contiguous_format)
         _augment_group(group, parameters[rows])
@@ -139,7 +139,7 @@ def _augment_group(images: Tensor, parameters: np.ndarray) -> None:
     for column, unchanged, operator in ((GREY, 0, _to_grey), (BLUR_SIGMA, 0, _blur), (SOLARISE, 256, _solarise)):
         rows = np.flatnonzero(parameters[:, column] != unchanged)
         if len(rows):
-            chosen = torch.from_numpy(rows).to(images.device)
+            chosen = torch.from_numpy(rows).to(images.device, non_blocking=True)
             images[chosen] = operator(images[chosen], parameters[rows])
 
 

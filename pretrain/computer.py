@@ -71,10 +71,19 @@ def check_processes(recipe: Recipe) -> None:
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
-    """``batch`` there; the photometric parameters stay on the host, which decides by them what to run."""
+    """``batch`` there, not waited for; ``batch.copied`` tells when its memory is no longer read.
+
+    What the host decides by stays on it: the photometric parameters (which operators to run) and the indices (which
+    maps to look up).
+    """
     moved = {
         field.name: getattr(batch, field.name).to(device, non_blocking=True)
         for field in dataclasses.fields(batch)
-        if isinstance(getattr(batch, field.name), Tensor) and not field.name.endswith("photometric")
+        if isinstance(getattr(batch, field.name), Tensor)
+        and not field.name.endswith("photometric")
+        and field.name != "indices"
     }
+    if device.type == "cuda":
+        batch.copied = torch.cuda.Event()
+        batch.copied.record()
     return dataclasses.replace(batch, **moved)

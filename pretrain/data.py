@@ -8,10 +8,11 @@ the epoch, counted, and named once; too many of them are an error.
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pretrain import distributed
+from pretrain.batch_ring import BatchRing
 from pretrain.images import UndecodableImage, decode_image
 from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
@@ -31,6 +33,7 @@ __all__ = ["EpochLoader", "PretrainDataset", "build_loader"]
 
 _PERMUTATION = 2**32 - 1  # third word of a permutation's seed; no position in an epoch is as large
 _GRACE_SECONDS = 60
+_AHEAD = 2  # batches that each worker loads ahead
 
 
 class PretrainDataset:
@@ -85,15 +88,27 @@ class PretrainDataset:
         Raises:
             UserError: too many images cannot be decoded.
         """
+        batch = self.empty_batch()
+        self.fill_batch(batch, epoch, step)
+        return batch
+
+    def empty_batch(self, allocate: Callable[..., Tensor] = torch.empty) -> Batch:
+        """Room for this process's rows of a batch; ``allocate`` as for :meth:`Batch.empty`."""
         saliency = self.recipe.saliency
         pairs = saliency.pairs if self.maker.local_boxes is not None else 0
-        batch = Batch.empty(self.rows, self.recipe.views.crop_size, pairs, saliency.crop_size)
+        return Batch.empty(self.rows, self.recipe.views.crop_size, pairs, saliency.crop_size, allocate)
+
+    def fill_batch(self, batch: Batch, epoch: int, step: int) -> None:
+        """:meth:`load_batch` into memory that is there."""
         for row in range(self.rows):
             position = step * self.batch_size + self.first_row + row
             index, image = self._image_at(epoch, position)
             self.maker.fill(batch, row, image, index, np.random.default_rng([self.recipe.seed, epoch, position]))
         batch.undecodable = dict(self.undecodable)
-        return batch
+
+    def images_of(self, epoch: int, step: int) -> list[int]:
+        """Indices of the images of a whole batch, of all processes, before any replacement."""
+        return [self.index_at(epoch, step * self.batch_size + row) for row in range(self.batch_size)]
 
     def name_undecodable(self, reasons: dict[int, str]) -> None:
         """Say which images are skipped, each once; ``reasons`` may come from a worker process.
@@ -150,8 +165,11 @@ class PretrainDataset:
 class EpochLoader:
     """The batches of one epoch from ``start_step`` on, loaded ahead by ``data.workers`` processes (0: in this one).
 
-    Memory: each worker loads two batches ahead, so up to ``2 * workers + 1`` batches exist at a time, in shared memory;
-    see :class:`pretrain.views.Batch`. The workers end with the epoch, and what they held with them.
+    With workers, a batch is valid until the next but one is asked for: then its memory is written again (on a GPU, once
+    the copy is done).
+
+    Memory: each worker loads two batches ahead, so there are ``2 * workers + 2`` batches, shared with the workers; see
+    :class:`pretrain.batch_ring.BatchRing` and :class:`pretrain.views.Batch`. All ends with the epoch.
     """
 
     def __init__(self, recipe: Recipe, dataset: PretrainDataset, epoch: int, start_step: int) -> None:
@@ -173,21 +191,25 @@ class EpochLoader:
             for step in self.steps:
                 yield self.dataset.load_batch(self.epoch, step)
             return
+        workers = min(self.recipe.data.workers, len(os.sched_getaffinity(0)), max(1, len(self.steps)))
+        ring = BatchRing(_AHEAD * workers + 2, self.dataset.empty_batch)
         loader = DataLoader(
-            _Steps(self.dataset, self.epoch),
+            _Steps(self.dataset, self.epoch, ring),
             batch_size=None,  # an item is a whole batch
-            sampler=self.steps,
-            num_workers=min(self.recipe.data.workers, len(os.sched_getaffinity(0)), max(1, len(self.steps))),
+            sampler=[(step, number % len(ring)) for number, step in enumerate(self.steps)],
+            num_workers=workers,
+            prefetch_factor=_AHEAD,
+            multiprocessing_context="fork",  # the ring is inherited
             collate_fn=_as_it_is,
             worker_init_fn=_leave_signals_to_the_training,
-            pin_memory=self.recipe.run.device != "cpu" and torch.cuda.is_available(),
             generator=torch.Generator(),  # its own: torch's global one belongs to the training
         )
-        batches = iter(loader)
-        end_workers = batches._shutdown_workers  # type: ignore[attr-defined]
+        filled = iter(loader)
+        end_workers = filled._shutdown_workers  # type: ignore[attr-defined]
         atexit.register(end_workers)
         try:
-            yield from batches
+            with ring.page_locked(self.recipe.run.device != "cpu" and torch.cuda.is_available()):
+                yield from self._in_turn(ring, filled)
         except UserError as error:
             # From a worker it arrives with that process's traceback in its text.
             raise UserError(str(error).strip().splitlines()[-1].partition("UserError: ")[2] or str(error)) from error
@@ -196,16 +218,35 @@ class EpochLoader:
             end_workers()
             atexit.unregister(end_workers)
 
+    @staticmethod
+    def _in_turn(ring: BatchRing, filled: Iterator[tuple[int, dict[int, str]]]) -> Iterator[Batch]:
+        """The filled batches. Asking for one lets a worker write over the last but one."""
+        previous: Batch | None = None
+        current: Batch | None = None
+        while True:
+            if previous is not None and previous.copied is not None:
+                previous.copied.synchronize()
+            try:
+                slot, undecodable = next(filled)
+            except StopIteration:
+                return
+            previous, current = current, dataclasses.replace(ring.batches[slot], undecodable=undecodable)
+            yield current
 
-class _Steps(Dataset[Batch]):
-    """The steps of one epoch, for torch's loader."""
 
-    def __init__(self, dataset: PretrainDataset, epoch: int) -> None:
+class _Steps(Dataset[tuple[int, dict[int, str]]]):
+    """The steps of one epoch, for torch's loader: an item is filled in where the ring has room for it."""
+
+    def __init__(self, dataset: PretrainDataset, epoch: int, ring: BatchRing) -> None:
         self.dataset = dataset
         self.epoch = epoch
+        self.ring = ring
 
-    def __getitem__(self, step: int) -> Batch:
-        return self.dataset.load_batch(self.epoch, step)
+    def __getitem__(self, item: tuple[int, int]) -> tuple[int, dict[int, str]]:
+        step, slot = item
+        batch = self.ring.batches[slot]
+        self.dataset.fill_batch(batch, self.epoch, step)
+        return slot, batch.undecodable
 
 
 def _leave_signals_to_the_training(worker: int) -> None:

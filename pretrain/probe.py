@@ -19,7 +19,7 @@ from pretrain.networks import evaluating
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
 from pretrain.sources import ImageFiles
-from pretrain.whole_images import whole_image_batches
+from pretrain.whole_images import loading_threads, whole_image_batches
 from scenebench.errors import UserError
 
 BATCH = 64  # images at a time
@@ -95,7 +95,8 @@ class KnnProbe:
         read: list[int] = []
         features: list[Tensor] = []
         with evaluating(method.backbone):
-            for indices, pixels in whole_image_batches(self.images, self.recipe.probe.resolution, BATCH):
+            threads = loading_threads(self.recipe.data)
+            for indices, pixels in whole_image_batches(self.images, self.recipe.probe.resolution, BATCH, threads):
                 read += indices
                 features.append(method.backbone(method.normalised(pixels)).float().cpu())
         return read, torch.cat(features) if features else torch.empty(0, 0)

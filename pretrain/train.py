@@ -18,9 +18,10 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from pretrain.checkpoint import load_checkpoint, restore, save_checkpoint
-from pretrain.computer import check_device, check_processes, on_device, set_up_fabric
+from pretrain.computer import check_device, check_processes, set_up_fabric
 from pretrain.data import PretrainDataset, build_loader
 from pretrain.distributed import (
     AnyProcess,
@@ -35,7 +36,7 @@ from pretrain.distributed import (
 from pretrain.methods import METHODS, Method, build_method
 from pretrain.methods.base import PREPROCESSING
 from pretrain.networks import groups_here
-from pretrain.optimiser import build_optimiser, learning_rate, peak_rate, set_learning_rate
+from pretrain.optimiser import build_optimiser, learning_rate, peak_rate
 from pretrain.probe import KnnProbe
 from pretrain.progress import Progress
 from pretrain.recipe import Recipe
@@ -43,8 +44,8 @@ from pretrain.run_folder import BACKBONE, check_owner, claimed
 from pretrain.sources import ImageFile, list_images
 from pretrain.sources.checks import check_images, require_same_images
 from pretrain.sources.description import describe_source
+from pretrain.step import FirstNotFinite, TrainingStep
 from pretrain.stopping import Stopped, StopRequest
-from pretrain.views import Batch
 from scenebench.errors import UserError
 from scenebench.files import only_process
 from transfer.backbone_file import BackboneInfo, save_backbone
@@ -105,6 +106,7 @@ class _Run:
             synchronise_batch_norm(self.method, fabric.device)
         elif world_size() > 1:
             self.grouped_statistics = GroupedStatistics(self.method, groups_here(recipe))
+        self.first_not_finite = FirstNotFinite(fabric.device)
         self.step = 0
         self.total_steps = 0
 
@@ -137,6 +139,10 @@ class _Run:
                     module.compile()
         step_module, optimiser = self.fabric.setup(self.method, optimiser)
         self._resume(optimiser)
+        training_step = TrainingStep(
+            recipe, self.method, optimiser, step_module, self.fabric.backward, self.grouped_statistics
+        )
+        peak = peak_rate(recipe.optimiser, recipe.schedule)
         with StopRequest() as stop:
             progress = Progress(self.out, recipe, self.step, steps_per_epoch, quiet=not is_main())
             try:
@@ -149,11 +155,16 @@ class _Run:
                         asked = time.monotonic()
                         batch = next(batches)
                         progress.waited(time.monotonic() - asked)
-                        values = self._one_step(step_module, optimiser, batch, steps_per_epoch)
-                        if values is not None:
-                            progress.report(self.step, values)
+                        lr = learning_rate(peak, recipe.schedule, self.step, steps_per_epoch)
+                        loss, log = training_step(batch, lr)
+                        self.first_not_finite.note(loss, self.step)
+                        self.step += 1
+                        if self.fabric.device.type == "cpu" or self._report_due():  # asking a GPU means waiting for it
+                            self._require_finite_losses(dataset)
+                        if self._report_due():
+                            progress.report(self.step, _means(loss, lr, log))
                         if self.any_process.any(stop.signal_number is not None):
-                            self._save(optimiser)
+                            self._save(optimiser, dataset)
                             self._say(
                                 f"stopped and saved at step {self.step} of {self.total_steps}; "
                                 "the same command goes on from there"
@@ -161,36 +172,13 @@ class _Run:
                             barrier()  # torchrun ends the others as soon as one of them has left
                             raise Stopped(stop.signal_number or signal.SIGTERM)
                         if self._checkpoint_due(steps_per_epoch):
-                            self._save(optimiser)
+                            self._save(optimiser, dataset)
                 self.probe.at_epoch_boundary(self.method, self.step, progress)
             finally:
                 progress.close()
 
-    def _one_step(
-        self, step_module: Any, optimiser: Any, batch: Batch, steps_per_epoch: int
-    ) -> dict[str, float] | None:
-        """One optimiser step; what to report, or None where this step is not reported."""
-        peak = peak_rate(self.recipe.optimiser, self.recipe.schedule)
-        lr = learning_rate(peak, self.recipe.schedule, self.step, steps_per_epoch)
-        set_learning_rate(optimiser, lr)
-        device = self.fabric.device
-        if self.grouped_statistics is not None:
-            self.grouped_statistics.before_step()
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.run.precision == "bf16"):
-            loss, log = step_module(on_device(batch, device))
-        if not torch.isfinite(loss):
-            self._stop_not_finite("loss", batch)
-        optimiser.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        optimiser.step()
-        if self.grouped_statistics is not None:
-            self.grouped_statistics.after_step()
-        self.method.after_step()
-        self.step += 1
-        if self.step % self.recipe.run.log_every and self.step != self.total_steps:
-            return None
-        means = {key: float(mean_over_processes(value.detach())) for key, value in {"loss": loss, **log}.items()}
-        return {"loss": means.pop("loss"), "lr": lr, **means}
+    def _report_due(self) -> bool:
+        return self.step % self.recipe.run.log_every == 0 or self.step == self.total_steps
 
     def _checkpoint_due(self, steps_per_epoch: int) -> bool:
         run = self.recipe.run
@@ -198,10 +186,11 @@ class _Run:
         by_step = run.checkpoint_every_steps is not None and self.step % run.checkpoint_every_steps == 0
         return by_epoch or by_step or self.step == self.total_steps
 
-    def _save(self, optimiser: Any) -> None:
+    def _save(self, optimiser: Any, dataset: PretrainDataset) -> None:
+        self._require_finite_losses(dataset)
         broken = [name for name, value in self.method.named_parameters() if not bool(torch.isfinite(value).all())]
         if broken:
-            self._stop_not_finite(f"parameter {broken[0]}", None)
+            self._stop_not_finite(f"parameter {broken[0]}", self.step)
         if not is_main():
             return
         state = {
@@ -231,13 +220,16 @@ class _Run:
         if is_main():
             print(f"{self.recipe.name}: {text}", flush=True)
 
-    def _stop_not_finite(self, what: str, batch: Batch | None) -> None:
-        files = ""
-        if batch is not None:
-            names = [self.images[index].name for index in batch.indices.tolist()]
-            files = f" on the batch {', '.join(names)}"
+    def _require_finite_losses(self, dataset: PretrainDataset) -> None:
+        """Waits for the device, so it is asked where a step is reported or saved, not at each."""
+        step = self.first_not_finite.step()
+        if step is not None:
+            names = [self.images[index].name for index in dataset.images_of(*divmod(step, dataset.steps_per_epoch))]
+            self._stop_not_finite("loss", step, f" on the batch {', '.join(names)}")
+
+    def _stop_not_finite(self, what: str, step: int, files: str = "") -> None:
         raise UserError(
-            f"{self.out}: the {what} is not finite at step {self.step}{files}; lower optimiser.lr or use "
+            f"{self.out}: the {what} is not finite at step {step}{files}; lower optimiser.lr or use "
             "run.precision=float32; the last good checkpoint is kept"
         )
 
@@ -256,6 +248,12 @@ class _Run:
             recipe_name=recipe.name,
             recipe=recipe.to_plain(),
         )
+
+
+def _means(loss: Tensor, lr: float, log: dict[str, Tensor]) -> dict[str, float]:
+    """What a line of the log says of a step, over all processes."""
+    means = {key: float(mean_over_processes(value.detach())) for key, value in {"loss": loss, **log}.items()}
+    return {"loss": means.pop("loss"), "lr": lr, **means}
 
 
 def _say_finished(out: Path) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -39,38 +39,36 @@ class Batch:
     local_boxes: Tensor | None = None  # float32 (B, K, 2, 4)
     local_photometric: Tensor | None = None  # float32 (B, K, 2, P)
     undecodable: dict[int, str] = field(default_factory=dict)  # images known to be broken, and why
+    copied: torch.cuda.Event | None = None  # has happened when a GPU no longer reads this batch's memory
 
     @classmethod
-    def empty(cls, size: int, crop_size: int, pairs: int, local_size: int) -> Batch:
-        """Room for ``size`` samples, with ``pairs`` local pairs each (0: none)."""
+    def empty(
+        cls,
+        size: int,
+        crop_size: int,
+        pairs: int,
+        local_size: int,
+        allocate: Callable[..., Tensor] = torch.empty,
+    ) -> Batch:
+        """Room for ``size`` samples, with ``pairs`` local pairs each (0: none).
+
+        Args:
+            allocate: ``(*shape, dtype=torch.float32)`` to an uninitialised tensor.
+        """
+
+        def crops(*leading: int, side: int) -> Tensor:
+            return allocate(*leading, side, side, 3, dtype=torch.uint8).movedim(-1, -3)
+
         local = (size, pairs, 2)
         return cls(
-            indices=torch.empty(size, dtype=torch.int64),
-            global_views=_empty_crops((size, 2), crop_size),
-            global_boxes=torch.empty(size, 2, 4),
-            global_photometric=torch.empty(size, 2, PARAMETERS),
-            local_views=_empty_crops(local, local_size) if pairs else None,
-            local_boxes=torch.empty(*local, 4) if pairs else None,
-            local_photometric=torch.empty(*local, PARAMETERS) if pairs else None,
+            indices=allocate(size, dtype=torch.int64),
+            global_views=crops(size, 2, side=crop_size),
+            global_boxes=allocate(size, 2, 4),
+            global_photometric=allocate(size, 2, PARAMETERS),
+            local_views=crops(*local, side=local_size) if pairs else None,
+            local_boxes=allocate(*local, 4) if pairs else None,
+            local_photometric=allocate(*local, PARAMETERS) if pairs else None,
         )
-
-    def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, from which copies to a GPU need not be waited for."""
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if isinstance(value, Tensor):
-                setattr(self, entry.name, _pinned(value))
-        return self
-
-
-def _empty_crops(leading: tuple[int, ...], size: int) -> Tensor:
-    return torch.empty(*leading, size, size, 3, dtype=torch.uint8).movedim(-1, -3)
-
-
-def _pinned(tensor: Tensor) -> Tensor:
-    if tensor.is_contiguous():
-        return tensor.pin_memory()
-    return tensor.movedim(-3, -1).pin_memory().movedim(-1, -3)
 
 
 class ViewMaker:

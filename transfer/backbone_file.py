@@ -61,8 +61,9 @@ class Preprocessing:
         pixels = images.float()
         if self.channel_order == "BGR":
             pixels = pixels.flip(1)
-        shift = torch.tensor(mean, device=pixels.device).view(1, 3, 1, 1)
-        scale = torch.tensor(std, device=pixels.device).view(1, 3, 1, 1)
+        # Not waited for: this is part of every training step.
+        shift = torch.tensor(mean).view(1, 3, 1, 1).to(pixels.device, non_blocking=True)
+        scale = torch.tensor(std).view(1, 3, 1, 1).to(pixels.device, non_blocking=True)
         return (pixels - shift) / scale
 
 

@@ -74,6 +74,12 @@ class Method(nn.Module):
         """uint8 crops N x 3 x S x S and their photometric parameters N x P to augmented, normalised network input."""
         return self.normalised(apply_photometric(views, photometric, self.recipe.views.augment))
 
+    def both_inputs(self, views: Tensor, photometric: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`network_input` of the two views of N crops, N x 2 x 3 x S x S, augmented in one pass."""
+        augment = self.recipe.views.augment
+        pixels = apply_photometric(views.flatten(0, 1), photometric.flatten(0, 1), augment).unflatten(0, (-1, 2))
+        return self.normalised(pixels[:, 0]), self.normalised(pixels[:, 1])
+
     def normalised(self, pixels: Tensor) -> Tensor:
         """RGB pixels 0..255, N x 3 x H x W on any device, to network input on the method's."""
         return self.laid_out(PREPROCESSING.normalise(pixels.to(self.device)).to(self.dtype))

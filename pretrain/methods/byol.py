@@ -76,8 +76,7 @@ class Byol(TwoEncoders):
         ``embedding_std`` in the log is the spread of the target's unit embeddings over the images, root mean square
         over dimensions: near ``1 / sqrt(d_z)`` in health, 0 after a collapse.
         """
-        views, photometric = batch.global_views, batch.global_photometric
-        first, second = (self.network_input(views[:, view], photometric[:, view]) for view in range(2))
+        first, second = self.both_inputs(batch.global_views, batch.global_photometric)
         first_target, second_target = self.targets(first), self.targets(second)
         losses = byol_loss(self.predictions(first), second_target) + byol_loss(self.predictions(second), first_target)
         loss = losses.mean()

@@ -97,12 +97,11 @@ class MomentumContrast(TwoEncoders):
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor, Keys]:
         """g1 and z1 of the first views (with gradient), and the keys of the second views (without)."""
-        views, photometric = batch.global_views, batch.global_photometric
-        first = self.network_input(views[:, 0], photometric[:, 0])
-        second = self.network_input(views[:, 1], photometric[:, 1])
+        first, second = self.both_inputs(batch.global_views, batch.global_photometric)
         features, embeddings = encode_in_groups(self.query_encoder, first, groups_here(self.recipe))
         key_features, key_embeddings = self.encode_keys(second)
-        keys = Keys(key_features, key_embeddings, batch.indices, batch.global_boxes[:, 1])
+        image_ids = batch.indices.to(self.device, non_blocking=True)
+        keys = Keys(key_features, key_embeddings, image_ids, batch.global_boxes[:, 1])
         return features, embeddings, keys
 
     @torch.no_grad()
@@ -113,7 +112,7 @@ class MomentumContrast(TwoEncoders):
             return encode_in_groups(self.key_encoder, images, groups)
         # Drawn on the CPU: the same on every device and in every process, and part of the checkpointed generator.
         images = gather(images)
-        order = torch.randperm(len(images)).to(images.device)
+        order = torch.randperm(len(images)).to(images.device, non_blocking=True)
         shuffled = self.laid_out(own_rows(images[order]))
         features, embeddings = encode_in_groups(self.key_encoder, shuffled, groups)
         back = torch.argsort(order)

@@ -73,12 +73,11 @@ class Saliency(Method):
         assert batch.local_boxes is not None
         assert batch.local_photometric is not None
         images, pairs = batch.local_views.shape[:2]
-        views = batch.local_views.flatten(0, 1)
-        photometric = batch.local_photometric.flatten(0, 1)
+        anchors, partners = self.both_inputs(batch.local_views.flatten(0, 1), batch.local_photometric.flatten(0, 1))
         crops = LocalCrops(
-            anchors=self.network_input(views[:, 0], photometric[:, 0]),
-            partners=self.network_input(views[:, 1], photometric[:, 1]),
-            image_ids=batch.indices.repeat_interleave(pairs),
+            anchors=anchors,
+            partners=partners,
+            image_ids=batch.indices.repeat_interleave(pairs).to(self.device, non_blocking=True),
             partner_boxes=batch.local_boxes[:, :, 1].flatten(0, 1),
         )
         return self.crops.losses(self.base, crops).reshape(images, pairs)
@@ -87,7 +86,7 @@ class Saliency(Method):
         """Loss weights and pair scores, each B x K, without gradient."""
         assert batch.local_boxes is not None
         recipe = self.recipe.saliency
-        maps = saliency.to_float(self.maps.of(batch.indices)).to(batch.local_boxes.device)
+        maps = saliency.to_float(self.maps.of(batch.indices)).to(batch.local_boxes.device, non_blocking=True)
         scores = saliency.pair_scores(maps, batch.local_boxes)
         # Only a mean over the batch needs the scores of the other processes.
         everybody = gather(scores) if recipe.normalise == "batch" else scores

@@ -21,7 +21,7 @@ from pretrain.distributed import gather, rank, world_size
 from pretrain.losses import normalise
 from pretrain.methods.two_encoders import TwoEncoders
 from pretrain.sources import ImageFile, ImageFiles
-from pretrain.whole_images import whole_image_batches
+from pretrain.whole_images import loading_threads, whole_image_batches
 from scenebench.errors import UserError
 from transfer.resnet import ResNet
 
@@ -62,7 +62,7 @@ class MapRequest:
     def feature_maps(self, images: ImageFiles) -> Iterator[tuple[list[int], Tensor]]:
         """Indices into ``images`` and the follower's last maps, n x C x h x w; only of images that can be decoded."""
         backbone, size = self.base.follower.backbone, self.base.recipe.saliency.map_input_size
-        for indices, pixels in whole_image_batches(images, size, MAP_BATCH):
+        for indices, pixels in whole_image_batches(images, size, MAP_BATCH, loading_threads(self.base.recipe.data)):
             yield indices, backbone.feature_map(self.base.normalised(pixels))
 
     def full(self, images: ImageFiles) -> Tensor:
@@ -86,7 +86,8 @@ def attention(request: MapRequest) -> Tensor:
         raise UserError("saliency.source: attention is a vision transformer's; set network.family=vit, or activation")
     images = request.own_images()
     maps = request.full(images)
-    for indices, pixels in whole_image_batches(images, size, MAP_BATCH):
+    threads = loading_threads(request.base.recipe.data)
+    for indices, pixels in whole_image_batches(images, size, MAP_BATCH, threads):
         attended = backbone.attention_map(request.base.normalised(pixels))
         maps[indices] = saliency.to_uint8(saliency.attention_maps(attended)).cpu()
     return request.of_all(maps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,19 +119,21 @@ class _MemberReader(io.RawIOBase):
 # The tar that this process has open. One is enough, since a run reads one; a worker process inherits the descriptor,
 # which is harmless (every read names its position), and a process that was started otherwise opens its own.
 _opened: dict[TarArchive, int] = {}
+_opening = threading.Lock()
 
 
 def _descriptor(archive: TarArchive) -> int:
-    if archive not in _opened:
-        while _opened:
-            os.close(_opened.popitem()[1])
-        descriptor = os.open(archive.path, os.O_RDONLY | os.O_CLOEXEC)
-        stat = os.fstat(descriptor)
-        if (stat.st_size, stat.st_mtime_ns) != (archive.size, archive.modified_ns):
-            os.close(descriptor)
-            raise _changed(archive)
-        _opened[archive] = descriptor
-    return _opened[archive]
+    with _opening:
+        if archive not in _opened:
+            while _opened:
+                os.close(_opened.popitem()[1])
+            descriptor = os.open(archive.path, os.O_RDONLY | os.O_CLOEXEC)
+            stat = os.fstat(descriptor)
+            if (stat.st_size, stat.st_mtime_ns) != (archive.size, archive.modified_ns):
+                os.close(descriptor)
+                raise _changed(archive)
+            _opened[archive] = descriptor
+        return _opened[archive]
 
 
 def _changed(archive: TarArchive) -> UserError:

@@ -1,0 +1,1 @@
+"""How fast things are: images per second of pretraining, beside what people would otherwise use."""
