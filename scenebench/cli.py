@@ -15,6 +15,7 @@ from typing import NoReturn
 import benchmarks.cli
 import benchmarks.datasets.cli
 import benchmarks.report.cli
+import benchmarks.speed.cli
 import benchmarks.workflow.cli
 import pretrain.cli
 import scenebench
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         benchmarks.cli,
         benchmarks.workflow.cli,
         benchmarks.report.cli,
+        benchmarks.speed.cli,
     ):
         package.add_commands(commands)
     return parser

@@ -54,7 +54,8 @@ def lightly_views(crop_size: int) -> Callable[[Image.Image], list[Tensor]]:
     """lightly's MoCo-v2 transform with its defaults."""
     from lightly.transforms import MoCoV2Transform
 
-    return MoCoV2Transform(input_size=crop_size)  # type: ignore[no-any-return]
+    views: Callable[[Image.Image], list[Tensor]] = MoCoV2Transform(input_size=crop_size)  # type: ignore[assignment]
+    return views
 
 
 class PilPairs(Dataset[list[Tensor]]):

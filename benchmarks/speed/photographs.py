@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,8 +26,8 @@ QUALITY = 90
 def write_photographs(folder: Path, count: int, sources: Sequence[Path]) -> list[Path]:
     """Write ``count`` JPEGs into ``folder``: parts of the ``sources`` in turn, or scenes where there are none.
 
-    A photograph smaller than the size that is wanted is mirrored to either side, not enlarged: an enlarged one would
-    decode faster than a sharp one.
+    A larger photograph is made smaller until it just covers the size. A smaller one is mirrored at its edges, not
+    enlarged: an enlarged one would decode faster than a sharp one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
@@ -52,9 +53,13 @@ def _sizes(count: int) -> list[tuple[int, int]]:
 
 
 def _part(source: Path, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    with Image.open(source) as opened:
-        picture = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     width, height = size
+    with Image.open(source) as opened:
+        upright = ImageOps.exif_transpose(opened).convert("RGB")
+    scale = max(width / upright.width, height / upright.height)
+    if scale < 1:
+        upright = upright.resize((math.ceil(upright.width * scale), math.ceil(upright.height * scale)))
+    picture = np.asarray(upright)
     missing_rows, missing_columns = max(0, height - len(picture)), max(0, width - picture.shape[1])
     picture = np.pad(picture, ((0, missing_rows), (0, missing_columns), (0, 0)), mode="symmetric")
     top = int(rng.integers(len(picture) - height + 1))

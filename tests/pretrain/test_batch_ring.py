@@ -20,6 +20,10 @@ def ring_of(slots: int = 3, pairs: int = 2) -> BatchRing:
     return BatchRing(slots, lambda allocate: Batch.empty(4, 32, pairs, 16, allocate))
 
 
+def shared_memory_files() -> set[str]:
+    return {path.name for path in Path("/dev/shm").iterdir()}
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     for number in range(12):
@@ -72,12 +76,12 @@ def test_a_batch_holds_until_the_next_but_one_is_asked_for(recipe):
 
 def test_memory_is_used_again_and_nothing_is_put_in_dev_shm(recipe):
     dataset = PretrainDataset(recipe, list_images(recipe.data.root))
-    before = set(os.listdir("/dev/shm"))
+    before = shared_memory_files()
     loader = build_loader(recipe, dataset, 0)
     places = []
     for batch in loader:
         places.append(batch.global_views.data_ptr())
-        assert not {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("torch_")}
+        assert not {name for name in shared_memory_files() - before if name.startswith("torch_")}
     slots = 2 * min(2, len(os.sched_getaffinity(0))) + 2
     assert len(set(places)) == min(slots, len(places))
     assert places[0] == places[slots] if len(places) > slots else True
@@ -90,7 +94,7 @@ def test_whoever_does_not_want_page_locks_gets_none():
 
 def test_page_locks_that_are_refused_are_said_and_lived_with(monkeypatch, capsys):
     class Runtime:
-        def cudaHostRegister(self, address, size, flags):  # noqa: N802 - CUDA's name
+        def cudaHostRegister(self, address, size, flags):
             return 2
 
     monkeypatch.setattr(torch.cuda, "cudart", Runtime)
@@ -103,11 +107,11 @@ def test_page_locks_are_given_back(monkeypatch):
     calls = []
 
     class Runtime:
-        def cudaHostRegister(self, address, size, flags):  # noqa: N802 - CUDA's name
+        def cudaHostRegister(self, address, size, flags):
             calls.append(("lock", address, size))
             return 0
 
-        def cudaHostUnregister(self, address):  # noqa: N802 - CUDA's name
+        def cudaHostUnregister(self, address):
             calls.append(("unlock", address))
 
     monkeypatch.setattr(torch.cuda, "cudart", Runtime)

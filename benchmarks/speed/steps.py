@@ -1,0 +1,94 @@
+"""(b) The training step alone: views are already in memory, so that the loader has no part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.speed.cases import Case
+from benchmarks.speed.memory import PeakMemory
+from benchmarks.speed.peers import LightlyStep
+from pretrain.augment import draw_parameters
+from pretrain.methods import Method, build_method
+from pretrain.optimiser import build_optimiser
+from pretrain.recipe import Recipe
+from pretrain.step import TrainingStep
+from pretrain.views import Batch
+
+
+def device_of(recipe: Recipe) -> torch.device:
+    """Where the recipe trains on this machine."""
+    wanted = recipe.run.device
+    return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def build_step(recipe: Recipe, images: Sequence[Path]) -> tuple[Method, TrainingStep]:
+    """A method on its device, and its step, as the training loop puts them together."""
+    method = build_method(recipe, list(images)).to(device_of(recipe))
+    return method, TrainingStep(recipe, method, build_optimiser(recipe.optimiser, method.parameters()))
+
+
+def synthetic_batch(recipe: Recipe, images: int) -> Batch:
+    """Noise with drawn photometric parameters; boxes as a saliency method may draw them."""
+    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
+    pairs = recipe.saliency.pairs if recipe.method == "saliency" else 0
+    size = recipe.schedule.batch_size
+    batch = Batch.empty(size, recipe.views.crop_size, pairs, recipe.saliency.crop_size)
+    batch.indices = torch.arange(size) % images
+    for views, boxes, photometric in (
+        (batch.global_views, batch.global_boxes, batch.global_photometric),
+        (batch.local_views, batch.local_boxes, batch.local_photometric),
+    ):
+        if views is None or boxes is None or photometric is None:
+            continue
+        views.random_(0, 256, generator=generator)
+        corners = torch.rand(*boxes.shape[:-1], 2, generator=generator) * 0.5
+        boxes.copy_(torch.cat([corners, corners + 0.4], dim=-1))
+        for number, row in enumerate(photometric.flatten(0, -2)):
+            row.copy_(torch.from_numpy(draw_parameters(rng, recipe.views, number % 2)))
+    return batch
+
+
+def step_alone(recipe: Recipe, images: Sequence[Path]) -> Callable[[], int]:
+    """A contender: one step of ours on the same batch, on a GPU waited for."""
+    _, step = build_step(recipe, images)
+    batch = synthetic_batch(recipe, len(images))
+
+    def work() -> int:
+        step(batch, recipe.optimiser.lr)
+        wait_for(device_of(recipe))
+        return recipe.schedule.batch_size
+
+    return work
+
+
+def lightly_step_alone(case: Case, recipe: Recipe) -> Callable[[], int]:
+    """The same for lightly's MoCo-v2, whose views come augmented; fp32 or bf16 as ours."""
+    device = device_of(recipe)
+    step = LightlyStep(case.architecture, device, recipe.run.precision == "bf16", channels_last=device.type == "cuda")
+    views = [torch.randn(case.batch_size, 3, case.crop_size, case.crop_size) for _ in range(2)]
+
+    def work() -> int:
+        step(views)
+        wait_for(device)
+        return case.batch_size
+
+    return work
+
+
+def wait_for(device: torch.device) -> None:
+    """Until all work queued on a GPU is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_of(work: Callable[[], int], device: torch.device, portions: int = 2) -> int:
+    """Bytes that a few portions need at most: of the GPU, or of this process above what it has now."""
+    with PeakMemory(device) as peak:
+        for _ in range(portions):
+            work()
+    return peak.nbytes
