@@ -1,46 +1,58 @@
-"""Peak memory of a stretch of code."""
+"""Peak memory of a piece of work: networks, their gradients, and what the step holds."""
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
 _STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
 
 
-class PeakMemory:
-    """Within it the peak is measured: allocated memory of a GPU, or this process's resident memory.
+def peak_memory(build: Callable[[], Callable[[], int]], device: torch.device, portions: int = 2) -> int:
+    """Bytes that building some work and doing a few portions of it need at most, beyond what is in use before.
 
-    Attributes:
-        nbytes: afterwards, the peak; on the CPU that of the whole process, libraries included.
+    Of a GPU, what torch has allocated; on the CPU, resident memory of a process forked for it, so that memory which
+    this process has had and not given back does not count.
+
+    Raises:
+        RuntimeError: the process was killed, or the work failed in it (it says why on standard error).
     """
+    if device.type == "cuda":
+        gc.collect()
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        _do(build, portions)
+        return torch.cuda.max_memory_allocated(device) - before
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_in_child, args=(sender, build, portions))
+    child.start()
+    sender.close()
+    try:
+        answer = receiver.recv()
+    except EOFError as error:
+        raise RuntimeError("the process that measures memory failed or was killed; is there enough of it?") from error
+    finally:
+        child.join()
+    return int(answer)
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.nbytes = 0
 
-    def __enter__(self) -> PeakMemory:
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        else:
-            _CLEAR.write_text("5")  # Linux: forget the high-water mark
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.device.type == "cuda":
-            self.nbytes = torch.cuda.max_memory_allocated(self.device)
-        else:
-            self.nbytes = _kilobytes("VmHWM") * 1024
+def _in_child(sender: Connection, build: Callable[[], Callable[[], int]], portions: int) -> None:
+    torch.set_num_threads(1)  # the threads of a forked process are gone
+    before = _kilobytes("VmRSS")
+    _do(build, portions)
+    sender.send((_kilobytes("VmHWM") - before) * 1024)
 
 
-def resident_bytes() -> int:
-    """Of this process now."""
-    return _kilobytes("VmRSS") * 1024
+def _do(build: Callable[[], Callable[[], int]], portions: int) -> None:
+    work = build()
+    for _ in range(portions):
+        work()
 
 
 def _kilobytes(key: str) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from benchmarks.environment import describe_environment
 from benchmarks.speed import together
 from benchmarks.speed.cases import Case, cases, pixel_share
 from benchmarks.speed.interleaved import Rates, interleave
-from benchmarks.speed.memory import resident_bytes
+from benchmarks.speed.memory import peak_memory
 from benchmarks.speed.peers import lightly_is_here, versions
 from benchmarks.speed.photographs import find_photographs, write_photographs
-from benchmarks.speed.steps import device_of, lightly_step_alone, peak_of, step_alone
+from benchmarks.speed.steps import device_of, lightly_step_alone, step_alone
 from benchmarks.speed.views import decoders, pipelines
 
 LIGHTLY_MOCO = "lightly moco"
@@ -95,18 +96,12 @@ def _measure_steps(
     case: Case, settings: Settings, files: Sequence[Path], say: Callable[[str], object]
 ) -> dict[str, Any]:
     say(f"the step alone: {case.name}")
-    contenders: dict[str, Callable[[], int]] = {}
-    peaks: dict[str, int] = {}
-    for method in case.methods:
-        recipe = case.recipe(method)
-        before = _in_use(device_of(recipe))
-        contenders[method] = step_alone(recipe, files)
-        peaks[method] = peak_of(contenders[method], device_of(recipe)) - before
     recipe = case.recipe("moco")
+    builders = {method: partial(step_alone, case.recipe(method), files) for method in case.methods}
     if lightly_is_here():
-        before = _in_use(device_of(recipe))
-        contenders[LIGHTLY_MOCO] = lightly_step_alone(case, recipe)
-        peaks[LIGHTLY_MOCO] = peak_of(contenders[LIGHTLY_MOCO], device_of(recipe)) - before
+        builders[LIGHTLY_MOCO] = partial(lightly_step_alone, case, recipe)
+    peaks = {name: peak_memory(build, device_of(recipe)) for name, build in builders.items()}
+    contenders = {name: build() for name, build in builders.items()}
     rates = interleave(contenders, settings.rounds, settings.seconds)
     return {
         "case": case.name,
@@ -115,11 +110,6 @@ def _measure_steps(
         "peak_bytes": peaks,
         "saliency_pixel_share": round(pixel_share(case.recipe("saliency")), 3),
     }
-
-
-def _in_use(device: torch.device) -> int:
-    gc.collect()
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else resident_bytes()
 
 
 def _measure_together(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from benchmarks.speed.cases import Case
-from benchmarks.speed.memory import PeakMemory
 from benchmarks.speed.peers import LightlyStep
 from pretrain.augment import draw_parameters
 from pretrain.methods import Method, build_method
 from pretrain.optimiser import build_optimiser
 from pretrain.recipe import Recipe
+from pretrain.sources import ImageFiles
 from pretrain.step import TrainingStep
 from pretrain.views import Batch
 
@@ -25,7 +24,7 @@ def device_of(recipe: Recipe) -> torch.device:
     return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def build_step(recipe: Recipe, images: Sequence[Path]) -> tuple[Method, TrainingStep]:
+def build_step(recipe: Recipe, images: ImageFiles) -> tuple[Method, TrainingStep]:
     """A method on its device, and its step, as the training loop puts them together."""
     method = build_method(recipe, list(images)).to(device_of(recipe))
     return method, TrainingStep(recipe, method, build_optimiser(recipe.optimiser, method.parameters()))
@@ -53,7 +52,7 @@ def synthetic_batch(recipe: Recipe, images: int) -> Batch:
     return batch
 
 
-def step_alone(recipe: Recipe, images: Sequence[Path]) -> Callable[[], int]:
+def step_alone(recipe: Recipe, images: ImageFiles) -> Callable[[], int]:
     """A contender: one step of ours on the same batch, on a GPU waited for."""
     _, step = build_step(recipe, images)
     batch = synthetic_batch(recipe, len(images))
@@ -84,11 +83,3 @@ def wait_for(device: torch.device) -> None:
     """Until all work queued on a GPU is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def peak_of(work: Callable[[], int], device: torch.device, portions: int = 2) -> int:
-    """Bytes that a few portions need at most: of the GPU, or of this process above what it has now."""
-    with PeakMemory(device) as peak:
-        for _ in range(portions):
-            work()
-    return peak.nbytes
