@@ -146,9 +146,9 @@ def _mistakes(cosines: dict[str, float]) -> str:
 
 {len(MISTAKES)} mistakes, each made by the tests on a correct export; all are caught. *Cosine* is that of the last
 stage's features to the right ones, each channel's mean taken off: 1 is the same, 0 is unrelated. It is measured on a
-ResNet-50 of stem width {mistake_effects.NETWORK.stem_width} with seeded random weights and the
-proof's image, so it says that and roughly how much features change, not how many AP are lost. No figure stands where random weights would say nothing or
-nothing is loaded at all.
+ResNet-50 of stem width {mistake_effects.NETWORK.stem_width} with seeded random weights and the proof's image, so it
+says that and roughly how much features change, not how many AP are lost. No figure stands where random weights would
+say nothing, or where the stock tool stops.
 
 {body}
 """
