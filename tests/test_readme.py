@@ -12,7 +12,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "docs/pretraining.md")
+PAGES = ("README.md", "docs/pretraining.md", "docs/moving-weights.md")
 
 
 def _blocks(language: str, page: str = "README.md") -> list[str]:

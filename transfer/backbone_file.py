@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -24,6 +23,9 @@ from scenebench.errors import TransferError, UserError, require_choice
 from scenebench.files import replacing
 from transfer.network import AnyArchitecture, Backbone, build_network, parse_architecture, require_resnet
 from transfer.resnet import ResNet
+from transfer.untrusted.files import map_file
+from transfer.untrusted.refusal import Refusal
+from transfer.untrusted.safetensors_file import read_safetensors
 
 FORMAT_VERSION = 1
 _METADATA_KEY = "scenebench"
@@ -199,14 +201,12 @@ def _storable(tensor: Tensor) -> Tensor:
 
 
 def _read(path: Path, with_tensors: bool) -> tuple[BackboneInfo, dict[str, Tensor]]:
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise UserError(f"{path}: no such backbone file")
     try:
-        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable safetensors file (truncated or of another kind): {error}") from error
+        tensors, metadata = read_safetensors(map_file(path, "not a readable safetensors file"), path, with_tensors)
+    except Refusal as refusal:
+        raise UserError(f"{path}: {refusal}") from refusal
     if _METADATA_KEY not in metadata:
         raise UserError(f"{path}: safetensors, but not a backbone file of scenebench; use 'scenebench import' first")
     return _parse_info(path, metadata[_METADATA_KEY]), tensors

@@ -1,0 +1,30 @@
+"""A small checkpoint in MoCo's layout with random weights, for trying the commands; run with a file's name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from scenebench.errors import UserError
+from scenebench.files import replacing
+from transfer.resnet import Architecture, build_resnet
+
+
+def write_example(path: Path | str) -> None:
+    """Write a ResNet-18 of stem width 16 as MoCo saves it: both encoders, a head, a queue."""
+    torch.manual_seed(0)
+    network = build_resnet(Architecture(depth=18, stem_width=16)).state_dict()
+    state = {f"module.encoder_q.{name}": tensor for name, tensor in network.items()}
+    state |= {f"module.encoder_k.{name}": tensor * 0.9 for name, tensor in network.items()}
+    state |= {"module.encoder_q.fc.weight": torch.randn(32, 128), "module.queue": torch.randn(32, 16)}
+    with replacing(path) as temporary:
+        torch.save({"epoch": 1, "arch": "resnet18", "state_dict": state}, temporary)
+
+
+if __name__ == "__main__":
+    try:
+        write_example(sys.argv[1])
+    except (IndexError, UserError) as error:
+        sys.exit(f"name the file to write ({error})")
