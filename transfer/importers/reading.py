@@ -6,13 +6,12 @@ import pickle
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import torch
-from torch import Tensor
 
 from scenebench.errors import UserError
+from transfer.importers.containers import find_state_dict
 from transfer.importers.family import Checkpoint
 
 _UNREADABLE = (
@@ -29,7 +28,6 @@ _UNREADABLE = (
     TypeError,
     ValueError,
 )
-_STATE_DICT_KEYS = ("state_dict", "model")
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
@@ -51,7 +49,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
             f"{path}: not a PyTorch checkpoint of plain tensors (damaged, of another kind, or it holds Python objects, "
             f"which are never unpickled here): {reason}"
         ) from error
-    return Checkpoint(path, _state_dict(path, content))
+    return find_state_dict(path, content)
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -61,19 +59,3 @@ def _read_safetensors(path: Path) -> Checkpoint:
             return Checkpoint(path, tensors, dict(file.metadata() or {}))
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable safetensors file (truncated or of another kind): {error}") from error
-
-
-def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
-    if isinstance(content, dict):
-        for key in _STATE_DICT_KEYS:
-            if isinstance(content.get(key), dict):
-                content = content[key]
-                break
-    tensors = (
-        {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-        if isinstance(content, dict)
-        else {}
-    )
-    if not tensors:
-        raise UserError(f"{path}: holds no state dict (named tensors at the top, or under 'state_dict' or 'model')")
-    return tensors
