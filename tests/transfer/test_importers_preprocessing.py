@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import pickle
 from pathlib import Path
@@ -16,6 +17,7 @@ from transfer_helpers import CAFFE, SIMCLR, MakeBackbone, lively_network
 from scenebench.errors import UserError
 from transfer import to_torchvision
 from transfer.backbone_file import Preprocessing, load_backbone
+from transfer.cli import add_commands
 from transfer.importers import StatedPreprocessing, read_backbone
 from transfer.resnet import Architecture, build_resnet
 from transfer.to_detectron2 import detectron2_name
@@ -67,6 +69,23 @@ def test_what_is_stated_goes_over_the_familys(network: dict[str, Tensor], tmp_pa
 def test_impossible_statements_are_refused(words: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
         StatedPreprocessing(**words)
+
+
+def test_the_command_takes_branch_and_preprocessing(
+    network: dict[str, Tensor], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = save(under("encoder_q.", network) | under("encoder_k.", network), tmp_path / "c.pth")
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers())
+    words = ["import", str(path), str(tmp_path / "b.safetensors"), "--branch", "key", "--mean", "0", "0", "0"]
+    args = parser.parse_args([*words, "--std", "255", "255", "255", "--value-range", "255", "--channel-order", "RGB"])
+    assert args.run(args) == 0
+    assert "branch 'key', RGB 0..255 mean (0.0, 0.0, 0.0) std (255.0, 255.0, 255.0)" in capsys.readouterr().out
+    info, _ = load_backbone(tmp_path / "b.safetensors")
+    assert info.preprocessing.on_255_scale() == SIMCLR.on_255_scale()
+    half = parser.parse_args(words)
+    with pytest.raises(UserError, match="--std and --value-range missing"):
+        half.run(half)
 
 
 # --- Detectron2's pickles -----------------------------------------------------------------------------------------
@@ -135,3 +154,30 @@ def test_an_export_is_read_by_its_report(tmp_path: Path, make_backbone: MakeBack
     (tmp_path / "out" / "torchvision_report.json").write_text(empty)
     with pytest.raises(UserError, match="lacks or mistypes a field"):
         read_backbone(tmp_path / "out" / report.files["weights"])
+
+
+@pytest.mark.parametrize("neck", ["fpn", "c4"])
+def test_an_export_for_detectron2_is_read_by_its_report(neck: str, network: dict[str, Tensor], tmp_path: Path) -> None:
+    """Its ``.pkl`` bears the model's full names; what it was trained on is in the report only."""
+    places = {name: detectron2_name(name) for name in network}
+    prefixes = {
+        name: "backbone.bottom_up." if neck == "fpn" else "roi_heads." if theirs.startswith("res5.") else "backbone."
+        for name, theirs in places.items()
+    }
+    arrays = {prefixes[name] + places[name]: tensor.numpy() for name, tensor in network.items()}
+    (tmp_path / "b.pkl").write_bytes(pickle.dumps({"model": arrays, "__author__": "scenebench"}, protocol=4))
+    with pytest.raises(UserError, match="does not tell what preprocessing"):
+        read_backbone(tmp_path / "b.pkl")
+    preprocessing = {"mean": CAFFE.mean, "std": CAFFE.std, "value_range": 255.0, "channel_order": "BGR"}
+    backbone = {
+        "preprocessing": preprocessing,
+        "architecture": {"stride_in": "1x1"},
+        "method": "mls",
+        "branch": "query",
+    }
+    report = {"files": {"weights": "b.pkl"}, "backbone": backbone}
+    (tmp_path / "detectron2_report.json").write_text(json.dumps(report))
+    imported = read_backbone(tmp_path / "b.pkl")
+    assert (imported.info.preprocessing, imported.info.method) == (CAFFE, "mls")
+    assert imported.info.architecture == Architecture(depth=18, stem_width=8, stride_in="1x1")
+    assert all(torch.equal(imported.tensors[name], network[name]) for name in network)
