@@ -8,6 +8,7 @@ method they are, and where they come from. Nothing in it is executed on reading.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from dataclasses import dataclass, field
@@ -163,8 +164,7 @@ def check_tensors(state_dict: dict[str, Tensor], architecture: AnyArchitecture, 
     Raises:
         TransferError: naming up to three tensors of each kind of difference.
     """
-    with torch.device("meta"):
-        expected = build_network(architecture).state_dict()
+    expected = _expected_tensors(architecture)
     found = {name: tuple(tensor.shape) for name, tensor in state_dict.items()}
     missing = sorted(expected.keys() - found.keys())
     extra = sorted(found.keys() - expected.keys())
@@ -193,6 +193,13 @@ def check_tensors(state_dict: dict[str, Tensor], architecture: AnyArchitecture, 
     for name, tensor in state_dict.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise TransferError(f"{where}: tensor '{name}' holds values that are not finite")
+
+
+@functools.lru_cache(maxsize=16)
+def _expected_tensors(architecture: AnyArchitecture) -> dict[str, Tensor]:
+    """The names, shapes and types of an architecture's tensors, without memory behind them."""
+    with torch.device("meta"):
+        return build_network(architecture).state_dict()
 
 
 def _storable(tensor: Tensor) -> Tensor:

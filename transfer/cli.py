@@ -17,9 +17,25 @@ def add_commands(subparsers: Any) -> None:
         "turn somebody's checkpoint into a backbone file",
         "scenebench import moco_v2_800ep_pretrain.pth.tar moco_v2.safetensors",
     )
-    importing.add_argument("file", type=Path, metavar="FILE", help="PyTorch or safetensors checkpoint")
+    importing.add_argument(
+        "file", type=Path, metavar="FILE", help="checkpoint: PyTorch, safetensors or Detectron2's .pkl"
+    )
     importing.add_argument("out", type=Path, metavar="OUT", help="the backbone file to write (.safetensors)")
-    importing.add_argument("--from", dest="family", metavar="FAMILY", help="ours, torchvision or moco; else recognised")
+    importing.add_argument(
+        "--from", dest="family", metavar="FAMILY", help="moco, densecl, swav, ...; without it the family is recognised"
+    )
+    importing.add_argument(
+        "--branch",
+        metavar="NAME",
+        help="which copy of the network: online, target, ema, ...; default: the family's own",
+    )
+    stated = importing.add_argument_group(
+        "preprocessing, where the file's family does not tell it (channels in the order of the network's input)"
+    )
+    for option in ("--mean", "--std"):
+        stated.add_argument(option, nargs=3, type=float, metavar=("C1", "C2", "C3"))
+    stated.add_argument("--value-range", type=float, metavar="MAX", help="pixels go from 0 to 1, or to 255")
+    stated.add_argument("--channel-order", choices=("RGB", "BGR"))
     importing.set_defaults(run=_import)
 
     exporting = _command(
@@ -62,9 +78,15 @@ def _command(subparsers: Any, name: str, summary: str, example: str) -> argparse
 
 
 def _import(args: argparse.Namespace) -> int:
-    from transfer.importers import import_checkpoint
+    from transfer.importers import StatedPreprocessing, import_checkpoint
 
-    imported = import_checkpoint(args.file, args.out, args.family)
+    stated = StatedPreprocessing(
+        mean=None if args.mean is None else tuple(args.mean),
+        std=None if args.std is None else tuple(args.std),
+        value_range=args.value_range,
+        channel_order=args.channel_order,
+    )
+    imported = import_checkpoint(args.file, args.out, args.family, args.branch, stated)
     info = imported.info
     mean, std = info.preprocessing.mean, info.preprocessing.std
     print(f"{args.file}: recognised as {imported.family}: {imported.reason}")

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+import torchvision
+from checkpoint_layouts import save, under
 from torch import Tensor
-from transfer_helpers import MakeBackbone, lively_network
+from transfer_helpers import CAFFE, SIMCLR, MakeBackbone, lively_network
 
 from scenebench.errors import TransferError, UserError
-from scenebench.files import sha256_of
-from transfer.backbone_file import Preprocessing, load_backbone, read_info
-from transfer.importers import FAMILIES, import_checkpoint, infer_architecture, read_backbone
+from transfer.backbone_file import Preprocessing, read_info
+from transfer.importers import StatedPreprocessing, import_checkpoint, infer_architecture, read_backbone
 from transfer.resnet import Architecture, build_resnet
+from transfer.to_detectron2 import detectron2_name
 
 NARROW = Architecture(depth=18, stem_width=8)
 
@@ -25,84 +27,50 @@ def network() -> dict[str, Tensor]:
     return lively_network(NARROW).state_dict()
 
 
-def moco_checkpoint(backbone: dict[str, Tensor], prefix: str = "module.", mlp: bool = True) -> dict[str, Any]:
-    """The layout of MoCo's ``checkpoint_0199.pth.tar``: both encoders with their heads, the queue, the optimiser."""
-    width = backbone["layer4.0.bn1.weight"].numel()
-    head = {"fc.0.weight": torch.zeros(width, width), "fc.0.bias": torch.zeros(width)} if mlp else {}
-    head |= {
-        f"fc{'.2' if mlp else ''}.weight": torch.zeros(128, width),
-        f"fc{'.2' if mlp else ''}.bias": torch.zeros(128),
-    }
-    state = {f"{prefix}encoder_q.{name}": tensor for name, tensor in (backbone | head).items()}
-    state |= {f"{prefix}encoder_k.{name}": torch.zeros_like(tensor) for name, tensor in (backbone | head).items()}
-    state |= {f"{prefix}queue": torch.zeros(128, 16), f"{prefix}queue_ptr": torch.zeros(1, dtype=torch.long)}
-    optimiser = {"state": {0: {"momentum_buffer": torch.zeros(3)}}, "param_groups": [{"lr": 0.03, "params": [0]}]}
-    return {"epoch": 200, "arch": "resnet18", "state_dict": state, "optimizer": optimiser}
-
-
-@pytest.mark.parametrize("prefix", ["module.", ""])
-@pytest.mark.parametrize("mlp", [True, False])
-def test_moco_takes_the_query_encoder_without_head_and_queue(
-    prefix: str, mlp: bool, network: dict[str, Tensor], tmp_path: Path
-) -> None:
-    torch.save(moco_checkpoint(network, prefix, mlp), tmp_path / "c.pth.tar")
-    imported = import_checkpoint(tmp_path / "c.pth.tar", tmp_path / "b.safetensors")
-    assert imported.family == "moco"
-    assert f"{prefix}encoder_q." in imported.reason
-    assert "left out" in imported.notes[0]
-    info, tensors = load_backbone(tmp_path / "b.safetensors")
-    assert (info.architecture, info.branch, info.method) == (NARROW, "query", "moco")
-    assert info.preprocessing == Preprocessing()
-    assert info.source_file == "c.pth.tar"
-    assert info.source_sha256 == sha256_of(tmp_path / "c.pth.tar")
-    assert tensors.keys() == network.keys()
-    assert all(torch.equal(tensors[name], network[name]) for name in network)
-
-
-@pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("container", [None, "state_dict", "model"])
-@pytest.mark.parametrize("classifier", [True, False])
-def test_torchvision_names_in_any_container(
-    prefix: str, container: str | None, classifier: bool, network: dict[str, Tensor], tmp_path: Path
-) -> None:
-    state = {prefix + name: tensor for name, tensor in network.items()}
-    if classifier:
-        state |= {f"{prefix}fc.weight": torch.zeros(1000, 64), f"{prefix}fc.bias": torch.zeros(1000)}
-    torch.save({container: state, "epoch": 3} if container else state, tmp_path / "c.pth")
-    imported = import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors")
-    assert imported.family == "torchvision"
-    info, tensors = load_backbone(tmp_path / "b.safetensors")
-    assert (info.branch, info.method) == ("only", "unknown")
-    assert all(torch.equal(tensors[name], network[name]) for name in network)
+def test_bare_names_may_be_anybodys(container: str | None, network: dict[str, Tensor], tmp_path: Path) -> None:
+    """Nothing in such a file says what the weights were trained on: --from or the preprocessing must."""
+    path = save({container: network, "epoch": 3} if container else network, tmp_path / "c.pth")
+    told = (
+        r"fits several families; say which with --from \(torchvision, openselfsup, simclr; also timm, densecl.*--mean"
+    )
+    with pytest.raises(UserError, match=told):
+        import_checkpoint(path, tmp_path / "b.safetensors")
+    assert read_backbone(path, "torchvision").info.preprocessing == Preprocessing()
+    assert read_backbone(path, "simclr").info.preprocessing == SIMCLR
+    taken = read_backbone(path, "slotcon")
+    assert (taken.info.method, taken.info.branch) == ("slotcon", "teacher")
+    assert taken.notes == ["bare names do not tell the branch: taken for 'teacher'"]
+    stated = StatedPreprocessing(CAFFE.mean, CAFFE.std, CAFFE.value_range, CAFFE.channel_order)
+    imported = read_backbone(path, preprocessing=stated)
+    assert (imported.info.preprocessing, imported.info.method) == (CAFFE, "unknown")
+    assert "but nothing depends on it" in imported.reason
+    assert all(torch.equal(imported.tensors[name], network[name]) for name in network)
+
+
+def test_a_classifier_under_state_dict_may_be_simclrs(network: dict[str, Tensor], tmp_path: Path) -> None:
+    state = network | {"fc.weight": torch.zeros(10, 64), "fc.bias": torch.zeros(10)}
+    assert read_backbone(save(state, tmp_path / "c.pth")).family == "torchvision"
+    with pytest.raises(UserError, match=r"--from \(torchvision, simclr; also timm\)"):
+        read_backbone(save({"state_dict": state}, tmp_path / "c.pth"))
 
 
 def test_plain_safetensors_and_our_own_file(
     network: dict[str, Tensor], make_backbone: MakeBackbone, tmp_path: Path
 ) -> None:
     safetensors.torch.save_file(network, tmp_path / "c.safetensors")
-    assert import_checkpoint(tmp_path / "c.safetensors", tmp_path / "b.safetensors").family == "torchvision"
+    assert import_checkpoint(tmp_path / "c.safetensors", tmp_path / "b.safetensors", "timm").info.method == "timm"
     assert import_checkpoint(make_backbone(), tmp_path / "copy.safetensors").family == "ours"
     assert (tmp_path / "copy.safetensors").read_bytes() == make_backbone().read_bytes()
-
-
-def test_half_precision_and_missing_counters_are_mended_and_said(network: dict[str, Tensor], tmp_path: Path) -> None:
-    old = {name: t.half() if t.is_floating_point() else t for name, t in network.items() if "num_batches" not in name}
-    torch.save(old, tmp_path / "c.pth")
-    imported = import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors")
-    assert imported.notes == [
-        "converted torch.float16 to float32",
-        "filled 20 missing batch counters (num_batches_tracked) with 0",
-    ]
-    _, tensors = load_backbone(tmp_path / "b.safetensors")
-    assert torch.equal(tensors["conv1.weight"], network["conv1.weight"].half().float())
-    assert tensors["layer4.1.bn2.num_batches_tracked"].item() == 0
-    unsaved = read_backbone(tmp_path / "c.pth").tensors
-    assert {tensor.dtype for tensor in unsaved.values()} == {torch.float32, torch.int64}
+    for change in ({"branch": "key"}, {"preprocessing": StatedPreprocessing(channel_order="BGR")}):
+        with pytest.raises(UserError, match="whose header says its branch"):
+            read_backbone(make_backbone(), **change)
+    assert read_backbone(make_backbone(), branch="query").info.branch == "query"
 
 
 def test_the_old_file_format_of_pytorch_is_read(network: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(network, tmp_path / "c.pth", _use_new_zipfile_serialization=False)
-    assert import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors").info.architecture == NARROW
+    assert read_backbone(tmp_path / "c.pth", "torchvision").info.architecture == NARROW
 
 
 @pytest.mark.parametrize(("depth", "width"), [(18, 16), (34, 8), (50, 16), (50, 128), (101, 64), (152, 8)])
@@ -131,33 +99,106 @@ def test_what_is_no_resnet_is_refused(change: Callable[[dict], object], told: st
     change(state)
     torch.save(state, tmp_path / "c.pth")
     with pytest.raises(UserError, match=told):
-        import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors")
+        import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors", "torchvision")
     assert [path.name for path in tmp_path.iterdir()] == ["c.pth"]
 
 
-def test_wide_and_grouped_torchvision_variants_are_refused(tmp_path: Path) -> None:
-    import torchvision
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("resnext50_32x4d", "groups .ResNeXt."),
+        ("wide_resnet50_2", "only its bottlenecks are 2 times as wide .wide_resnet50_2.*conv1 has 128"),
+    ],
+)
+def test_other_bottlenecks_are_refused_by_name(name: str, told: str, tmp_path: Path) -> None:
+    with torch.device("meta"):
+        shapes = torchvision.models.get_model(name, weights=None).state_dict()
+    with pytest.raises(UserError, match=told):
+        infer_architecture(shapes, "here")
 
-    torch.save(torchvision.models.resnext50_32x4d(weights=None).state_dict(), tmp_path / "c.pth")
-    with pytest.raises(TransferError, match="of another shape: layer1"):
-        import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors")
+
+def test_deep_stems_are_refused_by_name(network: dict[str, Tensor], tmp_path: Path) -> None:
+    """timm's resnet50d, MMSegmentation's ResNetV1c and Detectron2's DeepLab stem have no 7x7 convolution at all."""
+    rest = {name: tensor for name, tensor in network.items() if not name.startswith("conv1.")}
+    deep = torch.zeros(4, 3, 3, 3)
+    for state in (rest | {"conv1.0.weight": deep}, rest | {"stem.0.weight": deep}):
+        with pytest.raises(UserError, match="deep .V1c. stem"):
+            read_backbone(save(state | {"fc.weight": torch.zeros(10, 64)}, tmp_path / "c.pth"))
+    arrays = {detectron2_name(name): tensor.numpy() for name, tensor in rest.items()}
+    arrays["stem.conv1_1.weight"] = arrays["stem.conv1_0.weight"] = deep.numpy()
+    (tmp_path / "c.pkl").write_bytes(pickle.dumps({"model": arrays, "__author__": "torchvision"}))
+    with pytest.raises(UserError, match="deep .V1c. stem"):
+        read_backbone(tmp_path / "c.pkl")
 
 
-def test_unknown_and_misnamed_families(network: dict[str, Tensor], tmp_path: Path) -> None:
-    torch.save({f"teacher.{name}": tensor for name, tensor in network.items()}, tmp_path / "c.pth")
-    with pytest.raises(UserError, match=r"of no known family. It holds teacher\.bn1\.bias.*moco: MoCo"):
-        import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors")
-    torch.save(network, tmp_path / "c.pth")
-    with pytest.raises(UserError, match=r"--from: unknown value 'mocco' \(did you mean 'moco'\?\)"):
-        import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors", "mocco")
-    with pytest.raises(UserError, match="not a checkpoint of 'moco'"):
-        import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors", "moco")
-    both = network | {f"module.encoder_q.{name}": tensor for name, tensor in network.items()}
-    torch.save(both, tmp_path / "c.pth")
-    with pytest.raises(UserError, match=r"fits several families; say which with --from \(torchvision, moco\)"):
-        import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors")
-    assert import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors", "moco").family == "moco"
+# --- no family, several families ----------------------------------------------------------------------------------
+
+
+def test_no_family_shows_the_nearest(network: dict[str, Tensor], tmp_path: Path) -> None:
+    for state, told in (
+        (under("teacher.", network), r"A ResNet lies under 'teacher\.' \(120 of its 120.*nearest is \w.*'backbone\.'"),
+        ({"a.weight": torch.zeros(2)}, r"No ResNet is among its 1 tensors \(a\.weight"),
+        (
+            {
+                name: t
+                for name, t in under("module.encoder_q.", network).items()
+                if name != "module.encoder_q.conv1.weight"
+            },
+            r"Nearest is moco \(module\.encoder_q\.\*\): 119 of its 119.*lacks the first convolution, encoder_q\.conv1",
+        ),
+        (
+            under("net.", network),
+            r"Nearest is byol-pytorch.*120 of its 120 tensors fit, but nothing in it is named online_encoder\.\*",
+        ),
+    ):
+        path = save(state, tmp_path / "c.pth")
+        with pytest.raises(UserError, match=f"of no known family. {told}.*Known families: ours, torchvision, moco"):
+            import_checkpoint(path, tmp_path / "b.safetensors")
+
+
+def test_misnamed_families_and_branches(network: dict[str, Tensor], tmp_path: Path) -> None:
+    path = save(under("encoder_q.", network) | {"queue": torch.zeros(2, 2)}, tmp_path / "c.pth")
+    for words, told in (
+        ({"family": "mocco"}, r"--from: unknown value 'mocco' \(did you mean 'moco'\?\)"),
+        ({"family": "swav"}, r"not a checkpoint of 'swav' .SwAV.*nothing in it is named projection_head\.\*"),
+        ({"family": "ours"}, "not a checkpoint of 'ours'"),
+        ({"branch": "ema"}, r"--branch: a checkpoint of MoCo v1, v2 has no branch 'ema' \(it may have: query, key\)"),
+        ({"branch": "key"}, "its branch 'key' is not in this file; --branch query is"),
+    ):
+        with pytest.raises(UserError, match=told):
+            read_backbone(path, **words)
+    for role in ("query", "online", "student"):
+        assert read_backbone(path, branch=role).info.branch == "query"
+
+
+def test_two_families_in_one_file(network: dict[str, Tensor], tmp_path: Path) -> None:
+    head = {"fc.weight": torch.zeros(10, 64)}
+    path = save(network | head | under("module.encoder_q.", network), tmp_path / "c.pth")
+    with pytest.raises(
+        UserError, match=r"fits several families; say which with --from \(torchvision, moco; also timm\)"
+    ):
+        import_checkpoint(path, tmp_path / "b.safetensors")
+    assert import_checkpoint(path, tmp_path / "b.safetensors", "moco").family == "moco"
     assert read_info(tmp_path / "b.safetensors").branch == "query"
+
+
+def test_two_names_of_one_network_must_agree(network: dict[str, Tensor], tmp_path: Path) -> None:
+    other = network | {"layer1.0.bn1.bias": network["layer1.0.bn1.bias"] + 1}
+    path = save(under("backbone.", network) | under("encoder_q.0.", other), tmp_path / "c.pth")
+    with pytest.raises(
+        TransferError, match=r"should be one network under two names, but 1 tensors differ \(layer1\.0\.bn1"
+    ):
+        read_backbone(path)
+    path = save(under("backbone.", network) | under("encoder_q.0.", network), tmp_path / "c.pth")
+    assert "120 tensors are the same network under a second name" in read_backbone(path).notes
+
+
+def test_a_name_with_and_without_wrapper_is_refused(network: dict[str, Tensor], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="with and without a wrapper's prefix"):
+        read_backbone(save(network | under("module.", network), tmp_path / "c.pth"))
+
+
+# --- files that are not what they seem ----------------------------------------------------------------------------
 
 
 class _Bomb:
@@ -200,8 +241,3 @@ def test_truncated_missing_and_empty(network: dict[str, Tensor], tmp_path: Path)
     torch.save({"epoch": 3}, tmp_path / "c.pth")
     with pytest.raises(UserError, match="holds no state dict"):
         import_checkpoint(tmp_path / "c.pth", tmp_path / "b.safetensors")
-
-
-def test_every_family_says_what_it_is() -> None:
-    assert list(FAMILIES) == ["ours", "torchvision", "moco"]
-    assert all(name == family.name and family.description for name, family in FAMILIES.items())

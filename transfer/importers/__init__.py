@@ -2,22 +2,75 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from scenebench.errors import UserError, require_choice
+from scenebench.errors import UserError
 from scenebench.files import sha256_of
 from transfer.backbone_file import BackboneInfo, check_tensors, load_backbone, save_backbone
-from transfer.importers import moco, ours, torchvision
+from transfer.importers import (
+    byol_pytorch,
+    detectron2,
+    lightly,
+    mmselfsup,
+    moco,
+    openselfsup,
+    ours,
+    pytorch_byol,
+    simclr,
+    simsiam,
+    slotcon,
+    soco,
+    sololearn,
+    swav,
+    torchvision,
+    unknown_trainer,
+    vissl,
+)
+from transfer.importers.architecture import infer_architecture
+from transfer.importers.exported_weights import family_of_export
 from transfer.importers.family import Checkpoint, Family
+from transfer.importers.pickles import read_pickle
 from transfer.importers.reading import read_checkpoint
-from transfer.resnet import BLOCKS_BY_DEPTH, Architecture
+from transfer.importers.recognition import Recognised, recognise
+from transfer.importers.stated_preprocessing import StatedPreprocessing
 
-FAMILIES: dict[str, Family] = {module.FAMILY.name: module.FAMILY for module in (ours, torchvision, moco)}
+__all__ = [
+    "FAMILIES",
+    "Checkpoint",
+    "Family",
+    "ImportedBackbone",
+    "StatedPreprocessing",
+    "import_checkpoint",
+    "infer_architecture",
+    "read_backbone",
+]
+
+_IN_ORDER = (
+    ours.FAMILY,
+    torchvision.FAMILY,
+    moco.FAMILY,
+    openselfsup.FAMILY,
+    mmselfsup.FAMILY,
+    pytorch_byol.FAMILY,
+    byol_pytorch.FAMILY,
+    soco.FAMILY,
+    slotcon.FAMILY,
+    swav.FAMILY,
+    vissl.FAMILY,
+    simclr.FAMILY,
+    simsiam.FAMILY,
+    sololearn.FAMILY,
+    lightly.FAMILY,
+    detectron2.FAMILY,
+    detectron2.MSRA_FAMILY,
+    detectron2.UNKNOWN_AUTHOR,
+    unknown_trainer.FAMILY,
+)
+FAMILIES: dict[str, Family] = {family.name: family for family in _IN_ORDER}
 
 _RUNNING_MEAN, _COUNTER = ".running_mean", ".num_batches_tracked"
 
@@ -38,93 +91,78 @@ class ImportedBackbone:
     notes: list[str] = field(default_factory=list)
 
 
-def import_checkpoint(path: Path | str, out: Path | str, family: str | None = None) -> ImportedBackbone:
+def import_checkpoint(
+    path: Path | str,
+    out: Path | str,
+    family: str | None = None,
+    branch: str | None = None,
+    preprocessing: StatedPreprocessing | None = None,
+) -> ImportedBackbone:
     """Read a checkpoint and write it as a backbone file (by rename).
 
     Args:
-        family: a key of :data:`FAMILIES`; None recognises it from the tensors' names.
+        family: a name of one of :data:`FAMILIES`; None recognises it from the tensors' names and shapes.
+        branch: which copy of the network, where the family has several; None takes the family's own choice.
+        preprocessing: what the weights were trained with, where the family does not say it or says it wrongly.
 
     Raises:
-        UserError: unreadable, of no known family, or of several (then ``family`` must say which).
+        UserError: unreadable, of no known family, or of several (then ``family`` must say which); no such branch; a
+            preprocessing that is neither stated nor fixed by the family; an architecture that cannot be held.
         TransferError: the backbone is incomplete or its tensors are not those of a ResNet.
     """
-    imported = read_backbone(path, family)
+    imported = read_backbone(path, family, branch, preprocessing)
     save_backbone(out, imported.tensors, imported.info)
     return imported
 
 
-def read_backbone(path: Path | str, family: str | None = None) -> ImportedBackbone:
+def read_backbone(
+    path: Path | str,
+    family: str | None = None,
+    branch: str | None = None,
+    preprocessing: StatedPreprocessing | None = None,
+) -> ImportedBackbone:
     """:func:`import_checkpoint` without writing anything."""
-    path = Path(path)
-    checkpoint = read_checkpoint(path)
-    chosen, reason = _recognise(checkpoint, family)
-    if chosen is ours.FAMILY:
-        info, tensors = load_backbone(path)
-        return ImportedBackbone(chosen.name, reason, info, tensors)
+    path, stated = Path(path), preprocessing or StatedPreprocessing()
+    checkpoint = read_pickle(path) if path.suffix == ".pkl" else read_checkpoint(path)
+    if checkpoint.metadata.get("scenebench") and family in (None, ours.FAMILY.name):
+        return _our_own(path, branch, stated)
 
-    found = chosen.backbone(checkpoint)
-    notes = _left_out(checkpoint, found)
-    tensors, changes = _completed(found)
-    architecture = infer_architecture(tensors, str(path), chosen.stride_in)
+    export = family_of_export(path) if family is None else None
+    families = FAMILIES if export is None else {export.name: export}
+    found = recognise(checkpoint, families, family, branch, stated)
+    notes = [*found.notes, *_left_out(checkpoint, found)]
+    tensors, changes = _completed(found.tensors)
+    architecture = infer_architecture(tensors, str(path), found.family.stride_in)
     check_tensors(tensors, architecture, str(path))
     info = BackboneInfo(
         architecture=architecture,
-        preprocessing=chosen.preprocessing,
-        method=chosen.method,
-        branch=chosen.branch,
+        preprocessing=stated.over(found.family.preprocessing, str(path), found.family.name),
+        method=found.family.method,
+        branch=found.branch,
         source_file=path.name,
         source_sha256=sha256_of(path),
     )
-    return ImportedBackbone(chosen.name, reason, info, tensors, notes + changes)
+    return ImportedBackbone(found.family.name, found.reason, info, tensors, notes + changes)
 
 
-def infer_architecture(tensors: dict[str, Tensor], where: str, stride_in: str = "3x3") -> Architecture:
-    """Depth, from the number and kind of blocks, and stem width, from the first convolution.
-
-    Raises:
-        UserError: not a ResNet-18, -34, -50, -101 or -152 with a 7x7 stem under torchvision's names.
-    """
-    if any(name.startswith(("conv1.0.", "stem.")) for name in tensors):
-        raise UserError(f"{where}: has a deep (V1c) stem of several convolutions; only the 7x7 stem can be imported")
-    first = tensors.get("conv1.weight")
-    if first is None or first.dim() != 4 or tuple(first.shape[1:]) != (3, 7, 7):
-        shape = "missing" if first is None else f"of shape {tuple(first.shape)}"
-        raise UserError(f"{where}: conv1.weight is {shape}; expected a 7x7 convolution of three channels")
-    blocks = tuple(
-        len({name.split(".")[1] for name in tensors if name.startswith(f"layer{stage}.")}) for stage in range(1, 5)
-    )
-    bottlenecks = "layer1.0.conv3.weight" in tensors
-    for depth, (block, known_blocks) in BLOCKS_BY_DEPTH.items():
-        if known_blocks == blocks and (block.expansion > 1) == bottlenecks:
-            return dataclasses.replace(Architecture(), depth=depth, stem_width=first.shape[0], stride_in=stride_in)
-    kind = "bottleneck" if bottlenecks else "basic"
-    raise UserError(f"{where}: {blocks} {kind} blocks in layer1 to layer4 are no ResNet-18, -34, -50, -101 or -152")
+def _our_own(path: Path, branch: str | None, stated: StatedPreprocessing) -> ImportedBackbone:
+    info, tensors = load_backbone(path)
+    if stated.anything or branch not in (None, info.branch):
+        raise UserError(
+            f"{path}: a backbone file, whose header says its branch ('{info.branch}') and its preprocessing; import "
+            "the original checkpoint anew to change them"
+        )
+    return ImportedBackbone(ours.FAMILY.name, "its header carries scenebench's metadata", info, tensors)
 
 
-def _recognise(checkpoint: Checkpoint, family: str | None) -> tuple[Family, str]:
-    if family is not None:
-        require_choice("--from", family, FAMILIES)
-        reason = FAMILIES[family].recognise(checkpoint)
-        if reason is None:
-            raise UserError(f"{checkpoint.path}: not a checkpoint of '{family}' ({FAMILIES[family].description})")
-        return FAMILIES[family], reason
-    fitting = [(known, reason) for known in FAMILIES.values() if (reason := known.recognise(checkpoint)) is not None]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        names = ", ".join(known.name for known, _ in fitting)
-        raise UserError(f"{checkpoint.path}: fits several families; say which with --from ({names})")
-    seen = ", ".join(sorted(checkpoint.tensors)[:3])
-    known_families = "; ".join(f"{known.name}: {known.description}" for known in FAMILIES.values())
-    raise UserError(f"{checkpoint.path}: of no known family. It holds {seen}, ...; known are {known_families}")
-
-
-def _left_out(checkpoint: Checkpoint, found: dict[str, Tensor]) -> list[str]:
-    kept = {id(tensor) for tensor in found.values()}
+def _left_out(checkpoint: Checkpoint, found: Recognised) -> list[str]:
+    copies = {id(tensor) for tensor in found.copies}
+    kept = {id(tensor) for tensor in found.tensors.values()} | copies
     others = [name for name, tensor in checkpoint.tensors.items() if id(tensor) not in kept]
-    if not others:
-        return []
-    return [f"left out {len(others)} tensors that are not this backbone ({', '.join(others[:3])}, ...)"]
+    notes = [f"{len(copies)} tensors are the same network under a second name"] if copies else []
+    if others:
+        notes.append(f"left out {len(others)} tensors that are not this backbone ({', '.join(others[:3])}, ...)")
+    return notes
 
 
 def _completed(found: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

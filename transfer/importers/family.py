@@ -1,4 +1,8 @@
-"""What an importer is: a naming rule, the branch it takes, and the preprocessing that its family trains with."""
+"""What an importer is: a naming rule, the branches a file may hold, and the preprocessing that its family trains with.
+
+Every family is data of one kind, :class:`Family`; :mod:`transfer.importers.recognition` reads it, and so does whoever
+wants to print a table of the families.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,59 @@ from pathlib import Path
 from torch import Tensor
 
 from transfer.backbone_file import Preprocessing
+from transfer.importers.names import without_classifier
+
+IMAGENET = Preprocessing()
+"""ImageNet's statistics on the 0-1 scale, RGB: what most families' own code normalises with."""
+SCALED_ONLY = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+"""Pixels divided by 255 and nothing else (mean 0, std 255 on the 0-255 scale)."""
+
+_ROLES = {"query": "online", "student": "online", "key": "target", "teacher": "target", "momentum": "target"}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as read: the tensors of its state dict, and the text metadata of a safetensors header."""
+    """A checkpoint as read.
+
+    Attributes:
+        tensors: of its state dict by name; those of a second state dict bear its key: ``model_ema/conv1.weight``.
+        metadata: the text metadata of a safetensors header, or a Detectron2 pickle's ``__author__``.
+        container: the key that the state dict was found under, empty where the file is the state dict itself.
+        wrapped: whether wrappers' prefixes (``module.``) were taken off the names.
+    """
 
     path: Path
     tensors: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
+    container: str = ""
+    wrapped: bool = False
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One copy of the network in a checkpoint.
+
+    Attributes:
+        name: what ``--branch`` takes and the backbone file records.
+        prefixes: what its tensors' names begin with, wrappers (``module.``) apart. Where several of them are in a file
+            they are one and the same network under several names.
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+
+
+ONLY = (Branch("only", ("",)),)
+
+
+def always(_checkpoint: Checkpoint) -> bool:
+    """No further condition."""
+    return True
+
+
+def as_it_is(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Nothing to complete."""
+    return tensors, []
 
 
 @dataclass(frozen=True)
@@ -26,30 +74,60 @@ class Family:
 
     Attributes:
         name: what ``--from`` takes.
-        description: one line for help and errors.
-        recognise: why this checkpoint is of the family (a clause), or None.
-        backbone: the backbone's tensors under torchvision's names; heads, queues and other branches left out.
-        branch: which copy of the network that is; see :class:`transfer.backbone_file.BackboneInfo`.
-        method: what the weights were trained with, as far as the format alone says.
-        preprocessing: what the family's own code trains with.
+        title: for people.
+        rule: the naming rule, as the table of the families prints it.
+        branches: the default one first.
+        why: why the default branch is the default.
+        left_out: what else such files hold.
+        preprocessing: what the family's own code trains with; None where the file does not tell and the user must.
+        preprocessing_why: where that is said.
+        source: where the layout was read, or that it was not.
+        method: what the weights were trained with, as far as the layout says.
+        methods: further names that ``--from`` takes; each is then recorded as the method.
+        needs: groups of prefixes; of every group at least one must be in the file (heads that mark the family).
+        refuses: prefixes that must not be in the file (they mark another family).
+        condition: what else a file must be.
+        rename: a name without its prefix to torchvision's, or None where the tensor is not the backbone's.
+        complete: adds what the family leaves out of its files; returns the tensors and notes.
         stride_in: where its bottlenecks stride, which the tensors do not show.
+        fallback: fits only where no other family does.
+        may_be_bare: a file of torchvision's bare names may be of this family too, if ``--from`` says so: extracted
+            weights show neither whose they are nor of which branch.
     """
 
     name: str
-    description: str
-    recognise: Callable[[Checkpoint], str | None]
-    backbone: Callable[[Checkpoint], dict[str, Tensor]]
-    branch: str
-    method: str
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    title: str
+    rule: str
+    branches: tuple[Branch, ...]
+    why: str
+    left_out: str
+    preprocessing: Preprocessing | None
+    preprocessing_why: str
+    source: str
+    method: str = "unknown"
+    methods: tuple[str, ...] = ()
+    needs: tuple[tuple[str, ...], ...] = ()
+    refuses: tuple[str, ...] = ()
+    condition: Callable[[Checkpoint], bool] = always
+    rename: Callable[[str], str | None] = without_classifier
+    complete: Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], list[str]]] = as_it_is
     stride_in: str = "3x3"
+    fallback: bool = False
+    may_be_bare: bool = True
 
+    @property
+    def description(self) -> str:
+        """One line for help and errors."""
+        return f"{self.title}: {self.rule}"
 
-def below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name begins with ``prefix``, without it."""
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that ``--from`` takes for it."""
+        return (self.name, *self.methods)
 
-
-def without_classifier(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out torchvision's ``fc``, be it a classifier or a projection head."""
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+    def branch(self, wanted: str) -> Branch | None:
+        """The branch of that name, or of that role (query, student and online are one role; so are key, teacher,
+        momentum and target)."""
+        by_name = {branch.name: branch for branch in self.branches}
+        by_role = {_ROLES.get(branch.name, branch.name): branch for branch in reversed(self.branches)}
+        return by_name.get(wanted) or by_role.get(_ROLES.get(wanted, wanted))

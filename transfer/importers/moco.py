@@ -6,31 +6,18 @@ average. Left out: ``encoder_q.fc`` (v1: linear, v2: MLP projection head), ``enc
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from transfer.importers.family import Checkpoint, Family, below, without_classifier
-
-_PREFIXES = ("module.encoder_q.", "encoder_q.")  # saved from DistributedDataParallel, or without it
-
-
-def _prefix(checkpoint: Checkpoint) -> str | None:
-    return next((prefix for prefix in _PREFIXES if f"{prefix}conv1.weight" in checkpoint.tensors), None)
-
-
-def _recognise(checkpoint: Checkpoint) -> str | None:
-    prefix = _prefix(checkpoint)
-    return None if prefix is None else f"its tensors are named {prefix}*"
-
-
-def _backbone(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    return without_classifier(below(_prefix(checkpoint) or _PREFIXES[0], checkpoint.tensors))
-
+from transfer.importers.family import IMAGENET, Branch, Family
 
 FAMILY = Family(
     name="moco",
-    description="MoCo v1/v2: query encoder under module.encoder_q.",
-    recognise=_recognise,
-    backbone=_backbone,
-    branch="query",
+    title="MoCo v1, v2",
+    rule="module.encoder_q.*",
+    branches=(Branch("query", ("encoder_q.",)), Branch("key", ("encoder_k.",))),
+    why="the query encoder is what the gradient trains and what the papers transfer",
+    left_out="encoder_q.fc (linear or MLP head), encoder_k, queue, queue_ptr, optimiser",
+    preprocessing=IMAGENET,
+    preprocessing_why="main_moco.py normalises with ImageNet's statistics",
+    source="facebookresearch/moco: detection/convert-pretrain-to-detectron2.py",
     method="moco",
+    refuses=("grouping_q.", "grouping_k.", "encoder.", "model_ema/"),
 )

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from transfer.importers.family import Checkpoint, Family
+from transfer.importers.family import ONLY, Checkpoint, Family
 
 
-def _recognise(checkpoint: Checkpoint) -> str | None:
-    return "its header carries scenebench's metadata" if checkpoint.metadata.get("scenebench") else None
-
-
-def _backbone(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    return checkpoint.tensors
+def _has_our_header(checkpoint: Checkpoint) -> bool:
+    return bool(checkpoint.metadata.get("scenebench"))
 
 
 FAMILY = Family(
     name="ours",
-    description="a backbone file of scenebench (.safetensors)",
-    recognise=_recognise,
-    backbone=_backbone,
-    branch="only",
-    method="unknown",
+    title="a backbone file of scenebench (.safetensors)",
+    rule="conv1.*, layer1.0.conv1.*, ..., with scenebench's metadata in the header",
+    branches=ONLY,
+    why="the header says which branch it is",
+    left_out="nothing: it holds nothing else",
+    preprocessing=None,
+    preprocessing_why="the header says it",
+    source="transfer/backbone_file.py",
+    condition=_has_our_header,
+    may_be_bare=False,
 )

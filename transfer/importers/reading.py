@@ -9,7 +9,6 @@ costs memory only where it is copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from scenebench.errors import UserError
+from transfer.importers.containers import KNOWN_KEYS, MAX_NESTING, find_state_dict
 from transfer.importers.family import Checkpoint
 from transfer.untrusted import machine, torch_file
 from transfer.untrusted.arrays import Array
@@ -27,18 +27,14 @@ from transfer.untrusted.tensors import TensorPlan, Unusable
 from transfer.untrusted.torch_file import TorchFile
 from transfer.untrusted.values import Inert
 
-STATE_DICT_KEYS = ("state_dict", "model", "blobs")
-"""Where a state dict lies, if not at the top: torch.save's usual two, and Caffe2's."""
-
-MAX_NESTING, MAX_TENSORS = 8, 50_000
 _LONGEST_NAME = 500
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
     """The named tensors of a checkpoint, whatever its suffix.
 
-    They are those under the first of :data:`STATE_DICT_KEYS` that is there, else those at the top. Where mappings lie
-    in mappings (``{"teacher": {...}, "student": {...}}``), names are joined by dots. Arrays become tensors.
+    Where in the file they are looked for, and how they are named: :mod:`transfer.importers.containers`. Arrays become
+    tensors.
 
     Raises:
         UserError: missing, damaged, of another kind, without a state dict, or with anything in it that no weights need
@@ -56,7 +52,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
             file = torch_file.read_legacy(view)
         else:
             file = TorchFile(machine.run(view), view)
-        return Checkpoint(path, _tensors(file))
+        return _checkpoint(path, file)
     except Refusal as refusal:
         if form is Format.SAFETENSORS:
             raise UserError(f"{path}: {refusal}") from refusal
@@ -66,48 +62,38 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         ) from refusal
 
 
-def _tensors(file: TorchFile) -> dict[str, Tensor]:
-    found = {name: value for name, value in _named(_state_dict(file.content)) if _is_tensor(value)}
+def _checkpoint(path: Path, file: TorchFile) -> Checkpoint:
+    content = _mappings_of_their_own_class(file.content)
+    if not isinstance(content, dict):
+        raise Refusal(f"it holds a {_kind(content)}, no state dict")
+    container, found = find_state_dict(content, _is_tensor)
     if not found:
-        keys = f" Its keys: {shown(', '.join(map(str, file.content)), 200)}" if isinstance(file.content, dict) else ""
-        raise Refusal(f"it holds no state dict (named tensors at the top, or under 'state_dict' or 'model').{keys}")
+        raise Refusal(_nothing_found(content))
     for name, value in found.items():
         if isinstance(value, Unusable):
             raise Refusal(f"its tensor '{shown(name)}' is of a kind without plain weights ({shown(value.kind)})")
         if len(name) > _LONGEST_NAME or not name.isprintable():
             raise Refusal(f"it has a tensor with an impossible name ('{shown(name)}')")
     file.check_total(value for value in found.values() if isinstance(value, TensorPlan))
-    return {name: _tensor(file, value) for name, value in found.items()}
+    return Checkpoint(path, {name: _tensor(file, value) for name, value in found.items()}, container=container)
 
 
-def _state_dict(content: Any) -> dict[Any, Any]:
-    top = _mapping(content)
-    if top is None:
-        raise Refusal(f"it holds a {_kind(content)}, no state dict")
-    for key in STATE_DICT_KEYS:
-        below = _mapping(top.get(key))
-        if below and any(_is_tensor(value) for _, value in _named(below)):
-            return below
-        if isinstance(top.get(key), Inert):
-            raise Refusal(f"its '{key}' is {_kind(top[key])}, no state dict")
-    return top
+def _nothing_found(content: dict[Any, Any]) -> str:
+    for key, value in content.items():
+        if isinstance(value, Inert) and key in KNOWN_KEYS:
+            return f"its '{key}' is {_kind(value)}, no state dict"
+    known = ", ".join(f"'{key}'" for key in KNOWN_KEYS)
+    keys = shown(", ".join(map(str, content)), 200)
+    return f"it holds no state dict (named tensors at the top, or under one of {known}). Its keys: {keys}"
 
 
-def _named(mapping: dict[Any, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Values that are no mappings, by their dotted names."""
-    for key, value in mapping.items():
-        below = value if isinstance(value, dict) else None
-        if below is None:
-            yield f"{prefix}{key}", value
-        elif depth < MAX_NESTING:
-            yield from _named(below, f"{prefix}{key}.", depth + 1)
-
-
-def _mapping(value: Any) -> dict[Any, Any] | None:
-    """A dict, or the items of an object that is a mapping of its own class and holds tensors."""
+def _mappings_of_their_own_class(value: Any, depth: int = 0) -> Any:
+    """Objects that are mappings of a class of their own and hold tensors, as plain ones."""
     if isinstance(value, Inert) and any(_is_tensor(item) for item in value.items.values()):
-        return value.items
-    return value if isinstance(value, dict) else None
+        value = value.items
+    if isinstance(value, dict) and depth < MAX_NESTING:
+        return {key: _mappings_of_their_own_class(item, depth + 1) for key, item in value.items()}
+    return value
 
 
 def _is_tensor(value: Any) -> bool:

@@ -1,39 +1,26 @@
-"""torchvision's ResNets and anything saved under their bare names, with or without DistributedDataParallel's prefix.
+"""torchvision's and timm's ResNets, which have the same names: ``conv1.weight``, ``layer1.0.conv1.weight``, ...
 
-Left out: ``fc``. The preprocessing is torchvision's (ImageNet statistics, 0-1, RGB). Bare names do not say which method
-trained the weights, so the method stays ``unknown``.
+With ``fc``, a file of these names is a classifier of theirs, trained with ImageNet's statistics. (Of the 47 weights
+that timm 1.0 lists for ResNet-18 to -152 one was not: ``resnet34.ra4_e3600_r224_in1k`` wants ``--mean 0.5 0.5 0.5
+--std 0.5 0.5 0.5 --value-range 1``.) Without ``fc`` bare names may be anybody's: extracted from OpenSelfSup, converted
+from Google's SimCLR, which is not normalised, ... Then ``--from`` must say whose. So it must for a classifier under
+``state_dict`` without ``module.``, which may be SimCLR's. timm's training keeps an average in ``state_dict_ema``.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from transfer.importers.family import Checkpoint, Family, below, without_classifier
-
-_DATA_PARALLEL = "module."
-_FIRST, _LAST = "conv1.weight", "layer4.0.conv1.weight"
-
-
-def _bare(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return below(_DATA_PARALLEL, tensors) if f"{_DATA_PARALLEL}{_FIRST}" in tensors else tensors
-
-
-def _recognise(checkpoint: Checkpoint) -> str | None:
-    tensors = _bare(checkpoint.tensors)
-    if checkpoint.metadata.get("scenebench") or _FIRST not in tensors or _LAST not in tensors:
-        return None
-    return f"its tensors are named as torchvision's ({_FIRST}, {_LAST}, ...)"
-
-
-def _backbone(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    return without_classifier(_bare(checkpoint.tensors))
-
+from transfer.importers.family import IMAGENET, Branch, Family
 
 FAMILY = Family(
     name="torchvision",
-    description="torchvision names: conv1.weight, layer1.0.conv1.weight, ...",
-    recognise=_recognise,
-    backbone=_backbone,
-    branch="only",
-    method="unknown",
+    title="torchvision, timm",
+    rule="conv1.*, layer1.0.conv1.*, ..., fc.*",
+    branches=(Branch("only", ("",)), Branch("ema", ("state_dict_ema/",))),
+    why="there is one network; timm's training may keep an average beside it",
+    left_out="fc, optimiser",
+    preprocessing=IMAGENET,
+    preprocessing_why="the classifiers of both packages, with one exception in timm",
+    source="the installed packages torchvision and timm",
+    methods=("timm",),
+    refuses=("projection_head.", "prototypes."),
 )

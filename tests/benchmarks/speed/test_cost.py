@@ -36,7 +36,8 @@ def test_moco_costs_four_forward_passes_and_byol_eight():
     # A backward pass is two forward passes, but for the first convolution, which needs no gradient of the image.
     forward = backbone_flops(small(), 32)
     assert flops_of(small()) / forward == pytest.approx(4, rel=0.08)
-    assert flops_of(small("byol")) / forward == pytest.approx(8, rel=0.08)
+    heads = ("byol.predictor_hidden_dim=8", "network.projector.output_dim=8")
+    assert flops_of(small("byol", *heads)) / forward == pytest.approx(8, rel=0.08)
 
 
 def test_local_crops_are_counted():
