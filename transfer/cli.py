@@ -1,10 +1,12 @@
-"""The commands ``import``, ``export`` and ``verify``."""
+"""The commands ``import``, ``export``, ``verify`` and ``lint``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+from transfer.config_lint.cli import add_lint_command
 
 TARGETS = ("detectron2", "mmseg", "timm", "torchvision")
 
@@ -48,6 +50,8 @@ def add_commands(subparsers: Any) -> None:
             name, type=Path, metavar=name[0].upper(), help="backbone file, exported folder or checkpoint"
         )
     verifying.set_defaults(run=_verify)
+
+    add_lint_command(subparsers)
 
 
 def _command(subparsers: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:

@@ -137,7 +137,7 @@ def hub_config(info: BackboneInfo) -> dict[str, Any]:
 
 
 def timm_name(architecture: AnyArchitecture) -> str:
-    """timm's name of a network: ``resnet50``, ``vit_small_patch16_224`` (whatever the image size, which is an argument).
+    """timm's name of a network: ``resnet50``, ``vit_small_patch16_224`` (the image size is an argument, not a name).
 
     Raises:
         TransferError: timm has no network of this width, stride style, or size of transformer.
@@ -183,12 +183,11 @@ def _read_architecture(name: str, model_args: Mapping[str, Any], tensors: Mappin
     import timm
 
     with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False, num_classes=0, **model_args)
-    blocks: Any = model.blocks
+        model: Any = timm.create_model(name, pretrained=False, num_classes=0, **model_args)
     return VitArchitecture(
         width=int(model.embed_dim),
-        depth=len(blocks),
-        heads=int(blocks[0].attn.num_heads),
+        depth=len(model.blocks),
+        heads=int(model.blocks[0].attn.num_heads),
         patch=int(model.patch_embed.patch_size[0]),
         image_size=int(model.patch_embed.img_size[0]),
     )
