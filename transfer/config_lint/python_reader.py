@@ -214,23 +214,20 @@ class _FileReader:
 
     def _merged(self, base: Node, own: Node, path: str) -> Node:
         """mmengine's rule: dicts merge, ``_delete_=True`` replaces, everything else is overwritten."""
-        if not isinstance(own.value, dict):
-            return own
-        replaces = _DELETE in own.value and own.value[_DELETE].value is True
+        assert isinstance(own.value, dict)
         items = {key: child for key, child in own.value.items() if key != _DELETE}
+        replaces = _DELETE in own.value and own.value[_DELETE].value is True
         if replaces or base.value is UNKNOWN:
-            return Node(
-                {key: self._merged(Node({}, child.place), child, key) for key, child in items.items()}, own.place
-            )
+            return Node(items, own.place)
         if not isinstance(base.value, dict):
-            detail = f"a dict here, but {base.value!r} in the base ({base.place})"
+            detail = f"a dict here, but none in the base ({base.place})"
             self._tell("cannot-inherit", own.place, path, detail)
             return Node(items, own.place)
         merged = dict(base.value)
         for key, child in items.items():
             full = f"{path}.{key}" if path else key
-            below = merged.get(key, Node({}, child.place))
-            merged[key] = self._merged(below, child, full) if isinstance(child.value, dict) else child
+            inherits = key in merged and isinstance(child.value, dict)
+            merged[key] = self._merged(merged[key], child, full) if inherits else child
         return Node(merged, own.place)
 
     def _forget_what_is_set_in(self, statement: ast.stmt) -> None:

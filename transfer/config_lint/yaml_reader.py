@@ -38,6 +38,8 @@ def _read_with_bases(file: Path, problems: list[Problem], descendants: list[Path
     tree = _compose(file, problems)
     empty = Node({}, Place(file, 1))
     if tree is None:
+        if not any(problem.place.file == file for problem in problems):
+            problems.append(Problem("unreadable", Place(file, 1), "", "the file is empty"))
         return empty, False
     root = _Converter(file, problems).convert(tree, Place(file, 1), "")
     if not isinstance(root.value, dict):
@@ -162,7 +164,7 @@ def _merge(base: Node, own: Node, problems: list[Problem], path: str) -> Node:
         return own
     if not isinstance(base.value, dict):
         if base.value is not UNKNOWN:
-            detail = f"a section here, but {base.value!r} in the base ({base.place})"
+            detail = f"a section here, but none in the base ({base.place})"
             problems.append(Problem("cannot-inherit", own.place, path, detail))
         return own
     merged = dict(base.value)
