@@ -102,7 +102,7 @@ RULES = (
         "mean-order",
         ERROR,
         "ImageNet's mean in the order opposite to the images'",
-        "Each channel is shifted by another's mean: a part of the 0.415 that swapped channels cost.",
+        "Red and blue are shifted by each other's mean. Not measured alone; swapped channels leave a cosine of 0.416.",
         "List mean and std in the order after bgr_to_rgb: [123.675, 116.28, 103.53] for RGB.",
         "List PIXEL_MEAN and PIXEL_STD in the order of INPUT.FORMAT: [123.675, 116.28, 103.53] for RGB.",
         check_mean_order,

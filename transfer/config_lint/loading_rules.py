@@ -161,7 +161,7 @@ STRUCTURE_RULES = (
         ERROR,
         "a key twice in one section",
         "YAML's reader and Python's dict keep the last without a word; everything under the first is lost "
-        "(9 of 44 published files of one project lost SyncBN, FREEZE_AT and STRIDE_IN_1X1 so).",
+        "(9 of 44 published files of one project; one lost SyncBN, FREEZE_AT 0 and STRIDE_IN_1X1 so).",
         "Merge the two sections.",
     ),
     Rule(

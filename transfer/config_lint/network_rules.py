@@ -208,7 +208,7 @@ RULES = (
         "sync-bn-alone",
         NOTE,
         "SyncBN where one device trains",
-        "With one process it is ordinary batch norm, over that device's few images; on a CPU it may fail.",
+        "With one process it is ordinary batch norm, over that device's few images.",
         "type='BN' for one device.",
         "MODEL.RESNETS.NORM: BN for one device.",
         check_sync_bn_alone,

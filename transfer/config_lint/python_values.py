@@ -79,7 +79,7 @@ class Values:
         return UNKNOWN
 
     def _referred(self, expression: ast.expr) -> Node | None:
-        """The node that a name, an attribute, an index or ``{{_base_.x}}`` refers to; None for other expressions."""
+        """The node that a name, an attribute, an index or an unquoted ``{{_base_.x}}`` refers to; None for other expressions."""
         match expression:
             case ast.Name(id=name):
                 return self.names.get(name, Node(UNKNOWN, self.place(expression)))
@@ -93,10 +93,6 @@ class Values:
                 return items[index] if inside else Node(UNKNOWN, self.place(expression))
             case ast.Set(elts=[ast.Set(elts=[inner])]):  # {{_base_.x}} outside quotes is a set in a set
                 return self.node(inner)
-            case ast.Constant(value=str(text)) if whole := _BASE_REFERENCE.fullmatch(text.strip()):
-                base = self.names.get(BASE_NAME)
-                found = None if base is None else base.get(whole[1])
-                return found or Node(UNKNOWN, self.place(expression))
         return None
 
     def _child(self, owner: Node, key: str) -> Node:
