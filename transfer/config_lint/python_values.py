@@ -79,7 +79,7 @@ class Values:
         return UNKNOWN
 
     def _referred(self, expression: ast.expr) -> Node | None:
-        """The node that a name, an attribute, an index or an unquoted ``{{_base_.x}}`` refers to; None for other expressions."""
+        """What a name, an attribute, an index or an unquoted ``{{_base_.x}}`` refers to; None for other expressions."""
         match expression:
             case ast.Name(id=name):
                 return self.names.get(name, Node(UNKNOWN, self.place(expression)))
