@@ -1,4 +1,4 @@
-"""The commands ``import``, ``export`` and ``verify``."""
+"""The commands ``import``, ``export``, ``verify`` and ``lint``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-TARGETS = ("detectron2", "mmseg", "torchvision")
+from transfer.config_lint.cli import add_lint_command
+
+TARGETS = ("detectron2", "mmseg", "timm", "torchvision")
 
 
 def add_commands(subparsers: Any) -> None:
@@ -65,6 +67,8 @@ def add_commands(subparsers: Any) -> None:
         )
     verifying.set_defaults(run=_verify)
 
+    add_lint_command(subparsers)
+
 
 def _command(subparsers: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
@@ -105,9 +109,14 @@ def _export(args: argparse.Namespace) -> int:
     from transfer.network import require_resnet
 
     require_choice("--to", args.to, TARGETS)
-    # What no export takes is told before a toolbox takes seconds to import.
-    require_resnet(read_info(args.backbone).architecture, f"--to {args.to}")
-    if args.to == "detectron2":
+    # What no export takes is told before a toolbox takes seconds to import. timm has vision transformers too.
+    if args.to != "timm":
+        require_resnet(read_info(args.backbone).architecture, f"--to {args.to}")
+    if args.to == "timm":
+        from transfer import to_timm
+
+        report = to_timm.export(args.backbone, args.out)
+    elif args.to == "detectron2":
         from transfer import to_detectron2
 
         report = to_detectron2.export(args.backbone, args.out, neck=args.neck)

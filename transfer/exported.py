@@ -20,6 +20,7 @@ from transfer.importers.reading import read_checkpoint
 from transfer.numpy_pickle import load_arrays
 from transfer.resnet import Architecture
 from transfer.to_detectron2 import torchvision_name
+from transfer.to_timm import read_export as read_timm
 
 _DETECTRON2_PREFIXES = ("backbone.bottom_up.", "backbone.", "roi_heads.")
 
@@ -46,6 +47,7 @@ def _read_export(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
         "detectron2.yaml": _read_detectron2,
         "mmseg_fcn.py": _read_mmseg,
         "torchvision_report.json": _read_torchvision,
+        "timm_report.json": read_timm,
     }
     present = [name for name in readers if (folder / name).is_file()]
     if len(present) != 1:

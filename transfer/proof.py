@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from scenebench.errors import TransferError
 from scenebench.files import sha256_of, write_text
 from transfer.backbone_file import BackboneInfo
-from transfer.network import Backbone
+from transfer.network import AnyArchitecture, Backbone
 from transfer.resnet import STAGES, stage_of
 
 TOLERANCE = 1e-5
@@ -67,15 +67,16 @@ class TransferReport:
 
     def table(self) -> str:
         """The proof as aligned plain text, one line a stage."""
+        width = max(8, *(len(stage) + 1 for stage in self.tensors))
         lines = [
             f"{self.source} ({self.architecture}) -> {self.target}",
-            f"{'stage':<8}{'tensors':>8}{'max |difference|':>19}{'max |feature|':>16}",
+            f"{'stage':<{width}}{'tensors':>8}{'max |difference|':>19}{'max |feature|':>16}",
         ]
         lines += [
-            f"{stage:<8}{self.tensors[stage]:>8}{self.max_abs_difference[stage]:>19.3g}{self.max_abs_feature[stage]:>16.4g}"
-            for stage in STAGES
+            f"{stage:<{width}}{count:>8}{self.max_abs_difference[stage]:>19.3g}{self.max_abs_feature[stage]:>16.4g}"
+            for stage, count in self.tensors.items()
         ]
-        lines.append(f"{'total':<8}{sum(self.tensors.values()):>8}{max(self.max_abs_difference.values()):>19.3g}")
+        lines.append(f"{'total':<{width}}{sum(self.tensors.values()):>8}{max(self.max_abs_difference.values()):>19.3g}")
         if self.counters_without_place:
             lines.append(f"{self.counters_without_place} batch counters have no place in the target's frozen norms")
         return "\n".join([*lines, *self.notes])
@@ -134,8 +135,13 @@ def check_names(source: Mapping[str, Tensor], target: Mapping[str, Tensor], wher
     )
 
 
-def check_values(source: Mapping[str, Tensor], target: Mapping[str, Tensor], where: str) -> dict[str, int]:
+def check_values(
+    source: Mapping[str, Tensor], target: Mapping[str, Tensor], where: str, architecture: AnyArchitecture | None = None
+) -> dict[str, int]:
     """After :func:`check_names`: every tensor of the target must be the file's, bit by bit.
+
+    Args:
+        architecture: whose stages are counted; a ResNet's where none is given.
 
     Returns:
         Number of tensors set, by stage.
@@ -149,14 +155,14 @@ def check_values(source: Mapping[str, Tensor], target: Mapping[str, Tensor], whe
         if not same_bits(source[name], tensor):
             (never_set if _poisoned(tensor) else other).append(name)
     _raise_listing(where, {"were never set from the file": never_set, "hold other values than the file": other})
-    counts = Counter(stage_of(name) for name in target)
-    return {stage: counts[stage] for stage in STAGES}
+    counts = Counter((architecture.stage_of if architecture else stage_of)(name) for name in target)
+    return {stage: counts[stage] for stage in (architecture.stages if architecture else STAGES)}
 
 
 def check_features(
     source: Mapping[str, Tensor], target: Mapping[str, Tensor], where: str
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Compare features stage by stage.
+    """Compare features stage by stage; the stages are the source's.
 
     Returns:
         Largest absolute difference and largest absolute feature, by stage.
@@ -168,8 +174,8 @@ def check_features(
     differences: dict[str, float] = {}
     peaks: dict[str, float] = {}
     failed: list[str] = []
-    for stage in STAGES:
-        ours, theirs = source[stage], target[stage].to(source[stage])
+    for stage, ours in source.items():
+        theirs = target[stage].to(ours)
         if ours.shape != theirs.shape:
             raise TransferError(
                 f"{where}: features of {stage} are {tuple(theirs.shape[1:])} instead of {tuple(ours.shape[1:])}: "
@@ -279,7 +285,7 @@ def _poisoned(tensor: Tensor) -> bool:
 
 
 def _likely_cause(first_failure: str) -> str:
-    if first_failure.startswith("stem"):
+    if first_failure.startswith(("stem", "embedding")):
         return "from the stem on, so look at the preprocessing: channel order, mean, std, value range"
     return "equal before that, so look at the strides (1x1 or 3x3), dilations and norms of that stage"
 
