@@ -11,14 +11,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from scenebench.files import write_text
 from transfer import mistake_effects
+from transfer.backbone_file import Preprocessing
 from transfer.cli import TARGETS
-from transfer.importers import FAMILIES
+from transfer.importers import FAMILIES, Family
 from transfer.mistakes import CHECKS, DETECTRON2, MISTAKES, MMSEG, VERIFY, Mistake
 from transfer.proof import IMAGE_HEIGHT, IMAGE_WIDTH, TOLERANCE
 from transfer.resnet import BLOCKS_BY_DEPTH, STAGES, Architecture, build_resnet, stage_of
@@ -30,6 +30,7 @@ _MEGABYTE = 2**20
 TARGET_TEXTS = {
     "detectron2": "`.pkl` under the model's full names (no heuristics needed), `detectron2.yaml`, report; FPN or C4",
     "mmseg": "`.pth` with prefix `backbone.`, `mmseg_fcn.py` (plain `ResNet`, `pretrained=None`, `init_cfg`), report",
+    "timm": "`model.safetensors` and a hub-style `config.json` that `timm.create_model` loads, report",
     "torchvision": "`.pth` for `load_state_dict(..., strict=False)`, report with the preprocessing",
 }
 """What each export writes; a target that is missing here is listed by its name alone."""
@@ -72,7 +73,10 @@ def _families() -> str:
     return f"""
 ## Families that are imported
 
-{_table(("`--from`", "what it is", "branch", "preprocessing"), rows)}
+{_table(("`--from`", "what it is", "where its backbone is", "branch, and why", "preprocessing, and why"), rows)}
+
+The first branch is the one that is taken; `--branch` takes another. Heads, predictors, queues and optimiser states are
+left out. Where a family does not fix the preprocessing, `--mean --std --value-range --channel-order` must state it.
 
 ResNet-18, -34, -50, -101 and -152 of any width with a 7x7 stem. Another kind of network, a missing tensor, or one too
 many is refused, by name. Missing batch counters (old PyTorch did not save them) are filled with 0; half precision
@@ -80,12 +84,26 @@ becomes float32; both are said.
 """
 
 
-def _family_row(family: Any) -> tuple[str, ...]:
+def _family_row(family: Family) -> tuple[str, ...]:
     """The one place that knows a family's fields."""
-    preprocessing = family.preprocessing
+    names = ", ".join(f"`{name}`" for name in family.names)
+    branches = ", ".join(branch.name for branch in family.branches)
+    return (
+        names,
+        family.title,
+        family.rule,
+        f"{branches}: {family.why}",
+        f"{_normalisation(family.preprocessing)}{family.preprocessing_why}",
+    )
+
+
+def _normalisation(preprocessing: Preprocessing | None) -> str:
+    if preprocessing is None:
+        return ""
+    if preprocessing == Preprocessing():
+        return "ImageNet's statistics: "
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (preprocessing.mean, preprocessing.std))
-    normal = f"{preprocessing.channel_order} 0..{preprocessing.value_range:g}, mean {mean}, std {std}"
-    return f"`{family.name}`", family.description, family.branch, "the file's own" if family.name == "ours" else normal
+    return f"{preprocessing.channel_order} 0..{preprocessing.value_range:g}, mean {mean}, std {std}: "
 
 
 def _travels() -> str:

@@ -171,7 +171,8 @@ def test_nested_mappings_get_dotted_names(tmp_path: Path) -> None:
     assert sorted(read_checkpoint(tmp_path / "c.pth").tensors) == ["student.a", "teacher.a"]
     nested = {"classy_state_dict": {"base_model": {"model": {"trunk": {"w": torch.ones(1)}}}}}
     torch.save(nested, tmp_path / "c.pth")
-    assert list(read_checkpoint(tmp_path / "c.pth").tensors) == ["classy_state_dict.base_model.model.trunk.w"]
+    checkpoint = read_checkpoint(tmp_path / "c.pth")
+    assert (checkpoint.container, list(checkpoint.tensors)) == ("classy_state_dict.base_model.model.trunk", ["w"])
 
 
 def test_a_huge_memo_index_costs_nothing(tmp_path: Path) -> None:
