@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,14 +28,25 @@ def run_in_chunks(
 
     With several workers ``function`` must be a module's own function or a partial of one.
     """
+    return [result for part in iterate_chunks(function, tasks, label, workers, chunk) for result in part]
+
+
+def iterate_chunks(
+    function: Callable[[Sequence[Task]], list[Result]],
+    tasks: Sequence[Task],
+    label: str,
+    workers: int = 1,
+    chunk: int = 50,
+) -> Iterator[list[Result]]:
+    """The same, chunk by chunk, as each is done: what came before an interruption is the caller's to keep."""
     chunks = [tasks[start : start + chunk] for start in range(0, len(tasks), chunk)]
-    results: list[Result] = []
     progress = _Progress(label, len(tasks))
-    with _mapping(workers) as mapping:
+    done = 0
+    with _mapping(min(workers, len(chunks))) as mapping:
         for part in mapping(function, chunks):
-            results += part
-            progress.show(len(results))
-    return results
+            done += len(part)
+            yield part
+            progress.show(done)
 
 
 @contextmanager
@@ -43,12 +55,18 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterable]]:
         yield map
         return
     # Spawned, not forked: forking a process that runs threads can hang.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent) as pool:
         try:
             yield pool.map
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C reaches the whole process group; one process answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Progress:
