@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -55,18 +56,21 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterable]]:
         yield map
         return
     # Spawned, not forked: forking a process that runs threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            yield pool.map
+            yield partial(_map_deaf_to_interrupts, pool)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches the whole process group; one process answers it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _map_deaf_to_interrupts(pool: ProcessPoolExecutor, function: Callable, chunks: Sequence) -> Iterable:
+    """Ctrl-C reaches the whole process group; the parent answers it, and the children inherit that it is blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.map(function, chunks)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Progress:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from scenebench.errors import UserError, require_choice
 
@@ -16,9 +17,8 @@ Fault = Callable[[str, Path, str], None]
 """Takes the kind of a fault (one of ``checking.findings.KINDS``), the file, and what is wrong with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """One annotated object.
+class Box(NamedTuple):
+    """One annotated object. (A tuple, for COCO has 860,000 of them.)
 
     Attributes:
         label: index into the data set's classes, 0-based.

@@ -145,7 +145,7 @@ def _look_into_all(
             contents[relative] = known
     try:
         done = 0
-        for part in iterate_chunks(look_into, tasks, label=data.name, workers=options.workers):
+        for part in iterate_chunks(look_into, tasks, label=data.name, workers=options.workers, chunk=16):
             for task, content in zip(tasks[done : done + len(part)], part, strict=True):
                 contents[task.relative] = content
                 seen.keep(task.relative, tree.stamp(task.relative), content)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 _DECODE_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError),
@@ -75,6 +75,8 @@ def _look(task: Task) -> Content:
             error = _mode_error(task, image)
             values = _values(image) if task.kind == MASK and not error else ()
             return Content(task.kind, False, *image.size, md5, error, values)
+    except UnidentifiedImageError:
+        return Content(task.kind, task.quick, md5=md5, error="is no image, or damaged from its start")
     except _DECODE_ERRORS as failure:
         text = " ".join(str(failure).replace(str(task.path), "the file").split()) or type(failure).__name__
         return Content(task.kind, task.quick, md5=md5, error=text[:200])

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,6 +16,8 @@ from benchmarks.datasets.readers.lists import report_unlisted, require_image
 from benchmarks.datasets.samples import Box, Fault, OfficialData, Sample, strict
 from benchmarks.datasets.tree import Tree
 from scenebench.errors import UserError
+
+_NUMBERS = {int, float}
 
 
 def read_coco2017(tree: Tree, fault: Fault = strict) -> OfficialData:
@@ -110,9 +111,11 @@ def _mask_problem(segmentation: Any, size: tuple[int, int] | None) -> str:
 
 
 def _are_numbers(values: Any) -> TypeGuard[list[float]]:
-    return isinstance(values, list) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) for value in values
-    )
+    return isinstance(values, list) and set(map(type, values)) <= _NUMBERS
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
@@ -122,8 +125,8 @@ def _size(image: dict[str, Any]) -> tuple[int, int] | None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        content = json.loads(path.read_bytes(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
