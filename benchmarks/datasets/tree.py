@@ -23,6 +23,7 @@ class Tree:
     def __init__(self, root: Path | str, stamps: bool = False) -> None:
         self.root = Path(root)
         self._with_stamps = stamps
+        self._prefix = str(self.root / "_")[:-1]
         self._files: dict[str, dict[str, Stamp | None]] = {}
         self._folders: dict[str, list[str]] = {}
         if not self.root.is_dir():
@@ -53,8 +54,8 @@ class Tree:
         return self.root / relative
 
     def relative(self, path: Path) -> str:
-        """The other way round."""
-        return path.relative_to(self.root).as_posix()
+        """The other way round, for paths that :meth:`path` gave. (By text: pathlib takes 5 us, a million times.)"""
+        return str(path).removeprefix(self._prefix)
 
     def walk(self, folder: str = "") -> Iterator[str]:
         """``folder`` and every folder below it. A link to a folder above itself is not followed twice."""
