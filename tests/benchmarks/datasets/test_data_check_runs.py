@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from miniatures import build_coco2017, build_imagenet, build_pets, build_voc2007, write_image
+from miniature_files import write_image
+from miniatures import build_coco2017, build_imagenet, build_pets, build_voc2007
 
 from benchmarks.datasets.checking import check as checking
 from benchmarks.datasets.checking.check import CheckOptions, check

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from miniature_files import write_lines, write_map
 from miniatures import (
     SYNSETS,
     build_cars,
@@ -16,8 +17,6 @@ from miniatures import (
     build_imagenet,
     build_voc0712,
     build_voc2012aug,
-    write_lines,
-    write_map,
 )
 from PIL import Image
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from miniature_files import write_lines, write_voc_xml
 from miniatures import (
     BUILDERS,
     SYNSETS,
@@ -25,8 +26,6 @@ from miniatures import (
     build_voc2012,
     build_voc2012aug,
     flower_label,
-    write_lines,
-    write_voc_xml,
 )
 from PIL import Image
 
