@@ -6,23 +6,27 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from benchmarks.datasets.official_cli import add_official_commands
+
 if TYPE_CHECKING:
     from benchmarks.datasets.folder import DatasetFolder
 
 
 def add_commands(subparsers: argparse._SubParsersAction) -> None:
-    """Add ``data`` with its three commands; heavy packages are imported only when one runs."""
+    """Add ``data`` with its commands; heavy packages are imported only when one runs."""
     data = subparsers.add_parser(
         "data",
-        help="prepare data sets: generated scenes, or your own COCO-format folder",
-        description="Prepare data sets: generated scenes, or your own COCO-format folder.",
-        epilog="example:\n  scenebench data scenes --images 2000 --size 128 --seed 0 data/scenes",
+        help="generated scenes, your own COCO-format folder, the published data sets",
+        description="Generate scenes, prepare your own COCO-format folder, check and prepare the published data sets.",
+        epilog="examples:\n  scenebench data scenes --images 2000 --size 128 --seed 0 data/scenes\n"
+        "  scenebench data list\n  scenebench data check voc2007 data/VOCdevkit/VOC2007",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = data.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
     _add_scenes(commands)
     _add_coco(commands)
     _add_show(commands)
+    add_official_commands(commands)
 
 
 def _add_scenes(commands: argparse._SubParsersAction) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -27,14 +29,25 @@ def run_in_chunks(
 
     With several workers ``function`` must be a module's own function or a partial of one.
     """
+    return [result for part in iterate_chunks(function, tasks, label, workers, chunk) for result in part]
+
+
+def iterate_chunks(
+    function: Callable[[Sequence[Task]], list[Result]],
+    tasks: Sequence[Task],
+    label: str,
+    workers: int = 1,
+    chunk: int = 50,
+) -> Iterator[list[Result]]:
+    """The same, chunk by chunk, as each is done: what came before an interruption is the caller's to keep."""
     chunks = [tasks[start : start + chunk] for start in range(0, len(tasks), chunk)]
-    results: list[Result] = []
     progress = _Progress(label, len(tasks))
-    with _mapping(workers) as mapping:
+    done = 0
+    with _mapping(min(workers, len(chunks))) as mapping:
         for part in mapping(function, chunks):
-            results += part
-            progress.show(len(results))
-    return results
+            done += len(part)
+            yield part
+            progress.show(done)
 
 
 @contextmanager
@@ -45,10 +58,19 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterable]]:
     # Spawned, not forked: forking a process that runs threads can hang.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
-            yield pool.map
+            yield partial(_map_deaf_to_interrupts, pool)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _map_deaf_to_interrupts(pool: ProcessPoolExecutor, function: Callable, chunks: Sequence) -> Iterable:
+    """Ctrl-C reaches the whole process group; the parent answers it, and the children inherit that it is blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.map(function, chunks)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Progress:

@@ -1,0 +1,1 @@
+"""``scenebench data check``: whether a folder holds a data set completely and undamaged."""

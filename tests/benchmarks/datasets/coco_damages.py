@@ -1,0 +1,89 @@
+"""The kinds of damage that only COCO's JSON can have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from miniature_files import write_image
+from miniatures import build_coco2017
+
+Damage = Callable[[Path], object]
+
+
+def change_coco(root: Path, **values: object) -> None:
+    """Change the first annotation of image 2."""
+    path = root / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    annotation = next(entry for entry in content["annotations"] if entry["id"] == 2000)
+    annotation.update(values)
+    path.write_text(json.dumps(content))
+
+
+COCO_DAMAGES: dict[str, tuple[str, Callable[..., Path], Damage, str, str]] = {
+    "COCO box without area": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, bbox=[2, 3, 6.5, 0]),
+        "box",
+        "annotation 2000: has no area",
+    ),
+    "COCO box outside": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, bbox=[2, 3, 40, 5]),
+        "box",
+        "annotation 2000: reaches 18 pixels",
+    ),
+    "COCO box of three numbers": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, bbox=[2, 3, 40]),
+        "box",
+        "not four numbers",
+    ),
+    "COCO unknown category": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, category_id=2),
+        "label",
+        "annotation 2000: category 2",
+    ),
+    "COCO unknown image": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, image_id=77),
+        "missing",
+        "annotation 2000: of image 77",
+    ),
+    "COCO id twice": ("coco2017", build_coco2017, lambda root: change_coco(root, id=3000), "list", "given twice"),
+    "COCO id of another type": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, image_id=[1]),
+        "list",
+        "annotation 2000: needs an id",
+    ),
+    "COCO polygon of two points": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, segmentation=[[1, 2, 3, 4]]),
+        "mask",
+        "at least three points",
+    ),
+    "COCO run lengths of another size": (
+        "coco2017",
+        build_coco2017,
+        lambda root: change_coco(root, segmentation={"size": [24, 20], "counts": [480]}),
+        "mask",
+        "run lengths are of size [24, 20]",
+    ),
+    "COCO image not listed": (
+        "coco2017",
+        build_coco2017,
+        lambda root: write_image(root / "train2017/000000009999.jpg", seed=5),
+        "unlisted",
+        "is in no instances_train2017.json",
+    ),
+}
