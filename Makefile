@@ -17,10 +17,13 @@ ANNOTATIONS ?=
 TEST_ANNOTATIONS ?=
 OUT ?= results/$(SUITE)$(if $(DATA),-$(notdir $(patsubst %/,%,$(DATA))))
 
-.PHONY: help setup demo test test-slow lint format lock clean
+# make bench-pretrain
+PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
+
+.PHONY: help setup demo test test-slow lint format docs bench-pretrain bench-transfer lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## Create .venv with every package at its locked version
 
@@ -44,6 +47,15 @@ lint: $(VENV)/.ready ## ruff, mypy and the rules on imports
 format: $(VENV)/.ready ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(VENV)/.ready ## Write the pages that are made from the code's own tables
+	@$(BIN)/python -m transfer.moving_weights docs/moving-weights.md
+
+bench-pretrain: $(VENV)/.ready ## Measure how fast this machine pretrains, beside torchvision and lightly (PHOTOGRAPHS=)
+	@$(BIN)/scenebench bench --out results/benchmarks $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)")
+
+bench-transfer: $(VENV)/.ready ## Measure import, proof and export of a ResNet-50
+	@$(BIN)/python -m transfer.benchmark --to torchvision timm mmseg detectron2
 
 lock: ## Pin and hash every package of requirements/*.in anew (needs uv)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-annotate --no-header \

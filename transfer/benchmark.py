@@ -24,7 +24,7 @@ from transfer.resnet import Architecture, build_resnet
 
 SECONDS_ALLOWED = 5.0
 MEMORY_ALLOWED = 4.0
-TARGETS = ("torchvision", "mmseg", "detectron2")
+TARGETS = ("torchvision", "timm", "mmseg", "detectron2")
 
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
