@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from method_batches import BATCH, batch_of
 
-from pretrain import augment
+from pretrain import augment, losses
 from pretrain.computer import on_device
 from pretrain.methods import Method, build_method
 from pretrain.optimiser import build_optimiser
@@ -114,3 +115,35 @@ def test_step_zero_counts():
     found = FirstNotFinite(torch.device("cpu"))
     found.note(torch.tensor(float("nan")), 0)
     assert found.step() == 0
+
+
+def kept_for_backward(loss_of: Callable[[], torch.Tensor], but: tuple[torch.Tensor, ...]) -> int:
+    """Bytes of distinct memory that autograd keeps, without that of the inputs."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss_of()
+    for tensor in but:
+        kept.pop(tensor.untyped_storage().data_ptr(), None)
+    return sum(kept.values())
+
+
+def test_losses_keep_no_more_of_size_batch_by_dictionary_than_they_need():
+    batch, slots, dim = 16, 4096, 8
+    one = 4 * batch * slots  # the size of one float32 matrix of scores
+    query = losses.normalise(torch.randn(batch, dim)).requires_grad_()
+    key, queue = losses.normalise(torch.randn(batch, dim)), losses.normalise(torch.randn(slots, dim))
+    # InfoNCE: the logits.
+    assert kept_for_backward(lambda: losses.info_nce(query, key, queue, 0.2), (query, key, queue)) < 1.1 * one
+    # BCE: the logits, and the labels as numbers.
+    labels = losses.top_k_labels(query.detach() @ queue.T, 20)
+    assert labels.grad_fn is None
+
+    def bce() -> torch.Tensor:
+        return losses.multi_label_bce(losses.similarities(query, queue), labels, 0.2)
+
+    assert kept_for_backward(bce, (query, queue)) < 2.1 * one
