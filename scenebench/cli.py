@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line; builds without importing torch or a toolbox."""
     parser = OneLineParser(
         prog="scenebench",
-        description="Pretrain on scene images, carry the backbone into detection and segmentation toolboxes, benchmark it.",
+        description="Pretrain on scene images, carry any backbone into detection and segmentation, benchmark it.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
