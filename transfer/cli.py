@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-TARGETS = ("detectron2", "mmseg", "torchvision")
+TARGETS = ("detectron2", "mmseg", "mmdet", "torchvision")
 
 
 def add_commands(subparsers: Any) -> None:
@@ -93,6 +93,10 @@ def _export(args: argparse.Namespace) -> int:
         from transfer import to_mmseg
 
         report = to_mmseg.export(args.backbone, args.out, output_stride=args.output_stride)
+    elif args.to == "mmdet":
+        from transfer import to_mmdet
+
+        report = to_mmdet.export(args.backbone, args.out, neck=args.neck)
     else:
         from transfer import to_torchvision
 

@@ -21,6 +21,7 @@ _MMSEG_WARNINGS = (
     r"Fail to import ``MultiScaleDeformableAttention``",  # the lean mmcv has no compiled operators; none is used
     r"Default ``avg_non_ignore`` is False",
 )
+_MMDET_WARNINGS = (*_COMMON_WARNINGS, r"torch\.meshgrid: in an upcoming release")
 _DETECTRON2_RECORDS = {
     "torch.fx._symbolic_trace": "is_fx_tracing",
     # COCO category ids may have gaps; that the reader maps them is its ordinary work.
@@ -45,6 +46,11 @@ def quiet_detectron2() -> None:
     _ignore_warnings(_DETECTRON2_WARNINGS)
     for logger, text in _DETECTRON2_RECORDS.items():
         _drop_records(logger, text)
+
+
+def quiet_mmdet() -> None:
+    """Filter the warnings of mmcv and mmengine that MMDetection's users cannot do anything about."""
+    _ignore_warnings(_MMDET_WARNINGS)
 
 
 def quiet_mmseg() -> None:
