@@ -154,7 +154,7 @@ def check_pretrained(model_config: Any, path: Path | str) -> TransferReport:
     build = mmdet_standin.build_standin if notes else build_detector
     with _quiet_loading():
         try:
-            model = build(model_config)
+            model: Any = build(model_config)
             proof.poison(_by_torchvision_name(model, backbone_names(model)))
             model.init_weights()
         except (AssertionError, LookupError, RuntimeError, TypeError, ValueError, OSError) as error:
