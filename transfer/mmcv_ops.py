@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from pathlib import Path
 
 from scenebench.errors import UserError
 
@@ -16,11 +17,15 @@ MAKE_TARGET = "make mmcv-ops"
 
 def missing_mmcv_ops() -> str | None:
     """Why mmcv's compiled operators cannot be used, or None where they can."""
+    mmcv = importlib.util.find_spec("mmcv")  # does not import it
+    folders = [] if mmcv is None else list(mmcv.submodule_search_locations or [])
+    if not any(True for folder in folders for _ in Path(folder).glob("_ext.*")):
+        return "not installed"
     try:
         importlib.import_module("torch")  # whose libraries they are linked against
         importlib.import_module("mmcv._ext")
     except ImportError as error:
-        return "not installed" if isinstance(error, ModuleNotFoundError) else " ".join(str(error).split())
+        return f"built for other packages: {' '.join(str(error).split())}"
     return None
 
 
@@ -28,7 +33,7 @@ def missing_mmdet() -> str | None:
     """Why MMDetection cannot be used, or None where it can."""
     reason = missing_mmcv_ops()
     if reason is not None:
-        return f"mmcv's compiled operators are {reason}" if reason == "not installed" else reason
+        return f"mmcv's compiled operators are {reason}"
     return None if importlib.util.find_spec("mmdet") else "MMDetection is not installed"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 from scenebench.errors import TransferError, UserError
 from transfer import mmdet_standin, to_mmdet
 from transfer.backbone_file import BackboneInfo, load_backbone, read_info
+from transfer.cli import add_commands
 from transfer.exported import read_anything
 from transfer.mmcv_ops import missing_mmdet, require_mmcv_ops, require_mmdet
 from transfer.mmdet_export import prove_export
@@ -38,12 +41,8 @@ def config(info: BackboneInfo, neck: str = "fpn", checkpoint: str | None = None,
 
 def test_backbone_config_is_a_plain_trained_resnet_of_these_weights() -> None:
     backbone = to_mmdet.backbone_config(BackboneInfo(Architecture(depth=18, stem_width=16)))
-    assert (backbone["type"], backbone["depth"], backbone["pretrained"], backbone["init_cfg"]) == (
-        "ResNet",
-        18,
-        None,
-        None,
-    )
+    assert (backbone["type"], backbone["depth"]) == ("ResNet", 18)
+    assert (backbone["pretrained"], backbone["init_cfg"]) == (None, None)
     assert (backbone["stem_channels"], backbone["base_channels"]) == (16, 16)
     assert (backbone["style"], backbone["frozen_stages"], backbone["norm_eval"]) == ("pytorch", -1, False)
     assert (backbone["num_stages"], backbone["out_indices"]) == (4, (0, 1, 2, 3))
@@ -196,6 +195,34 @@ def test_export_and_the_way_back(
     assert compare(path, tmp_path / "moved").same
     assert not compare(make_backbone(depth=depth, seed=1), tmp_path / "moved").same
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_commands(make_backbone: MakeBackbone, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def call(*words: object) -> int:
+        parser = argparse.ArgumentParser()
+        add_commands(parser.add_subparsers(required=True))
+        args = parser.parse_args([str(word) for word in words])
+        return int(args.run(args))
+
+    assert call("export", make_backbone(), "--to", "mmdet", "--neck", "c4", "--out", tmp_path / "out") == 0
+    told = capsys.readouterr().out
+    assert "total        120                  0" in told
+    assert (mmdet_standin.NOTE in told) == (WITHOUT is not None)
+    assert call("verify", make_backbone(), tmp_path / "out") == 0
+    assert call("verify", make_backbone(seed=1), tmp_path / "out") == 1
+
+
+def test_operators_of_other_packages_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a change of torch: the file is there and cannot be loaded."""
+    (tmp_path / "mmcv").mkdir()
+    (tmp_path / "mmcv/__init__.py").write_text("")
+    (tmp_path / "mmcv/_ext.py").write_text("raise ImportError('undefined symbol: _ZN3c10')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name == "mmcv" or name.startswith("mmcv.")]:
+        monkeypatch.delitem(sys.modules, name)
+    told = "needs MMDetection .*are built for other packages: undefined symbol: _ZN3c10.; run 'make mmcv-ops' once"
+    with pytest.raises(UserError, match=told):
+        require_mmdet("protocol 'p'")
 
 
 def test_a_head_of_another_network_is_found_on_the_way_back(make_backbone: MakeBackbone, tmp_path: Path) -> None:
