@@ -221,8 +221,11 @@ def test_operators_of_other_packages_are_told(tmp_path: Path, monkeypatch: pytes
     for name in [name for name in sys.modules if name == "mmcv" or name.startswith("mmcv.")]:
         monkeypatch.delitem(sys.modules, name)
     told = "needs MMDetection .*are built for other packages: undefined symbol: _ZN3c10.; run 'make mmcv-ops' once"
-    with pytest.raises(UserError, match=told):
-        require_mmdet("protocol 'p'")
+    try:
+        with pytest.raises(UserError, match=told):
+            require_mmdet("protocol 'p'")
+    finally:
+        sys.modules.pop("mmcv")
 
 
 def test_a_head_of_another_network_is_found_on_the_way_back(make_backbone: MakeBackbone, tmp_path: Path) -> None:
