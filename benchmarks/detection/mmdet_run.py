@@ -106,12 +106,12 @@ def build_collector(test: Split) -> Any:
         """Keeps what was predicted; the metrics are pycocotools' own, as in every detection record."""
 
         def process(self, data_batch: Any, data_samples: Any) -> None:
-            for sample in data_samples:
-                self.results.extend(coco_detections(sample["img_id"], sample["pred_instances"], ids))
+            for sample in data_samples:  # one entry an image: mmengine cuts the list to the number of images
+                self.results.append(coco_detections(sample["img_id"], sample["pred_instances"], ids))
 
         def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-            self.detections = results
-            return {"detections": float(len(results))}
+            self.detections = [detection for image in results for detection in image]
+            return {"detections": float(len(self.detections))}
 
     return DetectionCollector(prefix="scenebench")
 

@@ -20,7 +20,7 @@ from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.detection.coco_evaluation import evaluate_detections
 from benchmarks.detection.data import registered, write_split
 from benchmarks.detection.drawing import draw_predictions, shown_images
-from benchmarks.detection.mmdet_run import coco_detections
+from benchmarks.detection.mmdet_run import build_collector, coco_detections
 from benchmarks.detection.run import run
 from benchmarks.drawing import Instance
 from benchmarks.evaluate import evaluate
@@ -172,6 +172,16 @@ def test_predictions_become_cocos_results() -> None:
     assert np.array_equal(mask.decode(second["segmentation"]).astype(bool), masks[1].numpy())
     del predicted["masks"]
     assert "segmentation" not in coco_detections(12, predicted, [7, 90])[0]
+
+
+def test_every_detection_of_every_image_is_judged(tiny_photos: DatasetFolder, tmp_path: Path) -> None:
+    """mmengine's collection keeps as many entries as there are images, of which each may hold many objects."""
+    test = write_split(tiny_photos, "test", None, tmp_path)
+    collector = build_collector(test)
+    predicted = {"bboxes": torch.ones(5, 4), "scores": torch.ones(5), "labels": torch.zeros(5, dtype=torch.long)}
+    collector.process(None, [{"img_id": image_id, "pred_instances": predicted} for image_id in (100, 101)])
+    assert collector.evaluate(2) == {"scenebench/detections": 10.0}
+    assert [found["image_id"] for found in collector.detections] == [100] * 5 + [101] * 5
 
 
 def test_the_sheet_shows_truth_and_the_surest_predictions(tiny_photos: DatasetFolder, tmp_path: Path) -> None:
