@@ -135,3 +135,54 @@ def test_the_compiler_is_given_cpp20_and_torchs_header_once(works: bool, tmp_pat
         ),
         f"-shared one.o -o {tmp_path}/x.so",
     ]
+
+
+BUILDING_PYTHON = """#!/bin/sh
+case "$*" in
+*sysconfig*) echo "$HEADERS" ;;
+*" wheel "*)
+    g++ -dumpversion && c++ -std=c++17 -shared a.o || exit 1
+    [ -z "$BROKEN" ] || { echo "a.cpp:1: error"; exit 1; }
+    while [ "$1" != --wheel-dir ]; do shift; done
+    touch "$2/onedl_mmcv-1-cp311.whl" ;;
+esac
+"""
+
+
+def _build(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """The build script with a fake Python, and a fake g++ first on the PATH."""
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "temporary").mkdir(exist_ok=True)
+    _script(folder / "bin/g++", FAKE_COMPILER)
+    python = _script(folder / "bin/python", BUILDING_PYTHON)
+    headers = folder / "headers"
+    headers.mkdir(exist_ok=True)
+    (headers / "Python.h").touch()
+    environment = os.environ | {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "HEADERS": str(headers),
+        "CALLS": str(folder / "calls"),
+        "TMPDIR": str(folder / "temporary"),
+        **more,
+    }
+    command = [REPOSITORY / "requirements/build-mmcv-ops", python, folder / "wheels"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_the_wheel_is_built_with_the_wrapped_compiler(tmp_path: Path) -> None:
+    done = _build(tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [path.name for path in (tmp_path / "wheels").iterdir()] == ["onedl_mmcv-1-cp311.whl"]
+    assert (tmp_path / "calls").read_text().splitlines() == ["-dumpversion", "-std=c++20 -shared a.o"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_build_that_fails_leaves_nothing_and_says_why(tmp_path: Path) -> None:
+    done = _build(tmp_path, BROKEN="yes")
+    assert done.returncode == 1
+    assert "a.cpp:1: error" in done.stderr
+    assert not (tmp_path / "wheels").exists()
+    assert list((tmp_path / "temporary").iterdir()) == []
+    done = _build(tmp_path, HEADERS=str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert "need Python's headers (Debian: apt-get install python3-dev)" in done.stderr
