@@ -20,7 +20,12 @@ OUT ?= results/$(SUITE)$(if $(DATA),-$(notdir $(patsubst %/,%,$(DATA))))
 # make bench-pretrain
 PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
 
-.PHONY: help setup demo test test-slow lint format docs bench-pretrain bench-transfer lock clean
+# make mmcv-ops: what is built stays with the environment, and serves as long as torch stays the same
+OPS := $(VENV)/mmcv-ops
+TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
+OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
+
+.PHONY: help setup demo mmcv-ops test test-slow lint format docs bench-pretrain bench-transfer lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +36,9 @@ demo: $(VENV)/.ready ## Pretrain, transfer, benchmark and print the tables (DATA
 	@$(BIN)/scenebench run $(SUITE) --out "$(OUT)" --cores $(CORES) \
 		$(if $(DATA),--data "$(DATA)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") \
 		$(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)")
+
+mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
+	@echo "mmcv's compiled operators and MMDetection are installed."
 
 test: lint ## Lint, type-check and run the tests
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
@@ -62,6 +70,8 @@ lock: ## Pin and hash every package of requirements/*.in anew (needs uv)
 		--override requirements/overrides.in requirements/packages.in -o requirements/packages.lock
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		requirements/bootstrap.in -o requirements/bootstrap.lock
+	uv pip compile -q --python-version 3.11 --generate-hashes --no-annotate --no-header --no-deps \
+		requirements/mmcv-ops.in -o requirements/mmcv-ops.lock
 
 clean: ## Remove the environment and every generated result
 	rm -rf $(VENV) results/demo* results/tables results/leaderboard
@@ -87,4 +97,22 @@ $(VENV)/.packages: $(VENV)/.bootstrap requirements/packages.lock requirements/de
 $(VENV)/.ready: $(VENV)/.packages pyproject.toml
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q scenebench pretrain transfer benchmarks
+	@[ ! -e $(OPS)/.installed ] || $(MAKE) $(OPS)/.installed
+	@touch $@
+
+$(OPS)/.needs: requirements/mmcv-ops.lock | $(VENV)/.packages
+	@mkdir -p $(OPS)
+	@$(PIP) install --quiet --no-deps --require-hashes -r requirements/mmcv-ops.lock
+	@touch $@
+
+$(OPS_WHEEL): requirements/mmcv-source.lock requirements/build-mmcv-ops requirements/mmcv-ops-compiler | $(OPS)/.needs
+	@echo "Compiling mmcv's operators (for MMDetection and PSANet): some minutes, once."
+	@MAX_JOBS=$(CORES) requirements/build-mmcv-ops $(BIN)/python $(OPS)
+	@touch $@
+
+# In place of mmcv-lite, whose folder has the same name; again whenever the packages were installed anew.
+$(OPS)/.installed: $(OPS_WHEEL) $(OPS)/.needs $(VENV)/.packages
+	@$(PIP) uninstall --quiet --yes mmcv-lite onedl-mmcv 2>/dev/null
+	@$(PIP) install --quiet --no-deps --no-index $(OPS)/onedl_mmcv-*.whl
+	@$(BIN)/python -W ignore -c 'import torch, mmcv.ops, mmdet.models'
 	@touch $@

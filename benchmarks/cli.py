@@ -104,7 +104,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
     for name in list_protocols():
         protocol = load_protocol(name)
-        print(f"{name:22} {protocol.task:15} {protocol.toolbox:15} {protocol.title}")
+        print(f"{name:26} {protocol.task:15} {protocol.toolbox:15} {protocol.title}")
     return 0
 
 

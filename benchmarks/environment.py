@@ -17,7 +17,8 @@ from benchmarks.record import EnvironmentPart
 # What can change a number; a package that is not installed is left out.
 _PACKAGES = (
     "torch", "torchvision", "numpy", "pillow", "scikit-learn", "sal-detectron2", "detectron2", "pycocotools",
-    "onedl-mmsegmentation", "mmsegmentation", "mmengine", "mmcv-lite", "mmcv",
+    "onedl-mmsegmentation", "mmsegmentation", "mmengine", "mmcv-lite", "mmcv", "onedl-mmcv",
+    "onedl-mmdetection", "mmdet",
     "opencv-python-headless", "opencv-python",
 )  # fmt: skip
 

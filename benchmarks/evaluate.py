@@ -21,6 +21,7 @@ from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.environment import describe_environment, peak_memory_mb
 from benchmarks.protocol import Protocol
 from benchmarks.record import BackbonePart, DatasetPart, ProtocolPart, Record, read_record, write_record
+from benchmarks.toolboxes import require_toolbox
 from scenebench.config import config_hash
 from scenebench.errors import UserError, did_you_mean
 from scenebench.files import only_process, sha256_of, write_text
@@ -67,9 +68,11 @@ def evaluate(
         suite, size: stored in the record; which table the run belongs to.
 
     Raises:
-        UserError: bad input, or ``out`` belongs to another run.
+        UserError: bad input, a toolbox that is not installed, or ``out`` belongs to another run.
     """
     out = Path(out)
+    if not (out / RECORD).is_file():
+        require_toolbox(protocol)
     data = DatasetFolder.open(data_root)
     judged = _describe_backbone(backbone, protocol, label)
     identity = {

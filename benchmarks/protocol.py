@@ -106,17 +106,18 @@ class ClassificationSettings:
 
 @dataclass
 class DetectionSettings:
-    """Fine-tuning of a Detectron2 model.
+    """Fine-tuning of a Detectron2 or MMDetection model.
 
     Attributes:
-        model: ``mask_rcnn_fpn``.
+        model: ``mask_rcnn_fpn`` or ``faster_rcnn_fpn``.
         short_side, max_side: an image is resized so that its short side is ``short_side`` unless the long one exceeds
             ``max_side`` pixels; in training one of ``train_short_sides`` is drawn (empty: ``short_side``).
         iterations, batch_size: of the schedule; the learning rate is multiplied by ``step_factor`` at ``steps``.
         optimiser: ``adamw`` or ``sgd`` (momentum 0.9).
         clip_norm: largest gradient norm, 0 for none.
-        config: further keys of Detectron2's own configuration (``ROI_HEADS: {...}``), checked against its defaults.
-            What depends on the weights is written from the backbone file and cannot be given here.
+        config: further keys of the toolbox's own configuration, checked against its defaults: Detectron2's
+            (``MODEL: {ROI_HEADS: {...}}``), or for MMDetection see :mod:`benchmarks.detection.mmdet_config`. What
+            depends on the weights is written from the backbone file and cannot be given here.
     """
 
     model: str = "mask_rcnn_fpn"
@@ -135,11 +136,16 @@ class DetectionSettings:
     config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_choice("settings.model", self.model, ["mask_rcnn_fpn"])
+        require_choice("settings.model", self.model, ["mask_rcnn_fpn", "faster_rcnn_fpn"])
         require_choice("settings.optimiser", self.optimiser, ["adamw", "sgd"])
         _require_positive(self, "short_side", "iterations", "batch_size", "learning_rate")
         if self.max_side < self.short_side:
             raise UserError(f"settings.max_side: {self.max_side} is below settings.short_side {self.short_side}")
+
+    @property
+    def predicts_masks(self) -> bool:
+        """Mask R-CNN does, Faster R-CNN does not."""
+        return self.model.startswith("mask_")
 
 
 @dataclass
@@ -147,7 +153,8 @@ class SegmentationSettings:
     """Fine-tuning of an MMSegmentation model.
 
     Attributes:
-        head: ``fcn`` or ``pspnet``, ``head_channels`` wide; ``auxiliary_head`` adds an FCN head on layer3, weight 0.4.
+        head: ``fcn``, ``pspnet`` or ``psanet`` (which needs mmcv's compiled operators: ``make mmcv-ops``),
+            ``head_channels`` wide; ``auxiliary_head`` adds an FCN head on layer3, weight 0.4.
         output_stride: of the backbone, 8, 16 or 32 (by dilating the last stages).
         short_side, max_side: an image is resized so that its short side is ``short_side`` unless the long one exceeds
             ``max_side`` pixels; in training one of ``train_short_sides`` is drawn (empty: ``short_side``). Test images
@@ -181,7 +188,7 @@ class SegmentationSettings:
     clip_norm: float = 0.0
 
     def __post_init__(self) -> None:
-        require_choice("settings.head", self.head, ["fcn", "pspnet"])
+        require_choice("settings.head", self.head, ["fcn", "pspnet", "psanet"])
         require_choice("settings.optimiser", self.optimiser, ["adamw", "sgd"])
         _require_positive(self, "short_side", "crop_size", "iterations", "batch_size", "learning_rate", "head_channels")
         if self.output_stride not in (8, 16, 32):
@@ -198,7 +205,7 @@ class Protocol:
 
     TASK: ClassVar[str]
     METRICS: ClassVar[tuple[str, ...]]
-    TOOLBOX: ClassVar[str]
+    TOOLBOXES: ClassVar[tuple[str, ...]]
 
     id: str
     version: int
@@ -214,7 +221,7 @@ class Protocol:
     overridden: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        require_choice("toolbox", self.toolbox, [self.TOOLBOX])
+        require_choice("toolbox", self.toolbox, self.TOOLBOXES)
         for metric in self.metrics:
             require_choice("metrics", metric, self.METRICS)
         self.metrics = self.metrics or list(self.METRICS)
@@ -236,7 +243,7 @@ class ClassificationProtocol(Protocol):
 
     TASK: ClassVar[str] = "classification"
     METRICS: ClassVar[tuple[str, ...]] = ("mAP",)
-    TOOLBOX: ClassVar[str] = "scikit-learn"
+    TOOLBOXES: ClassVar[tuple[str, ...]] = ("scikit-learn",)
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     def __post_init__(self) -> None:
@@ -251,7 +258,7 @@ class DetectionProtocol(Protocol):
 
     TASK: ClassVar[str] = "detection"
     METRICS: ClassVar[tuple[str, ...]] = DETECTION_METRICS
-    TOOLBOX: ClassVar[str] = "detectron2"
+    TOOLBOXES: ClassVar[tuple[str, ...]] = ("detectron2", "mmdetection")
     settings: DetectionSettings = field(default_factory=DetectionSettings)
 
 
@@ -261,7 +268,7 @@ class SegmentationProtocol(Protocol):
 
     TASK: ClassVar[str] = "segmentation"
     METRICS: ClassVar[tuple[str, ...]] = ("mIoU", "mAcc", "aAcc")
-    TOOLBOX: ClassVar[str] = "mmsegmentation"
+    TOOLBOXES: ClassVar[tuple[str, ...]] = ("mmsegmentation",)
     settings: SegmentationSettings = field(default_factory=SegmentationSettings)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from transfer.config_lint.cli import add_lint_command
 
-TARGETS = ("detectron2", "mmseg", "timm", "torchvision")
+TARGETS = ("detectron2", "mmdet", "mmseg", "timm", "torchvision")
 
 
 def add_commands(subparsers: Any) -> None:
@@ -51,7 +51,7 @@ def add_commands(subparsers: Any) -> None:
     exporting.add_argument(
         "--out", required=True, type=Path, metavar="FOLDER", help="folder for weights, config, report"
     )
-    exporting.add_argument("--neck", default="fpn", help="detectron2: fpn (default) or c4")
+    exporting.add_argument("--neck", default="fpn", help="detectron2, mmdet: fpn (default) or c4")
     exporting.add_argument("--output-stride", type=int, default=8, help="mmseg: 8 (default), 16 or 32")
     exporting.set_defaults(run=_export)
 
@@ -124,6 +124,10 @@ def _export(args: argparse.Namespace) -> int:
         from transfer import to_mmseg
 
         report = to_mmseg.export(args.backbone, args.out, output_stride=args.output_stride)
+    elif args.to == "mmdet":
+        from transfer import to_mmdet
+
+        report = to_mmdet.export(args.backbone, args.out, neck=args.neck)
     else:
         from transfer import to_torchvision
 

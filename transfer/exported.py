@@ -46,6 +46,7 @@ def _read_export(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
     readers: dict[str, Callable[[Path], tuple[BackboneInfo, dict[str, Tensor]]]] = {
         "detectron2.yaml": _read_detectron2,
         "mmseg_fcn.py": _read_mmseg,
+        "mmdet_rcnn.py": _read_mmdet,
         "torchvision_report.json": _read_torchvision,
         "timm_report.json": read_timm,
     }
@@ -78,22 +79,48 @@ def _read_detectron2(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
 
 def _read_mmseg(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
     model = _literal_assignment(folder / "mmseg_fcn.py", "model")
+    return _openmmlab_info(model, folder / "mmseg_fcn.py"), _pretrained_tensors(folder, model["backbone"])
+
+
+def _read_mmdet(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
+    """C4 loads layer4 into the RoI head, by an ``init_cfg`` of its own."""
+    model = _literal_assignment(folder / "mmdet_rcnn.py", "model")
+    info = _openmmlab_info(model, folder / "mmdet_rcnn.py")
+    tensors = _pretrained_tensors(folder, model["backbone"])
+    shared_head = model["roi_head"].get("shared_head")
+    if shared_head is None:
+        return info, tensors
+    head_style = "1x1" if shared_head["style"] == "caffe" else "3x3"
+    described = (shared_head["depth"], shared_head["base_channels"], head_style)
+    assert isinstance(info.architecture, Architecture)
+    if described != (info.architecture.depth, info.architecture.stem_width, info.architecture.stride_in):
+        raise TransferError(f"{folder / 'mmdet_rcnn.py'}: backbone and roi_head.shared_head are of two networks")
+    head = _pretrained_tensors(folder, shared_head)
+    return info, {
+        **{name: tensor for name, tensor in tensors.items() if not name.startswith("layer4.")},
+        **{name: tensor for name, tensor in head.items() if name.startswith("layer4.")},
+    }
+
+
+def _openmmlab_info(model: Mapping[str, Any], where: Path) -> BackboneInfo:
     backbone, preprocessor = model["backbone"], model["data_preprocessor"]
     if backbone["type"] != "ResNet":
-        raise TransferError(f"{folder / 'mmseg_fcn.py'}: its backbone is a {backbone['type']}, not a plain ResNet")
+        raise TransferError(f"{where}: its backbone is a {backbone['type']}, not a plain ResNet")
     architecture = Architecture(
         depth=backbone["depth"],
         stem_width=backbone["stem_channels"],
         stride_in="1x1" if backbone["style"] == "caffe" else "3x3",
     )
     order = "RGB" if preprocessor["bgr_to_rgb"] else "BGR"
-    preprocessing = _on_255_scale(preprocessor["mean"], preprocessor["std"], order)
-    source = backbone["init_cfg"]
+    return BackboneInfo(architecture, _on_255_scale(preprocessor["mean"], preprocessor["std"], order))
+
+
+def _pretrained_tensors(folder: Path, module: Mapping[str, Any]) -> dict[str, Tensor]:
+    """What a module's ``init_cfg`` loads, without its prefix."""
+    source = module["init_cfg"]
     tensors = read_checkpoint(folder / Path(source["checkpoint"]).name).tensors
     prefix = source["prefix"]
-    return BackboneInfo(architecture, preprocessing), {
-        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
-    }
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _read_torchvision(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:

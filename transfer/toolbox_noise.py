@@ -21,6 +21,11 @@ _MMSEG_WARNINGS = (
     r"Fail to import ``MultiScaleDeformableAttention``",  # the lean mmcv has no compiled operators; none is used
     r"Default ``avg_non_ignore`` is False",
 )
+_MMDET_WARNINGS = (
+    *_COMMON_WARNINGS,
+    r"torch\.meshgrid: in an upcoming release",
+    r"faster_coco_eval is not installed",  # pycocotools judges
+)
 _DETECTRON2_RECORDS = {
     "torch.fx._symbolic_trace": "is_fx_tracing",
     # COCO category ids may have gaps; that the reader maps them is its ordinary work.
@@ -45,6 +50,16 @@ def quiet_detectron2() -> None:
     _ignore_warnings(_DETECTRON2_WARNINGS)
     for logger, text in _DETECTRON2_RECORDS.items():
         _drop_records(logger, text)
+
+
+def quiet_mmdet() -> None:
+    """Filter MMDetection's unavoidable warnings and, where it is installed, import it once without its line."""
+    from transfer.mmcv_ops import missing_mmdet
+
+    _ignore_warnings(_MMDET_WARNINGS)
+    if "mmdet.apis" not in sys.modules and missing_mmdet() is None:
+        with without_lines("Could not import OneDL"):
+            import mmdet.apis  # noqa: F401
 
 
 def quiet_mmseg() -> None:

@@ -1,1 +1,1 @@
-"""Object detection and instance segmentation with Detectron2."""
+"""Object detection and instance segmentation with Detectron2 or MMDetection."""

@@ -1,4 +1,4 @@
-"""A prepared data set as Detectron2 sees it: COCO JSONs of exactly the images that take part."""
+"""A prepared data set as the detection toolboxes see it: COCO JSONs of exactly the images that take part."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from scenebench.files import write_text
 
 @dataclass(frozen=True)
 class Split:
-    """One split under the name that Detectron2 knows it by.
+    """One split, written for one run.
 
     Attributes:
+        name: never used twice; Detectron2 knows the split by it.
         json_file: COCO instances of the chosen images, annotation ids from 1.
         objects: ground-truth objects by category index (crowds are not counted: COCO ignores them).
         without_mask: objects that have a box and no mask.
@@ -34,22 +35,15 @@ class Split:
     without_mask: int
 
 
-@contextmanager
-def registered(
-    data: DatasetFolder, split: str, limit: int | None, folder: Path, merge: bool = False
-) -> Iterator[Split]:
-    """Write the chosen images' annotations under ``folder`` and register them for the duration of the block.
+def write_split(data: DatasetFolder, split: str, limit: int | None, folder: Path, merge: bool = False) -> Split:
+    """Write the chosen images' annotations as ``folder/instances_<split>.json``.
 
-    Detectron2 refuses to register one name twice, and COCO's evaluation judges every image of the JSON it is given. So:
-    a name that never comes again, and a JSON that holds what is judged and nothing else. With ``merge`` all categories
-    become one.
+    COCO's evaluation judges every image of the JSON it is given, so it holds what is judged and nothing else. With
+    ``merge`` all categories become one.
 
     Raises:
         UserError: an image cannot be decoded, or the annotations do not cover the images.
     """
-    from detectron2.data import DatasetCatalog, MetadataCatalog
-    from detectron2.data.datasets import register_coco_instances
-
     _, paths = choose_images(data, split, limit)
     require_decodable(paths, split)
     source = data.annotations(split)
@@ -58,7 +52,6 @@ def registered(
         content["categories"] = [{"id": 1, "name": MERGED_CATEGORY}]
         for annotation in content["annotations"]:
             annotation["category_id"] = 1
-    name = f"{data.name}_{split}_{uuid.uuid4().hex}"
     json_file = folder / f"instances_{split}.json"
     write_text(json_file, json.dumps(content))
     category_index = {category["id"]: index for index, category in enumerate(content["categories"])}
@@ -67,12 +60,42 @@ def registered(
         if not annotation["iscrowd"]:
             objects[category_index[annotation["category_id"]]] += 1
     without_mask = sum(not annotation.get("segmentation") for annotation in content["annotations"])
-    register_coco_instances(name, {}, str(json_file), str(data.root / "images" / split))
+    name = f"{data.name}_{split}_{uuid.uuid4().hex}"
+    return Split(name, json_file, data.root / "images" / split, len(paths), objects, without_mask)
+
+
+@contextmanager
+def registered(
+    data: DatasetFolder, split: str, limit: int | None, folder: Path, merge: bool = False
+) -> Iterator[Split]:
+    """:func:`write_split`, and known to Detectron2 (which refuses to register one name twice) inside the block."""
+    from detectron2.data import DatasetCatalog, MetadataCatalog
+    from detectron2.data.datasets import register_coco_instances
+
+    written = write_split(data, split, limit, folder, merge)
+    register_coco_instances(written.name, {}, str(written.json_file), str(written.image_root))
     try:
-        yield Split(name, json_file, data.root / "images" / split, len(paths), objects, without_mask)
+        yield written
     finally:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
+        DatasetCatalog.remove(written.name)
+        MetadataCatalog.remove(written.name)
+
+
+def require_objects(split: Split, where: str) -> None:
+    """Raise UserError where ``split`` (named ``where``) holds no object."""
+    if sum(split.objects) == 0:
+        raise UserError(f"{where} holds no object to train a detector on")
+
+
+def have_masks(*splits: Split) -> bool:
+    """Whether every object of every split has a mask; without, only boxes are trained and judged."""
+    return all(split.without_mask == 0 for split in splits)
+
+
+def mask_notes(*splits: Split) -> list[str]:
+    """A sentence for the record where masks are missing."""
+    missing = sum(split.without_mask for split in splits)
+    return [f"{missing} objects have no mask: boxes only"] if missing else []
 
 
 def _select(content: dict[str, Any], names: set[str], source: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ def _model(settings: SegmentationSettings, info: BackboneInfo, classes: int) -> 
     }
     if settings.head == "fcn":
         head = {"type": "FCNHead", "num_convs": 2, "concat_input": True}
+    elif settings.head == "psanet":
+        head = _psanet(settings)
     else:
         head = {"type": "PSPHead", "pool_scales": (1, 2, 3, 6)}
     auxiliary = {
@@ -97,6 +100,14 @@ def _model(settings: SegmentationSettings, info: BackboneInfo, classes: int) -> 
         "train_cfg": {},
         "test_cfg": {"mode": "whole"},
     }
+
+
+def _psanet(settings: SegmentationSettings) -> dict[str, Any]:
+    """Attention over every pair of places of a crop, at half the resolution of the features."""
+    shrink = 2
+    places = math.ceil(math.ceil(settings.crop_size / settings.output_stride) / shrink)
+    reach = 2 * places - 1
+    return {"type": "PSAHead", "psa_type": "bi-direction", "mask_size": (reach, reach), "shrink_factor": shrink}
 
 
 def _loss(weight: float) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import uuid
 import warnings
@@ -16,6 +15,7 @@ from PIL import Image
 from benchmarks.cell import Cell, Outcome
 from benchmarks.drawing import Panel, describe_semantic, draw_semantic, save_sheet
 from benchmarks.inputs import category_names, choose_images, data_notes, read_image, require_decodable
+from benchmarks.mmengine_runner import runner_class
 from benchmarks.progress import Progress
 from benchmarks.protocol import SegmentationProtocol
 from benchmarks.segmentation.config import BACKGROUND, IGNORED, build_config
@@ -84,7 +84,7 @@ def _train_and_test(
     with warnings.catch_warnings():
         # Two classes under a softmax are meant: one head for any number of categories.
         warnings.filterwarnings("ignore", message="For binary segmentation, we suggest")
-        runner = _runner_class(Path(config["work_dir"]) / "log.txt")(
+        runner = runner_class(Path(config["work_dir"]) / "log.txt")(
             **Config(config), test_evaluator=Evaluator(metric), custom_hooks=[hook], experiment_name=experiment
         )
     try:
@@ -96,22 +96,6 @@ def _train_and_test(
         for handler in runner.logger.handlers:
             handler.close()
     return metric.measured, predictions
-
-
-def _runner_class(log: Path) -> Any:
-    from mmengine.runner import Runner
-
-    class QuietRunner(Runner):
-        """Runner that logs to one known file and not to the terminal."""
-
-        def build_logger(self, *arguments: Any, **options: Any) -> Any:
-            logger = super().build_logger(*arguments, **options | {"log_file": str(log)})
-            for handler in list(logger.handlers):
-                if not isinstance(handler, logging.FileHandler):
-                    logger.removeHandler(handler)
-            return logger
-
-    return QuietRunner
 
 
 def build_metric() -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from benchmarks.protocol import Protocol, load_protocol
+from benchmarks.toolboxes import require_toolbox
 from benchmarks.workflow.plan import Job, Plan
 from benchmarks.workflow.source import Source
 from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
@@ -26,13 +27,16 @@ def build_plan(suite: Suite, source: Source) -> Plan:
     """Resolve every recipe and protocol of ``suite`` and lay out its jobs.
 
     Raises:
-        UserError: unknown recipe, protocol, key or value, or a recipe that learns from labels in a row without them.
+        UserError: unknown recipe, protocol, key or value, a toolbox that is not installed, or a recipe that learns from
+            labels in a row without them.
     """
     data = _data_job(source)
     columns = [
         (column, load_protocol(column.protocol, column.overrides))
         for column in (_for_source(column, source) for column in suite.protocols)
     ]
+    for _, protocol in columns:
+        require_toolbox(protocol)
     jobs = [data]
     for row in (_for_source(row, source) for row in suite.backbones):
         for seed in row.seeds:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.detection.config import build_config
+from benchmarks.detection.detectron2_config import build_config
 from benchmarks.protocol import DetectionProtocol, load_protocol
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, Preprocessing

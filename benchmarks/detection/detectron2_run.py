@@ -1,0 +1,187 @@
+"""Mask R-CNN on the backbone under test: Detectron2's trainer, Detectron2's COCO evaluation."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from benchmarks.cell import Cell, Outcome
+from benchmarks.detection.data import Split, have_masks, mask_notes, registered, require_objects
+from benchmarks.detection.detectron2_config import build_config
+from benchmarks.detection.drawing import draw_predictions, shown_images
+from benchmarks.detection.metrics import coco_metrics
+from benchmarks.detection.optimiser import build_optimiser
+from benchmarks.drawing import Instance
+from benchmarks.inputs import category_names, data_notes
+from benchmarks.progress import Progress
+from benchmarks.protocol import DetectionProtocol
+from scenebench.errors import UserError
+from scenebench.files import write_text
+from transfer.toolbox_noise import quiet_detectron2
+
+if TYPE_CHECKING:
+    from detectron2.config import CfgNode
+    from detectron2.engine import DefaultTrainer
+
+_LOGGERS = ("detectron2", "fvcore")
+
+
+def run(cell: Cell) -> Outcome:
+    """Fine-tune and test one model.
+
+    Leaves ``predictions.png``, ``transfer.json`` (what was loaded, and the proof) and ``toolbox/`` (the resolved
+    configuration, the log, COCO-style predictions) in the cell's folder.
+
+    Raises:
+        UserError: bad data, bad configuration, or the training diverged.
+        TransferError: the backbone does not arrive in the model unchanged.
+    """
+    protocol = cell.protocol
+    assert isinstance(protocol, DetectionProtocol)
+    assert cell.info is not None
+    quiet_detectron2()
+    folder = cell.out / "toolbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    limits = protocol.data
+    with (
+        _toolbox_log(folder / "log.txt"),
+        registered(cell.data, limits.train_split, limits.max_train_images, folder, limits.merge_categories) as train,
+        registered(cell.data, limits.test_split, limits.max_test_images, folder, limits.merge_categories) as test,
+    ):
+        require_objects(train, f"{cell.data.root}: split '{limits.train_split}'")
+        with_masks = protocol.settings.predicts_masks and have_masks(train, test)
+        results, shown = _train_and_test(cell, protocol, train, test, with_masks)
+        names = category_names(cell.data, limits.merge_categories)
+        draw_predictions(cell.out / "predictions.png", test, names, shown)
+    metrics, per_class = coco_metrics(results, names, test.objects)
+    notes = [*data_notes(cell.data, limits), *mask_notes(train, test)]
+    return Outcome(metrics, train.images, test.images, per_class, notes)
+
+
+def _train_and_test(
+    cell: Cell, protocol: DetectionProtocol, train: Split, test: Split, with_masks: bool
+) -> tuple[Mapping[str, Mapping[str, float]], dict[int, list[Instance]]]:
+    """COCOEvaluator's results, and what was predicted in the images to be shown by image id."""
+    from detectron2.utils.env import seed_all_rng
+
+    from transfer.to_detectron2 import load_and_prove
+
+    assert cell.info is not None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    cfg = build_config(protocol, cell.info, len(test.objects), with_masks, cell.seed, device)
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (train.name,), (test.name,)
+    cfg.OUTPUT_DIR = str(cell.out / "toolbox")
+    cfg.freeze()
+    write_text(cell.out / "toolbox" / "config.yaml", cfg.dump())
+    seed_all_rng(cell.seed)
+    trainer = _build_trainer(cfg, protocol, test)
+    report = load_and_prove(trainer.model, cell.backbone_file, cfg)
+    report.write(cell.out / "transfer.json")
+    try:
+        # pycocotools prints its own tables; masks from run lengths may be read-only arrays, which the toolbox stacks.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            trainer.train()
+    except FloatingPointError as error:
+        raise UserError(f"{protocol.id}: {error}; lower settings.learning_rate") from error
+    results: Mapping[str, Mapping[str, float]] = trainer._last_eval_results
+    return results, trainer.shown
+
+
+def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, test: Split) -> DefaultTrainer:
+    """Detectron2's DefaultTrainer with the protocol's optimiser, progress lines, and no checkpoints.
+
+    (A cell of the demo is shorter than the time it would take to write and restore its checkpoints.)
+    """
+    from detectron2.engine import DefaultTrainer, HookBase, hooks
+    from detectron2.evaluation import COCOEvaluator
+    from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter
+
+    shown_ids = shown_images(test)
+    shown: dict[int, list[Instance]] = {}
+
+    class ProgressLines(HookBase):
+        def before_train(self) -> None:
+            self.progress = Progress(self.trainer.max_iter, f"{protocol.id}: training step")
+
+        def after_step(self) -> None:
+            self.progress.advance(note=f"loss {self.trainer.storage.history('total_loss').latest():.3f}")
+
+    class Evaluator(COCOEvaluator):
+        """COCOEvaluator that shows its progress and keeps a few predictions to be drawn."""
+
+        def reset(self) -> None:
+            super().reset()
+            self.progress = Progress(test.images, f"{protocol.id}: test image")
+
+        def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+            super().process(inputs, outputs)
+            for given, output in zip(inputs, outputs, strict=True):
+                if given["image_id"] in shown_ids:
+                    shown[given["image_id"]] = _instances(output["instances"].to("cpu"))
+            self.progress.advance(len(inputs))
+
+    class Trainer(DefaultTrainer):
+        def __init__(self, cfg: CfgNode) -> None:
+            super().__init__(cfg)
+            self.shown = shown
+
+        def build_hooks(self) -> list[HookBase]:
+            kept = [hook for hook in super().build_hooks() if not isinstance(hook, hooks.PeriodicCheckpointer)]
+            return [*kept, ProgressLines()]
+
+        def build_writers(self) -> list[EventWriter]:
+            return [CommonMetricPrinter(self.max_iter), JSONWriter(str(Path(cfg.OUTPUT_DIR) / "metrics.json"))]
+
+        @classmethod
+        def build_optimizer(cls, cfg: CfgNode, model: torch.nn.Module) -> torch.optim.Optimizer:
+            return build_optimiser(cfg, model, protocol.settings)
+
+        @classmethod
+        def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> Evaluator:
+            # use_fast_impl needs Detectron2's compiled part; without it, it falls back without a word.
+            tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
+            return Evaluator(dataset_name, tasks, False, use_fast_impl=False)
+
+    return Trainer(cfg)
+
+
+def _instances(found: Any) -> list[Instance]:
+    """Detectron2's predictions of one image."""
+    return [
+        Instance(
+            int(found.pred_classes[i]),
+            tuple(found.pred_boxes.tensor[i].tolist()),
+            found.pred_masks[i].numpy() if found.has("pred_masks") else None,
+            float(found.scores[i]),
+        )
+        for i in range(len(found))
+    ]
+
+
+@contextlib.contextmanager
+def _toolbox_log(path: Path) -> Iterator[None]:
+    """What the toolbox logs goes to ``path`` and not to the terminal."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)  # also keeps DefaultTrainer from adding a handler of its own
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
+        handler.close()

@@ -1,0 +1,93 @@
+"""Files for stock MMDetection: a ``.pth`` with the prefix ``backbone.``, a configuration that loads it, a report."""
+
+from __future__ import annotations
+
+import dataclasses
+import pprint
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scenebench.errors import TransferError
+from transfer import to_mmdet
+from transfer.backbone_file import BackboneInfo, load_backbone
+from transfer.mmdet_models import detector_config
+from transfer.proof import TransferReport
+from transfer.staging import staged_folder
+from transfer.to_mmdet import EXTRA_NORM_MODULE
+from transfer.toolbox_noise import quiet_mmdet
+
+CONFIG_NAME = "mmdet_rcnn.py"
+REPORT_NAME = "mmdet_report.json"
+_CHECKPOINT_FOLDER = "{{ fileDirname }}"  # mmengine replaces it by the folder of the configuration file
+
+
+def export_files(path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True) -> TransferReport:
+    """Write ``<name>_mmdet.pth``, ``mmdet_rcnn.py`` and ``mmdet_report.json`` into ``out``.
+
+    All are proven through the stock ``init_cfg`` before any of them appears.
+
+    Args:
+        neck: ``fpn`` or ``c4``.
+        masks: Mask R-CNN, or Faster R-CNN.
+
+    Raises:
+        TransferError: the files, loaded by stock MMDetection, are not the backbone file. Nothing is written.
+    """
+    path = Path(path)
+    info, tensors = load_backbone(path)
+    weights = f"{path.stem}_mmdet.pth"
+    config = detector_config(info, neck, masks, norm="SyncBN", checkpoint=f"{_CHECKPOINT_FOLDER}/{weights}")
+    with staged_folder(out) as staging:
+        torch.save({"state_dict": {to_mmdet.PREFIX + name: t for name, t in tensors.items()}}, staging / weights)
+        del tensors
+        (staging / CONFIG_NAME).write_text(_render(config, info, neck), encoding="utf-8")
+        proven = prove_export(staging, path)
+        report = dataclasses.replace(
+            proven,
+            files={"weights": weights, "config": CONFIG_NAME, "report": REPORT_NAME},
+            notes=[*proven.notes, *_notes(neck)],
+        )
+        report.write(staging / REPORT_NAME)
+    return report
+
+
+def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
+    """Build the model from the folder's configuration, let ``init_weights`` load the ``.pth``, and prove it.
+
+    The configuration is a Python file and is run by mmengine: only for folders that one trusts.
+
+    Args:
+        folder: what :func:`export_files` wrote, perhaps moved since.
+        path: the backbone file that the folder is meant to carry.
+
+    Raises:
+        TransferError: it carries something else.
+    """
+    quiet_mmdet()
+    from mmengine.config import Config
+
+    try:
+        config = Config.fromfile(str(Path(folder) / CONFIG_NAME), import_custom_modules=False)
+        model = config.model
+    except (AttributeError, OSError, SyntaxError, ValueError) as error:
+        raise TransferError(f"{Path(folder) / CONFIG_NAME}: not a model configuration: {error}") from error
+    return to_mmdet.check_pretrained(model, path)
+
+
+def _notes(neck: str) -> list[str]:
+    if neck == "fpn":
+        return []
+    return [f"stock MMDetection has no ResLayerExtraNorm: the configuration imports {EXTRA_NORM_MODULE}"]
+
+
+def _render(config: dict[str, Any], info: BackboneInfo, neck: str) -> str:
+    body = pprint.pformat(config, sort_dicts=False, width=110)
+    imports = f'custom_imports = {{"imports": ["{EXTRA_NORM_MODULE}"], "allow_failed_imports": False}}\n'
+    return (
+        f"# {config['type']} for {info.architecture.name} weights (method {info.method}, branch {info.branch}).\n"
+        "# Every backbone, shared_head and data_preprocessor key is written from the backbone file; set num_classes,\n"
+        "# the heads and the anchors to your data. Base other configurations on this file with _base_.\n"
+        'default_scope = "mmdet"\n' + (imports if neck == "c4" else "") + f"model = {body}\n"
+    )
