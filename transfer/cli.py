@@ -51,7 +51,7 @@ def add_commands(subparsers: Any) -> None:
     exporting.add_argument(
         "--out", required=True, type=Path, metavar="FOLDER", help="folder for weights, config, report"
     )
-    exporting.add_argument("--neck", default="fpn", help="detectron2, mmdet: fpn (default) or c4")
+    exporting.add_argument("--neck", default="fpn", help="fpn (default) or c4; detectron2 also c4_extra_norm")
     exporting.add_argument("--output-stride", type=int, default=8, help="mmseg: 8 (default), 16 or 32")
     exporting.set_defaults(run=_export)
 

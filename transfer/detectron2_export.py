@@ -15,12 +15,13 @@ from transfer import proof, to_detectron2
 from transfer.backbone_file import BackboneInfo, load_backbone
 from transfer.proof import TransferReport
 from transfer.staging import staged_folder
-from transfer.to_detectron2 import NARROW_BUILDERS_MODULE
+from transfer.to_detectron2 import EXTRA_NORM_MODULE, NARROW_BUILDERS_MODULE
 from transfer.toolbox_noise import quiet_detectron2
 
 CONFIG_NAME = "detectron2.yaml"
 REPORT_NAME = "detectron2_report.json"
 AUTHOR = "scenebench"
+_EXTRA_NORM = "Res5ROIHeadsExtraNorm"
 
 # What makes Detectron2's defaults a Mask R-CNN with FPN; nothing here depends on the weights.
 _MASK_RCNN_FPN: dict[str, Any] = {
@@ -106,6 +107,8 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
         cfg.MODEL.DEVICE = "cpu"
         if "narrow" in cfg.MODEL.BACKBONE.NAME:
             to_detectron2.register_narrow_builders()
+        if cfg.MODEL.ROI_HEADS.NAME == _EXTRA_NORM:
+            to_detectron2.register_extra_norm()
         model = build_model(cfg)
     except (AssertionError, LookupError, RuntimeError, TypeError, ValueError, OSError, yaml.YAMLError) as error:
         raise TransferError(f"{where}: its configuration does not build: {' '.join(str(error).split())}") from error
@@ -121,6 +124,8 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
 def export_config(info: BackboneInfo, neck: str = "fpn") -> dict[str, Any]:
     """Dotted keys of a complete Mask R-CNN: the weight-dependent ones first, then the architecture."""
     base = _MASK_RCNN_FPN if neck == "fpn" else _MASK_RCNN_C4
+    if neck == "c4_extra_norm":
+        base = base | {"MODEL.ROI_HEADS.NAME": _EXTRA_NORM}
     return to_detectron2.weight_dependent_keys(info, neck, norm="SyncBN") | base
 
 
@@ -154,12 +159,18 @@ def _full_name(name: str, neck: str) -> str:
 
 
 def _notes(config: dict[str, Any]) -> list[str]:
-    if "narrow" not in config["MODEL.BACKBONE.NAME"]:
-        return []
-    return [
-        f"import {NARROW_BUILDERS_MODULE} before building: stock Detectron2 has no builder for a ResNet-18 or -34 of "
-        "this width"
-    ]
+    notes = []
+    if "narrow" in config["MODEL.BACKBONE.NAME"]:
+        notes.append(
+            f"import {NARROW_BUILDERS_MODULE} before building: stock Detectron2 has no builder for a ResNet-18 or -34 "
+            "of this width"
+        )
+    if config["MODEL.ROI_HEADS.NAME"] == _EXTRA_NORM:
+        notes.append(
+            f"import {EXTRA_NORM_MODULE} before building, or use a training script that defines {_EXTRA_NORM} (MoCo's, "
+            "DenseCL's, SlotCon's); its extra norm, roi_heads.res5.norm, is in no checkpoint"
+        )
+    return notes
 
 
 def _render_yaml(config: dict[str, Any], info: BackboneInfo) -> str:

@@ -22,7 +22,8 @@ from transfer.resnet import BLOCKS_BY_DEPTH, Architecture, ResNet
 from transfer.toolbox_noise import quiet_detectron2
 
 NARROW_BUILDERS_MODULE = "transfer.detectron2_narrow_resnet"
-NECKS = ("fpn", "c4")
+EXTRA_NORM_MODULE = "transfer.detectron2_extra_norm"
+NECKS = ("fpn", "c4", "c4_extra_norm")  # the last: C4 with one more norm after res5, as MoCo fine-tunes
 
 _STAGE_NAMES = {"layer1": "res2", "layer2": "res3", "layer3": "res4", "layer4": "res5"}
 _TORCHVISION_STAGES = {theirs: ours for ours, theirs in _STAGE_NAMES.items()}
@@ -74,7 +75,7 @@ def weight_dependent_keys(info: BackboneInfo, neck: str = "fpn", norm: str = "BN
     """Every Detectron2 key whose right value depends on the weights, as ``{"MODEL.PIXEL_MEAN": [...], ...}``.
 
     Args:
-        neck: ``fpn`` or ``c4`` (the R-CNN without a neck, res5 in the RoI head).
+        neck: ``fpn``, ``c4`` (the R-CNN without a neck, res5 in the RoI head) or ``c4_extra_norm``.
         norm: of the backbone: ``BN``, ``SyncBN``, ``naiveSyncBN``, ``FrozenBN``. Not ``""``: the weights have norms.
 
     Raises:
@@ -126,6 +127,12 @@ def configure(cfg: Any, info: BackboneInfo, neck: str | None = None, norm: str =
     if "narrow" in keys["MODEL.BACKBONE.NAME"]:
         register_narrow_builders()
     cfg.merge_from_list([part for pair in keys.items() for part in pair])
+
+
+def register_extra_norm() -> None:
+    """Make ``Res5ROIHeadsExtraNorm`` known to Detectron2."""
+    quiet_detectron2()
+    import transfer.detectron2_extra_norm  # noqa: F401
 
 
 def register_narrow_builders() -> None:
@@ -192,7 +199,7 @@ def export(path: Path | str, out: Path | str, neck: str = "fpn") -> TransferRepo
 
 def _builder(architecture: Architecture, neck: str) -> str:
     bottlenecks = BLOCKS_BY_DEPTH[architecture.depth][0].expansion > 1
-    if neck == "c4" and not bottlenecks:
+    if neck != "fpn" and not bottlenecks:
         raise TransferError(
             f"Detectron2 has no C4 head for a {architecture.name}: its res5 RoI head is made of bottlenecks; use FPN"
         )

@@ -160,22 +160,9 @@ def test_frozen_stages_are_proven_too(make_backbone: MakeBackbone) -> None:
 
 
 def test_the_extra_norm_of_a_c4_head_is_not_taken_for_backbone(make_backbone: MakeBackbone) -> None:
-    from detectron2.layers import get_norm
-    from detectron2.modeling import ROI_HEADS_REGISTRY
-    from detectron2.modeling.roi_heads import Res5ROIHeads
-
-    if "TestRes5ExtraNorm" not in ROI_HEADS_REGISTRY:
-
-        @ROI_HEADS_REGISTRY.register()
-        class TestRes5ExtraNorm(Res5ROIHeads):  # as in MoCo's detection protocol
-            @classmethod
-            def _build_res5_block(cls, cfg: Any) -> Any:
-                blocks, channels = super()._build_res5_block(cfg)
-                blocks.add_module("norm", get_norm("BN", channels))
-                return blocks, channels
-
+    to_detectron2.register_extra_norm()
     path = make_backbone(depth=50)
-    cfg = lean_cfg(read_info(path), "c4", MODEL__ROI_HEADS__NAME="TestRes5ExtraNorm")
+    cfg = lean_cfg(read_info(path), "c4", MODEL__ROI_HEADS__NAME="Res5ROIHeadsExtraNorm")
     model = build(cfg)
     report = to_detectron2.load_and_prove(model, path, cfg)
     assert sum(report.tensors.values()) == 318
@@ -226,7 +213,7 @@ def test_a_model_without_a_resnet_is_refused(make_backbone: MakeBackbone) -> Non
         to_detectron2.load_and_prove(torch.nn.Linear(1, 1), make_backbone(), lean_cfg(read_info(make_backbone())))
 
 
-@pytest.mark.parametrize(("depth", "neck"), [(18, "fpn"), (50, "c4")])
+@pytest.mark.parametrize(("depth", "neck"), [(18, "fpn"), (50, "c4"), (50, "c4_extra_norm")])
 def test_export_writes_what_stock_detectron2_loads_by_exact_names(
     depth: int, neck: str, make_backbone: MakeBackbone, tmp_path: Path
 ) -> None:
@@ -248,6 +235,9 @@ def test_export_writes_what_stock_detectron2_loads_by_exact_names(
     assert side_car["source_sha256"] == report.source_sha256
     assert side_car["backbone"]["branch"] == "query"
     assert any("import transfer.detectron2_narrow_resnet" in note for note in side_car["notes"]) == (depth == 18)
+    extra = neck == "c4_extra_norm"
+    assert (config["MODEL"]["ROI_HEADS"]["NAME"] == "Res5ROIHeadsExtraNorm") == extra
+    assert any("import transfer.detectron2_extra_norm" in note for note in side_car["notes"]) == extra
 
     folder.rename(tmp_path / "moved")
     assert prove_export(tmp_path / "moved", path).tensors == report.tensors
