@@ -9,7 +9,6 @@ images (its 8-bit ones truncate after every step): ``ColorJitter`` in the sample
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable
 
@@ -17,7 +16,6 @@ import numpy as np
 import torch
 import torchvision.transforms.v2.functional as tvf
 from torch import Tensor
-from torch.nn import functional
 
 from pretrain.data_recipe import ViewsRecipe
 from scenebench.errors import require_choice
@@ -208,28 +206,22 @@ def _solarise(images: Tensor, parameters: np.ndarray) -> Tensor:
 
 
 def _blur(images: Tensor, parameters: np.ndarray) -> Tensor:
-    """Separable Gaussian blur with reflected borders, as a matrix product along either side. Weights differ by sample,
-    which a convolution takes badly; per pixel these are more operations than taps, but in the one form that every
-    processor is best at."""
-    height, width = images.shape[-2:]
+    """Separable Gaussian blur with reflected borders. A weighted sum of shifted images beats a convolution here: each
+    sample has weights of its own, and the two sides of the kernel are equal."""
     radius = int(parameters[0, BLUR_KERNEL]) // 2
     offsets = torch.arange(-radius, radius + 1, device=images.device)
-    sigma = _per_sample(parameters[:, BLUR_SIGMA], images).view(-1, 1)
-    weights = torch.softmax(-(offsets / sigma).square() / 2, dim=1)  # of each tap: N x taps
-    rows, columns = (_blur_matrices(weights, size) for size in (height, width))
-    across = images.flatten(1, 2) @ columns.transpose(1, 2)
-    return rows.unsqueeze(1) @ across.unflatten(1, (3, height))
+    sigma = _per_sample(parameters[:, BLUR_SIGMA], images)
+    weights = torch.softmax(-(offsets / sigma).square() / 2, dim=-1).unbind(dim=-1)  # of each tap: N x 1 x 1
+    padded = torch.nn.functional.pad(images, [radius] * 4, mode="reflect")
+    return _weighted_shifts(_weighted_shifts(padded, weights, dim=2), weights, dim=3)
 
 
-def _blur_matrices(weights: Tensor, size: int) -> Tensor:
-    """N x taps weights to N x size x size matrices: row i gathers output i from inputs around i."""
-    taps = _reflected_taps(size, weights.shape[1] // 2, weights.device)
-    return (weights @ taps.flatten(1)).unflatten(1, (size, size))
-
-
-@functools.lru_cache(maxsize=8)
-def _reflected_taps(size: int, radius: int, device: torch.device) -> Tensor:
-    """taps x size x size of 0 and 1: which input each tap of each output reads, mirrored at the borders."""
-    places = torch.arange(size).unsqueeze(0) + torch.arange(-radius, radius + 1).unsqueeze(1)  # taps x size
-    mirrored = (size - 1) - ((size - 1) - places.abs()).abs()
-    return functional.one_hot(mirrored, size).to(device, torch.float32)
+def _weighted_shifts(padded: Tensor, weights: tuple[Tensor, ...], dim: int) -> Tensor:
+    """Sum over the taps of one axis, which loses the padding."""
+    radius = len(weights) // 2
+    length = padded.shape[dim] - 2 * radius
+    total = padded.narrow(dim, radius, length) * weights[radius].unsqueeze(-1)
+    for tap in range(radius):
+        both_sides = padded.narrow(dim, tap, length) + padded.narrow(dim, 2 * radius - tap, length)
+        total.addcmul_(both_sides, weights[tap].unsqueeze(-1))
+    return total
