@@ -28,7 +28,7 @@ _COUNTER = ".num_batches_tracked"
 _MEGABYTE = 2**20
 
 TARGET_TEXTS = {
-    "detectron2": "`.pkl` under the model's full names (no heuristics), YAML, report; FPN, C4, C4 with MoCo's extra norm",
+    "detectron2": "`.pkl` under the model's full names (no heuristics), YAML, report; FPN, C4, C4 with an extra norm",
     "mmdet": "`.pth` with prefix `backbone.`, Mask R-CNN's configuration (FPN; C4 with its second `init_cfg`), report",
     "mmseg": "`.pth` with prefix `backbone.`, `mmseg_fcn.py` (plain `ResNet`, `pretrained=None`, `init_cfg`), report",
     "timm": "`model.safetensors` and a hub-style `config.json` that `timm.create_model` loads, report",
