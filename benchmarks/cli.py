@@ -41,7 +41,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--out", metavar="FOLDER", required=True, type=Path, help="where the record goes")
     evaluate.add_argument("--label", metavar="L", default="", help="name of the table's row (default: the recipe's)")
     evaluate.add_argument("--suite", metavar="S", default="", help="suite that the record belongs to")
-    evaluate.add_argument("--size", metavar="Z", default="", help="size of the suite: demo, mini or paper")
+    evaluate.add_argument(
+        "--size", metavar="Z", default="", help="demo, mini or paper; takes the protocol's values of that size"
+    )
     evaluate.set_defaults(run=_evaluate)
 
     protocol = subparsers.add_parser(
@@ -61,6 +63,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     show.add_argument("protocol", metavar="ID", help="id or a YAML file")
     show.add_argument("overrides", metavar="key=value", nargs="*", help="change a value before showing")
+    show.add_argument("--size", metavar="Z", default="", help="take the protocol's values of that size (demo)")
     show.set_defaults(run=_show)
 
 
@@ -70,7 +73,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from benchmarks.protocol import load_protocol
 
-    protocol = load_protocol(arguments.protocol, arguments.overrides)  # before torch: a wrong name answers at once
+    protocol = load_protocol(
+        arguments.protocol, arguments.overrides, arguments.size
+    )  # before torch: a wrong name answers at once
 
     from benchmarks.evaluate import evaluate
 
@@ -113,6 +118,6 @@ def _show(arguments: argparse.Namespace) -> int:
 
     from benchmarks.protocol import describe, load_protocol
 
-    content = describe(load_protocol(arguments.protocol, arguments.overrides))
+    content = describe(load_protocol(arguments.protocol, arguments.overrides, arguments.size))
     print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), end="")
     return 0

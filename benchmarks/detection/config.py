@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.protocol import DetectionProtocol, DetectionSettings
+from benchmarks.detection.settings import DetectionSettings
+from benchmarks.protocol import DetectionProtocol
 from scenebench.errors import UserError, did_you_mean
 from transfer.backbone_file import BackboneInfo
 

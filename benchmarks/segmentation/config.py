@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.protocol import SegmentationProtocol, SegmentationSettings
+from benchmarks.protocol import SegmentationProtocol
+from benchmarks.segmentation.settings import SegmentationSettings
 from transfer.backbone_file import BackboneInfo
 from transfer.network import require_resnet
 from transfer.to_mmseg import backbone_config, preprocessor_config
