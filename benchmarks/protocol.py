@@ -31,6 +31,7 @@ class DataSettings:
     Attributes:
         dataset: name in the registry of data sets, whose official layout is read; empty: a prepared data set of any
             name (one that ``scenebench data scenes`` or ``data coco`` wrote).
+        classes: their number where the protocol is about it; None: whatever the data set has.
         max_train_images, max_test_images: None for all; a limit picks the same images for every backbone and seed.
         merge_categories: all categories count as one, ``object`` (detection and segmentation): class-agnostic metrics,
             which ask where objects are and not which. For schedules too short to learn to tell many categories apart.
@@ -43,6 +44,7 @@ class DataSettings:
     max_test_images: int | None = None
     merge_categories: bool = False
     dataset: str = later("")
+    classes: int | None = later(None)
 
     def __post_init__(self) -> None:
         for name in ("max_train_images", "max_test_images"):
