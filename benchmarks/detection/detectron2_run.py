@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ import torch
 from benchmarks.cell import Cell, Outcome
 from benchmarks.detection.data import Split, have_masks, mask_notes, registered, require_objects
 from benchmarks.detection.detectron2_config import build_config
-from benchmarks.detection.drawing import draw_predictions, shown_images
-from benchmarks.detection.metrics import coco_metrics
+from benchmarks.detection.drawing import draw_predictions
+from benchmarks.detection.evaluators import Measured, build_evaluator
 from benchmarks.detection.optimiser import build_optimiser
 from benchmarks.drawing import Instance
 from benchmarks.inputs import category_names, data_notes
@@ -57,18 +57,18 @@ def run(cell: Cell) -> Outcome:
     ):
         require_objects(train, f"{cell.data.root}: split '{limits.train_split}'")
         with_masks = protocol.settings.predicts_masks and have_masks(train, test)
-        results, shown = _train_and_test(cell, protocol, train, test, with_masks)
         names = category_names(cell.data, limits.merge_categories)
+        (metrics, per_class), shown = _train_and_test(cell, protocol, train, test, names, with_masks)
         draw_predictions(cell.out / "predictions.png", test, names, shown)
-    metrics, per_class = coco_metrics(results, names, test.objects)
-    notes = [*data_notes(cell.data, limits), *mask_notes(train, test)]
+    masks_wanted = protocol.settings.predicts_masks
+    notes = [*data_notes(cell.data, limits), *(mask_notes(train, test) if masks_wanted else [])]
     return Outcome(metrics, train.images, test.images, per_class, notes)
 
 
 def _train_and_test(
-    cell: Cell, protocol: DetectionProtocol, train: Split, test: Split, with_masks: bool
-) -> tuple[Mapping[str, Mapping[str, float]], dict[int, list[Instance]]]:
-    """COCOEvaluator's results, and what was predicted in the images to be shown by image id."""
+    cell: Cell, protocol: DetectionProtocol, train: Split, test: Split, names: Sequence[str], with_masks: bool
+) -> tuple[Measured, dict[int, list[Instance]]]:
+    """Metrics and metrics by class, and what was predicted in the images to be shown by image id."""
     from detectron2.utils.env import seed_all_rng
 
     from transfer.to_detectron2 import load_and_prove
@@ -81,7 +81,9 @@ def _train_and_test(
     cfg.freeze()
     write_text(cell.out / "toolbox" / "config.yaml", cfg.dump())
     seed_all_rng(cell.seed)
-    trainer = _build_trainer(cfg, protocol, test)
+    tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
+    evaluator = build_evaluator(protocol.settings.metric, test, names, tasks, protocol.id)
+    trainer = _build_trainer(cfg, protocol, evaluator)
     report = load_and_prove(trainer.model, cell.backbone_file, cfg)
     report.write(cell.out / "transfer.json")
     try:
@@ -91,21 +93,16 @@ def _train_and_test(
             trainer.train()
     except FloatingPointError as error:
         raise UserError(f"{protocol.id}: {error}; lower settings.learning_rate") from error
-    results: Mapping[str, Mapping[str, float]] = trainer._last_eval_results
-    return results, trainer.shown
+    return evaluator.measured, evaluator.shown
 
 
-def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, test: Split) -> DefaultTrainer:
+def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, evaluator: Any) -> DefaultTrainer:
     """Detectron2's DefaultTrainer with the protocol's optimiser, progress lines, and no checkpoints.
 
     (A cell of the demo is shorter than the time it would take to write and restore its checkpoints.)
     """
     from detectron2.engine import DefaultTrainer, HookBase, hooks
-    from detectron2.evaluation import COCOEvaluator
     from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter
-
-    shown_ids = shown_images(test)
-    shown: dict[int, list[Instance]] = {}
 
     class ProgressLines(HookBase):
         def before_train(self) -> None:
@@ -114,25 +111,7 @@ def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, test: Split) -> De
         def after_step(self) -> None:
             self.progress.advance(note=f"loss {self.trainer.storage.history('total_loss').latest():.3f}")
 
-    class Evaluator(COCOEvaluator):
-        """COCOEvaluator that shows its progress and keeps a few predictions to be drawn."""
-
-        def reset(self) -> None:
-            super().reset()
-            self.progress = Progress(test.images, f"{protocol.id}: test image")
-
-        def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
-            super().process(inputs, outputs)
-            for given, output in zip(inputs, outputs, strict=True):
-                if given["image_id"] in shown_ids:
-                    shown[given["image_id"]] = _instances(output["instances"].to("cpu"))
-            self.progress.advance(len(inputs))
-
     class Trainer(DefaultTrainer):
-        def __init__(self, cfg: CfgNode) -> None:
-            super().__init__(cfg)
-            self.shown = shown
-
         def build_hooks(self) -> list[HookBase]:
             kept = [hook for hook in super().build_hooks() if not isinstance(hook, hooks.PeriodicCheckpointer)]
             return [*kept, ProgressLines()]
@@ -145,25 +124,10 @@ def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, test: Split) -> De
             return build_optimiser(cfg, model, protocol.settings)
 
         @classmethod
-        def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> Evaluator:
-            # use_fast_impl needs Detectron2's compiled part; without it, it falls back without a word.
-            tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
-            return Evaluator(dataset_name, tasks, False, use_fast_impl=False)
+        def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> Any:
+            return evaluator
 
     return Trainer(cfg)
-
-
-def _instances(found: Any) -> list[Instance]:
-    """Detectron2's predictions of one image."""
-    return [
-        Instance(
-            int(found.pred_classes[i]),
-            tuple(found.pred_boxes.tensor[i].tolist()),
-            found.pred_masks[i].numpy() if found.has("pred_masks") else None,
-            float(found.scores[i]),
-        )
-        for i in range(len(found))
-    ]
 
 
 @contextlib.contextmanager

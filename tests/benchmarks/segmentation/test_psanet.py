@@ -10,6 +10,7 @@ from benchmarks.cell import Cell
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.protocol import SegmentationProtocol, load_protocol
 from benchmarks.segmentation.config import build_config
+from benchmarks.segmentation.layout import semantic_layout
 from benchmarks.segmentation.run import run
 from transfer.backbone_file import BackboneInfo, read_info
 from transfer.mmcv_ops import missing_mmcv_ops
@@ -29,7 +30,8 @@ def test_the_attention_reaches_every_place_of_a_crop(crop: int, output_stride: i
     protocol = load_protocol("pspnet_demo", [*OVERRIDES, *settings])
     assert isinstance(protocol, SegmentationProtocol)
     info = BackboneInfo(Architecture(depth=18, stem_width=16))
-    head = build_config(protocol, info, tmp_path, ["a"], [0], [0], 0, tmp_path)["model"]["decode_head"]
+    layout = semantic_layout("", tmp_path, "train", tmp_path / "train.txt")
+    head = build_config(protocol, info, ["background", "a"], layout, layout, 0, tmp_path)["model"]["decode_head"]
     assert (head["type"], head["mask_size"], head["shrink_factor"]) == ("PSAHead", (reach, reach), 2)
     assert head["in_channels"] == 128
 
