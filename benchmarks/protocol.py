@@ -60,6 +60,7 @@ class PublishedRows:
 
     Attributes:
         table: of the CSV, ``table1``.
+        task: of the CSV; empty: any. Needed where several protocols of a table share their name.
         protocol: name that the CSV gives the protocol; empty: this protocol's id.
         tolerance: in percent points; a result this near counts as reproduced. None: the source gives no spread to
             take one from.
@@ -67,6 +68,7 @@ class PublishedRows:
     """
 
     table: str
+    task: str = ""
     protocol: str = ""
     tolerance: float | None = None
     note: str = ""
