@@ -32,7 +32,7 @@ class DataSettings:
     Attributes:
         dataset: name in the registry of data sets, whose official layout is read; empty: a prepared data set of any
             name (one that ``scenebench data scenes`` or ``data coco`` wrote).
-        classes: how many the data must have; None: any number.
+        classes: their number where the protocol is about it; None: whatever the data set has.
         max_train_images, max_test_images: None for all; a limit picks the same images for every backbone and seed.
         merge_categories: all categories count as one, ``object`` (detection and segmentation): class-agnostic metrics,
             which ask where objects are and not which. For schedules too short to learn to tell many categories apart.

@@ -61,3 +61,8 @@ class DetectionSettings:
             raise UserError(f"settings.max_side: {self.max_side} is below settings.short_side {self.short_side}")
         if self.workers < 0:
             raise UserError(f"settings.workers: {self.workers} is not a number of processes")
+
+    @property
+    def predicts_masks(self) -> bool:
+        """Whether the model has a mask head (it is built where the data have masks)."""
+        return self.model.startswith("mask_")

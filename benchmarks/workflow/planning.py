@@ -30,7 +30,7 @@ def build_plan(suite: Suite, source: Source) -> Plan:
     """
     data = _data_job(source)
     columns = [
-        (column, load_protocol(column.protocol, column.overrides))
+        (column, load_protocol(column.protocol, column.overrides, suite.size))
         for column in (_for_source(column, source) for column in suite.protocols)
     ]
     jobs = [data]
