@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.measures import main_metric, main_value, measure
 from benchmarks.classification.splits import split_images, train_images
@@ -29,8 +31,9 @@ def run_training(cell: Cell) -> Outcome:
     chooses = settings.train.is_grid and settings.train.choose_on == "val"
     val = split_images(cell, limits.val_split, None) if chooses else None
     rule = settings.average_precision
+    _, network = load_network(cell.backbone_file)
     task = Task(
-        load=lambda: load_network(cell.backbone_file)[1],
+        load=lambda: copy.deepcopy(network),
         preprocessing=cell.info.preprocessing,
         train=train,
         val=val,
