@@ -23,12 +23,15 @@ from scenebench.files import replacing
 
 VERSION = 1
 """Rises when the same images and backbone would give other features."""
+VARIABLE = "SCENEBENCH_FEATURES"
 _NAME = "features"
 _log = logging.getLogger("scenebench")
 
 
 def cache_folder() -> Path:
-    """``scenebench/features`` below the user's cache folder (``XDG_CACHE_HOME``); safe to delete."""
+    """``SCENEBENCH_FEATURES``, or ``scenebench/features`` below the user's cache folder; safe to delete."""
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scenebench" / "features"
 
 

@@ -67,19 +67,25 @@ def from_samples(samples: Sequence[Sample], classes: Sequence[str], multilabel: 
         raise UserError(f"{where}: holds no images")
     build = _multilabel if multilabel else _single
     return LabelledImages(
-        [sample.image for sample in samples], build(samples, len(classes), where), stamp_of(samples), ()
+        [sample.image for sample in samples],
+        build(samples, len(classes), where),
+        stamp_of([sample.image for sample in samples]),
     )
 
 
-def stamp_of(samples: Sequence[Sample]) -> str:
-    """Sixteen hexadecimal digits over names, sizes and times of the images: equal as long as none was touched."""
+def stamp_of(paths: Sequence[Path]) -> str:
+    """Sixteen hexadecimal digits over names, sizes and times of files: equal as long as none was touched.
+
+    Raises:
+        UserError: a file cannot be asked about.
+    """
     total = hashlib.sha256()
-    for sample in samples:
+    for path in paths:
         try:
-            status = sample.image.stat()
+            status = path.stat()
         except OSError as error:
-            raise UserError(f"{sample.image}: cannot be read ({error.strerror})") from error
-        total.update(f"{sample.image}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        total.update(f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return total.hexdigest()[:16]
 
 

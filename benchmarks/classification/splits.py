@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.cell import Cell
-from benchmarks.classification.images import LabelledImages, from_samples
+from benchmarks.classification.images import LabelledImages, from_samples, stamp_of
 from benchmarks.classification.lists import read_train_list
 from benchmarks.inputs import choose_images
 from benchmarks.official import OfficialFolder
@@ -65,4 +65,4 @@ def split_images(cell: Cell, split: str, limit: int | None) -> LabelledImages:
         )
     _, paths = choose_images(data, split, None)
     labels = data.multilabel(split).astype(np.int8)
-    return LabelledImages(paths, labels, f"{data.fingerprint} {split}").limited(limit, split)
+    return LabelledImages(paths, labels, stamp_of(paths)).limited(limit, split)

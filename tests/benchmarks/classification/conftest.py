@@ -31,8 +31,8 @@ def _miniatures() -> ModuleType:
 def feature_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads what another, or the user, has stored."""
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    return folder / "scenebench" / "features"
+    monkeypatch.setenv("SCENEBENCH_FEATURES", str(folder / "features"))
+    return folder / "features"
 
 
 @pytest.fixture(scope="session")

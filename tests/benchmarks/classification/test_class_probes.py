@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from benchmarks.classification import speed
-from benchmarks.classification.feature_cache import cached, key_of
+from benchmarks.classification.feature_cache import cache_folder, cached, key_of
 from benchmarks.classification.linear_grid import fit_grid, grid_scores
 from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.settings import LinearGridSettings
@@ -110,8 +110,15 @@ def test_the_store_keeps_bits_and_survives_damage(feature_cache: Path, caplog: p
     assert len(calls) == 2
 
 
+def test_where_features_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SCENEBENCH_FEATURES", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.delenv("SCENEBENCH_FEATURES")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "scenebench/features"
+
+
 def test_a_store_that_cannot_be_written_is_done_without(feature_cache: Path) -> None:
-    feature_cache.parent.mkdir(parents=True)
     feature_cache.write_text("a file in the way")
     assert torch.equal(cached("key", 2, lambda: torch.ones(2, 2)), torch.ones(2, 2))
     assert feature_cache.read_text() == "a file in the way"

@@ -74,7 +74,7 @@ def test_equal_seeds_give_equal_records(
 ) -> None:
     root = official(load(name).data.dataset)
     first = judge(tiny_backbone, name, root, tmp_path / "a", seed=3)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))  # features are computed again
+    monkeypatch.setenv("SCENEBENCH_FEATURES", str(tmp_path / "another"))  # features are computed again
     second = judge(tiny_backbone, name, root, tmp_path / "b", seed=3)
     assert first.metrics == second.metrics
     assert first.per_class == second.per_class
