@@ -88,7 +88,7 @@ class OfficialFolder(DatasetFolder):
     def instances(self, split: str) -> tuple[dict[str, Any], Path]:
         """COCO-style content, and the folder that its file names are relative to.
 
-        COCO: the official file. Else from the boxes: 0-based corners, ``ignore`` where VOC says difficult, no masks.
+        COCO: the official file. Else from the boxes: 0-based corners, ``difficult`` as VOC says, no masks.
 
         Raises:
             UserError: a box without area, or outside of its image.
@@ -178,7 +178,7 @@ def _as_coco(samples: Sequence[Sample], classes: Sequence[str], root: Path) -> d
                     "bbox": [box.left, box.top, *size],
                     "area": size[0] * size[1],
                     "iscrowd": int(box.crowd),
-                    "ignore": int(box.difficult),
+                    "difficult": int(box.difficult),
                 }
             )
     categories = [{"id": index + 1, "name": name} for index, name in enumerate(classes)]

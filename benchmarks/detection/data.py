@@ -68,7 +68,7 @@ def registered(
     category_index = {category["id"]: index for index, category in enumerate(content["categories"])}
     objects = [0] * len(category_index)
     for annotation in content["annotations"]:
-        if not annotation["iscrowd"] and not annotation["ignore"]:
+        if not annotation["iscrowd"] and not annotation["difficult"]:
             objects[category_index[annotation["category_id"]]] += 1
     without_mask = sum(not annotation.get("segmentation") for annotation in content["annotations"])
     register_coco_instances(name, {}, str(json_file), str(image_root))
@@ -100,7 +100,7 @@ def _select(content: dict[str, Any], names: set[str], source: str) -> dict[str, 
             "bbox": annotation["bbox"],
             "area": annotation.get("area", width * height),
             "iscrowd": annotation.get("iscrowd", 0),
-            "ignore": annotation.get("ignore", 0),
+            "difficult": annotation.get("difficult", 0),
         }
         if annotation.get("segmentation"):
             entry["segmentation"] = annotation["segmentation"]

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.datasets.checking.findings import Report
 from benchmarks.datasets.checking.inspect import BYTES, Content
 from benchmarks.datasets.tree import Stamp
+from scenebench.errors import UserError
 from scenebench.files import write_text
 
 VERSION = 1
@@ -26,6 +27,21 @@ def default_folder(name: str, root: Path) -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
     return base / "scenebench" / "checks" / f"{name}-{place}"
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder, before any work is done for it.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another with --cache") from error
+    if not writable:
+        raise UserError(f"{folder}: cannot be written; choose another with --cache")
 
 
 class ContentCache:

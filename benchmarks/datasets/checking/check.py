@@ -77,6 +77,7 @@ def check(
     stamps = tree.all_stamps()
     expected_md5 = dict(description.md5) | (read_md5_list(options.md5) if options.md5 else {})
     folder = options.cache or cache.default_folder(name, root)
+    cache.require_writable(folder)
     key = _key(digest(stamps), description, expected_md5, options)
     known = None if options.again else cache.find_report(folder, key)
     if known is not None:

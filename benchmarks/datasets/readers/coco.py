@@ -71,23 +71,27 @@ def _add_boxes(
     seen: set[Any] = set()
     for annotation in annotations:
         where = f"annotation {annotation.get('id')}"
-        if annotation.get("id") in seen:
+        keys = [annotation.get(key) for key in ("id", "image_id", "category_id")]
+        if not all(isinstance(key, int | str) for key in keys):
+            fault("list", path, f"{where}: needs an id, an image_id and a category_id")
+            continue
+        number, image, category = keys
+        if number in seen:
             fault("list", path, f"{where}: this id is given twice")
-        seen.add(annotation.get("id"))
-        image = annotation.get("image_id")
+        seen.add(number)
         if image not in boxes:
             fault("missing", path, f"{where}: of image {image}, which 'images' does not list")
             continue
-        if annotation.get("category_id") not in label_of:
-            fault("label", path, f"{where}: category {annotation.get('category_id')} is none of 'categories'")
+        if category not in label_of:
+            fault("label", path, f"{where}: category {category} is none of 'categories'")
             continue
         box = annotation.get("bbox")
         if not _are_numbers(box) or len(box) != 4:
             fault("box", path, f"{where}: bbox is {box!r}, not four numbers")
             continue
         left, top, width, height = box
-        label, crowd = label_of[annotation["category_id"]], bool(annotation.get("iscrowd"))
-        boxes[image].append(Box(label, left, top, left + width, top + height, crowd=crowd, where=where))
+        crowd = bool(annotation.get("iscrowd"))
+        boxes[image].append(Box(label_of[category], left, top, left + width, top + height, crowd=crowd, where=where))
         problem = _mask_problem(annotation.get("segmentation"), sizes[image])
         if problem:
             fault("mask", path, f"{where}: {problem}")
@@ -130,13 +134,17 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not JSON: {error}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    needed = {"images": ("id", "file_name"), "annotations": (), "categories": ("id", "name")}
+    needed: dict[str, dict[str, Any]] = {
+        "images": {"id": int | str, "file_name": str},
+        "annotations": {},
+        "categories": {"id": int, "name": str},
+    }
     for key, fields in needed.items():
         entries = content.get(key) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise UserError(f"{path}: not COCO instances: '{key}' must be a list of objects")
         for entry in entries:
-            lacking = [field for field in fields if not isinstance(entry.get(field), int | str)]
-            if lacking:
-                raise UserError(f"{path}: not COCO instances: an entry of '{key}' lacks {lacking[0]}")
+            for field, kind in fields.items():
+                if not isinstance(entry.get(field), kind):
+                    raise UserError(f"{path}: not COCO instances: an entry of '{key}' lacks or mistypes {field}")
     return content

@@ -266,6 +266,13 @@ DAMAGES: dict[str, tuple[str, Callable[..., Path], Damage, str, str]] = {
         "annotation 2000: of image 77",
     ),
     "COCO id twice": ("coco2017", build_coco2017, lambda root: _change_coco(root, id=3000), "list", "given twice"),
+    "COCO id of another type": (
+        "coco2017",
+        build_coco2017,
+        lambda root: _change_coco(root, image_id=[1]),
+        "list",
+        "annotation 2000: needs an id",
+    ),
     "COCO polygon of two points": (
         "coco2017",
         build_coco2017,
@@ -380,6 +387,31 @@ def test_each_damage_is_found_once_and_nothing_else(what: str, tmp_path: Path) -
     root = build(tmp_path / "data")
     damage(root)
     assert message in str(only(run(name, root), kind))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "'images' must be a list of objects"),
+        ('{"images": [3], "annotations": [], "categories": []}', "'images' must be a list of objects"),
+        ('{"images": [{"id": [1], "file_name": "a"}], "annotations": [], "categories": []}', "lacks or mistypes id"),
+        ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', "lacks or mistypes id"),
+        ('{"images": [], "annotations": [{"id": 1, "area": NaN}], "categories": []}', "NaN is no number of JSON"),
+        ("[" * 100000, "not JSON"),
+    ],
+)
+def test_what_is_no_coco_json_is_one_line(text: str, message: str, tmp_path: Path) -> None:
+    root = build_coco2017(tmp_path / "data")
+    (root / "annotations/instances_val2017.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        run("coco2017", root)
+
+
+def test_a_cache_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:
+    root = build_voc2007(tmp_path / "data")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be made .*; choose another with --cache"):
+        run("voc2007", root, cache=tmp_path / "file" / "cache")
 
 
 def test_zero_based_classes_mixed_with_255_are_found(tmp_path: Path) -> None:
