@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from benchmarks.classification.settings import CLASSIFICATION_METRICS, ClassificationSettings
 from benchmarks.detection.settings import DetectionSettings
-from benchmarks.schema import later, require_positive, to_resolved
+from benchmarks.schema import later, to_resolved
 from benchmarks.segmentation.settings import SegmentationSettings
 from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError, did_you_mean, require_choice
@@ -59,6 +60,7 @@ class PublishedRows:
 
     Attributes:
         table: of the CSV, ``table1``.
+        task: of the CSV; empty: any. Needed where several protocols of a table share their name.
         protocol: name that the CSV gives the protocol; empty: this protocol's id.
         tolerance: in percent points; a result this near counts as reproduced. None: the source gives no spread to
             take one from.
@@ -66,57 +68,10 @@ class PublishedRows:
     """
 
     table: str
+    task: str = ""
     protocol: str = ""
     tolerance: float | None = None
     note: str = ""
-
-
-@dataclass
-class KNNSettings:
-    """Weighted k-nearest neighbours by cosine similarity, votes weighted by exp(similarity / temperature)."""
-
-    k: int = 20
-    temperature: float = 0.07
-
-
-@dataclass
-class LinearSettings:
-    """Multi-label logistic regression on standardised features, fitted to convergence.
-
-    ``l2`` are candidate strengths (of ``l2/2 * |w|^2`` beside the mean loss); the best on the validation split is
-    taken, or ``default_l2`` where the data has no validation split.
-    """
-
-    l2: list[float] = field(default_factory=lambda: [10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01])
-    default_l2: float = 0.1
-    max_iterations: int = 200
-
-
-@dataclass
-class ClassificationSettings:
-    """A probe of frozen, globally average-pooled features.
-
-    Attributes:
-        probe: ``knn`` or ``linear``.
-        image_size: side in pixels to which the whole image is resized (squeezed, not cropped).
-        feature: the stage that is pooled, ``layer1`` .. ``layer4``; of a vision transformer ``layer4``, its output.
-    """
-
-    probe: str = "linear"
-    image_size: int = 128
-    feature: str = "layer4"
-    batch_size: int = 64
-    knn: KNNSettings = field(default_factory=KNNSettings)
-    linear: LinearSettings = field(default_factory=LinearSettings)
-
-    def __post_init__(self) -> None:
-        require_choice("settings.probe", self.probe, ["knn", "linear"])
-        require_choice("settings.feature", self.feature, ["layer1", "layer2", "layer3", "layer4"])
-        require_positive(self, "image_size", "batch_size")
-        if self.knn.k < 1 or self.knn.temperature <= 0:
-            raise UserError("settings.knn: k and temperature must be positive")
-        if not self.linear.l2 or min([*self.linear.l2, self.linear.default_l2]) <= 0:
-            raise UserError("settings.linear: l2 and default_l2 must be positive")
 
 
 @dataclass
@@ -134,7 +89,7 @@ class Protocol:
 
     TASK: ClassVar[str]
     METRICS: ClassVar[tuple[str, ...]]
-    TOOLBOX: ClassVar[str]
+    TOOLBOX: ClassVar[tuple[str, ...]]
 
     id: str
     version: int
@@ -153,7 +108,7 @@ class Protocol:
     overridden: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        require_choice("toolbox", self.toolbox, [self.TOOLBOX])
+        require_choice("toolbox", self.toolbox, self.TOOLBOX)
         for metric in self.metrics:
             require_choice("metrics", metric, self.METRICS)
         self.metrics = self.metrics or list(self.METRICS)
@@ -183,11 +138,11 @@ class Protocol:
 
 @dataclass
 class ClassificationProtocol(Protocol):
-    """A probe of frozen features."""
+    """A probe of frozen features, or a network fine-tuned to tell classes apart."""
 
     TASK: ClassVar[str] = "classification"
-    METRICS: ClassVar[tuple[str, ...]] = ("mAP",)
-    TOOLBOX: ClassVar[str] = "scikit-learn"
+    METRICS: ClassVar[tuple[str, ...]] = CLASSIFICATION_METRICS
+    TOOLBOX: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     def __post_init__(self) -> None:
@@ -202,7 +157,7 @@ class DetectionProtocol(Protocol):
 
     TASK: ClassVar[str] = "detection"
     METRICS: ClassVar[tuple[str, ...]] = DETECTION_METRICS
-    TOOLBOX: ClassVar[str] = "detectron2"
+    TOOLBOX: ClassVar[tuple[str, ...]] = ("detectron2",)
     settings: DetectionSettings = field(default_factory=DetectionSettings)
 
 
@@ -212,7 +167,7 @@ class SegmentationProtocol(Protocol):
 
     TASK: ClassVar[str] = "segmentation"
     METRICS: ClassVar[tuple[str, ...]] = ("mIoU", "mAcc", "aAcc")
-    TOOLBOX: ClassVar[str] = "mmsegmentation"
+    TOOLBOX: ClassVar[tuple[str, ...]] = ("mmsegmentation",)
     settings: SegmentationSettings = field(default_factory=SegmentationSettings)
 
 

@@ -82,7 +82,7 @@ def test_nested_toolbox_keys_are_merged() -> None:
         ("fcn_demo", ["task=detection"], "cannot be overridden"),
         ("fcn_demo", ["id=mine"], "cannot be overridden"),
         ("pspnet_demo", ["settings.batch_size=1"], "at least 2 images"),
-        ("multilabel_knn", ["settings.probe=svm"], "settings.probe"),
+        ("multilabel_knn", ["settings.probe=forest"], "settings.probe"),
         ("multilabel_knn", ["settings.knn.temperature=0"], "positive"),
         ("multilabel_linear", ["settings.linear.l2=[]"], "positive"),
         ("multilabel_linear", ["data.max_test_images=0"], "data.max_test_images"),
