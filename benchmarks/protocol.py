@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from benchmarks.classification.settings import CLASSIFICATION_METRICS, ClassificationSettings
 from benchmarks.detection.settings import DetectionSettings
-from benchmarks.schema import later, require_positive, to_resolved
+from benchmarks.schema import later, to_resolved
 from benchmarks.segmentation.settings import SegmentationSettings
 from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 PROTOCOLS = Path(__file__).parent / "protocols"
 _WORDING = ("title", "description", "seeds", "published", "ambiguities", "notes", "sizes", "overridden")
-_SIZED = ("data", "settings", "metrics", "seeds")
+_SIZED = ("backbone", "data", "settings", "metrics", "seeds")
 DETECTION_METRICS = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75")
 
 
@@ -59,6 +60,7 @@ class PublishedRows:
 
     Attributes:
         table: of the CSV, ``table1``.
+        task: of the CSV; empty: any. Needed where several protocols of a table share their name.
         protocol: name that the CSV gives the protocol; empty: this protocol's id.
         tolerance: in percent points; a result this near counts as reproduced. None: the source gives no spread to
             take one from.
@@ -66,57 +68,10 @@ class PublishedRows:
     """
 
     table: str
+    task: str = ""
     protocol: str = ""
     tolerance: float | None = None
     note: str = ""
-
-
-@dataclass
-class KNNSettings:
-    """Weighted k-nearest neighbours by cosine similarity, votes weighted by exp(similarity / temperature)."""
-
-    k: int = 20
-    temperature: float = 0.07
-
-
-@dataclass
-class LinearSettings:
-    """Multi-label logistic regression on standardised features, fitted to convergence.
-
-    ``l2`` are candidate strengths (of ``l2/2 * |w|^2`` beside the mean loss); the best on the validation split is
-    taken, or ``default_l2`` where the data has no validation split.
-    """
-
-    l2: list[float] = field(default_factory=lambda: [10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01])
-    default_l2: float = 0.1
-    max_iterations: int = 200
-
-
-@dataclass
-class ClassificationSettings:
-    """A probe of frozen, globally average-pooled features.
-
-    Attributes:
-        probe: ``knn`` or ``linear``.
-        image_size: side in pixels to which the whole image is resized (squeezed, not cropped).
-        feature: the stage that is pooled, ``layer1`` .. ``layer4``; of a vision transformer ``layer4``, its output.
-    """
-
-    probe: str = "linear"
-    image_size: int = 128
-    feature: str = "layer4"
-    batch_size: int = 64
-    knn: KNNSettings = field(default_factory=KNNSettings)
-    linear: LinearSettings = field(default_factory=LinearSettings)
-
-    def __post_init__(self) -> None:
-        require_choice("settings.probe", self.probe, ["knn", "linear"])
-        require_choice("settings.feature", self.feature, ["layer1", "layer2", "layer3", "layer4"])
-        require_positive(self, "image_size", "batch_size")
-        if self.knn.k < 1 or self.knn.temperature <= 0:
-            raise UserError("settings.knn: k and temperature must be positive")
-        if not self.linear.l2 or min([*self.linear.l2, self.linear.default_l2]) <= 0:
-            raise UserError("settings.linear: l2 and default_l2 must be positive")
 
 
 @dataclass
@@ -126,6 +81,7 @@ class Protocol:
     Attributes:
         seeds: one run each; their number is that of the runs that the published values are means of.
         published: rows that this protocol is compared with.
+        backbone: architecture that it is about, ``resnet50``; empty: any that the task can take.
         ambiguities: what the source leaves open, and what was taken.
         sizes: other values by name, ``{demo: {settings: {iterations: 4}}}``; see :func:`load_protocol`.
         overridden: the ``key=value`` pairs given on top of the file, and ``size=demo`` for a section of ``sizes``.
@@ -145,6 +101,7 @@ class Protocol:
     metrics: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     published: list[PublishedRows] = field(default_factory=list)
+    backbone: str = later("")
     ambiguities: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sizes: dict[str, Any] = field(default_factory=dict)
@@ -155,6 +112,18 @@ class Protocol:
         for metric in self.metrics:
             require_choice("metrics", metric, self.METRICS)
         self.metrics = self.metrics or list(self.METRICS)
+
+    def require_backbone(self, architecture: str) -> None:
+        """Refuse a backbone that this protocol is not about, by the name of its architecture.
+
+        Raises:
+            UserError: another architecture; a number of it would stand under a title that it has no right to.
+        """
+        if self.backbone and architecture != self.backbone:
+            raise UserError(
+                f"protocol '{self.id}' is about a {self.backbone}, and this backbone is a {architecture}; "
+                "backbone='' judges it all the same, under another hash"
+            )
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -169,11 +138,11 @@ class Protocol:
 
 @dataclass
 class ClassificationProtocol(Protocol):
-    """A probe of frozen features."""
+    """A probe of frozen features, or a network fine-tuned to tell classes apart."""
 
     TASK: ClassVar[str] = "classification"
-    METRICS: ClassVar[tuple[str, ...]] = ("mAP",)
-    TOOLBOXES: ClassVar[tuple[str, ...]] = ("scikit-learn",)
+    METRICS: ClassVar[tuple[str, ...]] = CLASSIFICATION_METRICS
+    TOOLBOXES: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchmarks.datasets.registry import describe
-from benchmarks.protocol import Protocol, list_protocols, load_protocol
+from benchmarks.protocol import Protocol, PublishedRows, list_protocols, load_protocol
 from benchmarks.report.published import PublishedValue, read_published
 
 _TASKS = {"detection": "Detection", "segmentation": "Segmentation", "classification": "Classification"}
@@ -56,12 +56,13 @@ def protocol_page() -> str:
 
 def published_values(protocol: Protocol, values: Sequence[PublishedValue]) -> list[PublishedValue]:
     """The published values that a protocol names, in the order of its ``published``."""
-    return [
-        value
-        for rows in protocol.published
-        for value in values
-        if value.table == rows.table and value.protocol == (rows.protocol or protocol.id)
-    ]
+    return [value for rows in protocol.published for value in values if is_of(value, rows, protocol)]
+
+
+def is_of(value: PublishedValue, rows: PublishedRows, protocol: Protocol) -> bool:
+    """Whether ``value`` is one of ``rows``, which ``protocol`` names."""
+    named = (rows.table, rows.protocol or protocol.id, rows.task or value.task)
+    return (value.table, value.protocol, value.task) == named
 
 
 def _overview(protocols: Sequence[Protocol]) -> str:
@@ -91,7 +92,7 @@ def _list(title: str, texts: Sequence[str]) -> Iterator[str]:
 def _published(protocol: Protocol, values: Sequence[PublishedValue]) -> Iterator[str]:
     """One table for each group of rows, with what is odd about them as footnotes."""
     for rows in protocol.published:
-        own = [v for v in values if v.table == rows.table and v.protocol == (rows.protocol or protocol.id)]
+        own = [value for value in values if is_of(value, rows, protocol)]
         if not own:
             continue
         tolerance = "" if rows.tolerance is None else f" Tolerance {rows.tolerance:g}."

@@ -82,7 +82,7 @@ def test_nested_toolbox_keys_are_merged() -> None:
         ("fcn_demo", ["task=detection"], "cannot be overridden"),
         ("fcn_demo", ["id=mine"], "cannot be overridden"),
         ("pspnet_demo", ["settings.batch_size=1"], "at least 2 images"),
-        ("multilabel_knn", ["settings.probe=svm"], "settings.probe"),
+        ("multilabel_knn", ["settings.probe=forest"], "settings.probe"),
         ("multilabel_knn", ["settings.knn.temperature=0"], "positive"),
         ("multilabel_linear", ["settings.linear.l2=[]"], "positive"),
         ("multilabel_linear", ["data.max_test_images=0"], "data.max_test_images"),
@@ -143,7 +143,7 @@ def test_a_size_is_values(tmp_path: Path) -> None:
     assert again.overridden == ["size=demo", "settings.iterations=5"]
     assert load_protocol(path, size="mini").hash == paper.hash  # no such section: the file is of that size
     path.write_text(HEAD + "sizes: {demo: {version: 2}}\n")
-    with pytest.raises(UserError, match=r"sizes\.demo: a section of data, settings"):
+    with pytest.raises(UserError, match=r"sizes\.demo: a section of backbone, data, settings"):
         load_protocol(path, size="demo")
     path.write_text(HEAD + "sizes: {demo: {settings: {iteratoins: 2}}}\n")
     with pytest.raises(UserError, match="did you mean 'iterations'"):
