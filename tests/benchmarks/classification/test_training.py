@@ -71,6 +71,16 @@ def test_a_view_depends_on_seed_epoch_and_position_only(coloured: LabelledImages
     assert torch.equal(stacked, torch.stack([first[2], first[0]]))
 
 
+def test_processes_that_load_change_nothing(coloured: LabelledImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    views, order = Views(coloured.paths, SMALL, seed=1), [[3, 1], [0, 2]]
+    alone = list(batches(views, order))
+    monkeypatch.setattr("benchmarks.classification.views._workers", lambda: 2)
+    assert all(torch.equal(a, b) for a, b in zip(alone, batches(views, order), strict=True))
+    coloured.paths[2].write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"^[^\n]*02\.png: cannot be decoded[^\n]*$"):
+        list(batches(views, order))
+
+
 def test_views_have_the_size_asked_for(coloured: LabelledImages) -> None:
     image = Image.open(coloured.paths[0])
     for train in ("random_resized_crop", "random_crop", "test"):
