@@ -160,6 +160,7 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
     info = read_info(path)
     if protocol.task != "classification":
         require_resnet(info.architecture, f"protocol '{protocol.id}' ({protocol.task})")
+    protocol.require_backbone(info.architecture.name)
     part = BackbonePart(
         label=label or info.recipe_name or info.method,
         method=info.method,

@@ -21,7 +21,7 @@ from scenebench.errors import UserError, did_you_mean, require_choice
 
 PROTOCOLS = Path(__file__).parent / "protocols"
 _WORDING = ("title", "description", "seeds", "published", "ambiguities", "notes", "sizes", "overridden")
-_SIZED = ("data", "settings", "metrics", "seeds")
+_SIZED = ("backbone", "data", "settings", "metrics", "seeds")
 DETECTION_METRICS = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75")
 
 
@@ -81,6 +81,7 @@ class Protocol:
     Attributes:
         seeds: one run each; their number is that of the runs that the published values are means of.
         published: rows that this protocol is compared with.
+        backbone: architecture that it is about, ``resnet50``; empty: any that the task can take.
         ambiguities: what the source leaves open, and what was taken.
         sizes: other values by name, ``{demo: {settings: {iterations: 4}}}``; see :func:`load_protocol`.
         overridden: the ``key=value`` pairs given on top of the file, and ``size=demo`` for a section of ``sizes``.
@@ -100,6 +101,7 @@ class Protocol:
     metrics: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
     published: list[PublishedRows] = field(default_factory=list)
+    backbone: str = later("")
     ambiguities: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sizes: dict[str, Any] = field(default_factory=dict)
@@ -110,6 +112,18 @@ class Protocol:
         for metric in self.metrics:
             require_choice("metrics", metric, self.METRICS)
         self.metrics = self.metrics or list(self.METRICS)
+
+    def require_backbone(self, architecture: str) -> None:
+        """Refuse a backbone that this protocol is not about, by the name of its architecture.
+
+        Raises:
+            UserError: another architecture; a number of it would stand under a title that it has no right to.
+        """
+        if self.backbone and architecture != self.backbone:
+            raise UserError(
+                f"protocol '{self.id}' is about a {self.backbone}, and this backbone is a {architecture}; "
+                "backbone='' judges it all the same, under another hash"
+            )
 
     @property
     def resolved(self) -> dict[str, Any]:

@@ -26,6 +26,8 @@ def toolbox_config(protocol: Protocol, info: BackboneInfo = DEFAULT_BACKBONE) ->
     Raises:
         UserError: the toolbox has no configuration, or the protocol leaves the number of classes to the data.
     """
+    if info is not DEFAULT_BACKBONE:
+        protocol.require_backbone(info.architecture.name)
     if isinstance(protocol, DetectionProtocol):
         return "config.yaml", _detectron2(protocol, info)
     if isinstance(protocol, SegmentationProtocol):

@@ -150,6 +150,14 @@ def test_a_backbone_that_c4_cannot_take(official: Path, backbones: dict[int, Pat
     assert not (tmp_path / "run/record.json").exists()
 
 
+def test_a_protocol_of_another_architecture(official: Path, backbones: dict[int, Path], tmp_path: Path) -> None:
+    protocol = load_protocol("pspnet_r50_d8_40k")
+    with pytest.raises(UserError, match="is about a resnet50, and this backbone is a resnet18w8"):
+        evaluate(backbones[18], protocol, official / "cityscapes", 0, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert load_protocol("pspnet_r50_d8_40k", ["backbone=''"]).hash != protocol.hash
+
+
 def test_the_command_line_ends_with_one_line_and_exit_code_2(
     official: Path, backbones: dict[int, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

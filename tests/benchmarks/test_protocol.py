@@ -143,7 +143,7 @@ def test_a_size_is_values(tmp_path: Path) -> None:
     assert again.overridden == ["size=demo", "settings.iterations=5"]
     assert load_protocol(path, size="mini").hash == paper.hash  # no such section: the file is of that size
     path.write_text(HEAD + "sizes: {demo: {version: 2}}\n")
-    with pytest.raises(UserError, match=r"sizes\.demo: a section of data, settings"):
+    with pytest.raises(UserError, match=r"sizes\.demo: a section of backbone, data, settings"):
         load_protocol(path, size="demo")
     path.write_text(HEAD + "sizes: {demo: {settings: {iteratoins: 2}}}\n")
     with pytest.raises(UserError, match="did you mean 'iterations'"):
