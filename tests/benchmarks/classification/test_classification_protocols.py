@@ -107,7 +107,13 @@ def test_the_suites_own_probes_leave_difficult_objects_out_of_the_test(
 
 def test_a_class_count_that_disagrees(official: Any, tiny_backbone: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 classes.*expects 200"):
-        evaluate(tiny_backbone, load("cub200_finetune"), official("cub200"), 0, tmp_path / "run")
+        evaluate(tiny_backbone, load("cub200_finetune", "backbone=''"), official("cub200"), 0, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_backbone_of_another_architecture(official: Any, tiny_backbone: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="'cub200_finetune' is about a resnet50, and this backbone is a resnet18w8"):
+        evaluate(tiny_backbone, load("cub200_finetune", "data.classes=3"), official("cub200"), 0, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
