@@ -139,3 +139,28 @@ def test_detectron2(name: str) -> None:
     stock = flatten(yaml.safe_load(model_zoo.get_config(file).dump()))
     ours = flatten(yaml.safe_load(toolbox_config(load_protocol(name))[1]))
     assert differing(ours, stock) == meant
+
+
+def test_the_optimiser_is_detectron2s_own() -> None:
+    """Same groups, rates and switches as the toolbox's builder gives under the same configuration."""
+    quiet_detectron2()
+    from detectron2.modeling import build_model
+    from detectron2.solver import build_optimizer
+
+    from benchmarks.detection.config import build_config
+    from benchmarks.detection.optimiser import build_optimiser
+    from benchmarks.protocol import DetectionProtocol
+    from transfer.backbone_file import BackboneInfo
+    from transfer.resnet import Architecture
+
+    protocol = load_protocol("mask_rcnn_r50_fpn_1x_p3", ["settings.learning_rate=0.02"], "demo")
+    assert isinstance(protocol, DetectionProtocol)
+    info = BackboneInfo(architecture=Architecture(depth=18, stem_width=8))
+    cfg = build_config(protocol, info, 80, True, 0, "cpu")
+    model = build_model(cfg)
+    ours, stock = build_optimiser(cfg, model, protocol.settings), build_optimizer(cfg, model)
+    assert type(ours) is type(stock)
+    assert len(ours.param_groups) == len(stock.param_groups)
+    for mine, theirs in zip(ours.param_groups, stock.param_groups, strict=True):
+        assert [id(p) for p in mine["params"]] == [id(p) for p in theirs["params"]]
+        assert {k: v for k, v in mine.items() if k != "params"} == {k: v for k, v in theirs.items() if k != "params"}
