@@ -1,7 +1,7 @@
 """Features of frozen backbones, kept so that a second probe of the same backbone and images reads them.
 
-A file is named by everything that its numbers depend on: the backbone's bytes, the images, how they are shown and what
-is read off. Nothing else is trusted: another name is another file.
+A file is named by everything that its numbers depend on: the backbone's bytes (its preprocessing is among them), the
+images' paths, sizes and times of change, how they are shown and what is read off. Another name is another file.
 """
 
 from __future__ import annotations

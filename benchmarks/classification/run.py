@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.cell import Cell, Outcome
+from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.fine_tuning import run_training
+from benchmarks.classification.images import POSITIVE
 from benchmarks.classification.linear import LinearProbe, Standardisation, fit_path
 from benchmarks.classification.splits import split_images
 from benchmarks.classification.stored import COLOUR_HISTOGRAM, run_stored, stored_features
 from benchmarks.inputs import choose_images, data_notes
 from benchmarks.protocol import ClassificationProtocol
 from scenebench.errors import UserError, require_choice
-from scenebench.multilabel import knn_scores, mean_average_precision
+from scenebench.multilabel import knn_scores
 
 SCENE_TYPE_ORACLE = "reference:scene_type_oracle"
 REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM)
@@ -28,10 +30,15 @@ REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM)
 
 @dataclass(frozen=True)
 class _Split:
-    """Features (images x channels; empty for the oracle) and 0/1 labels (images x categories) of one split."""
+    """Features (images x channels) and labels (images x categories: 1, 0, -1 difficult) of one split."""
 
     features: Tensor
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+
+    @property
+    def present(self) -> Tensor:
+        """The labels as 0/1: what is only difficult counts as absent."""
+        return torch.from_numpy((self.labels == POSITIVE).astype(np.uint8))
 
 
 def run(cell: Cell) -> Outcome:
@@ -62,15 +69,15 @@ def _run_multilabel(cell: Cell, protocol: ClassificationProtocol) -> Outcome:
         scores, train_images = _score_by_scene_type(cell, protocol)
         notes.append("knows the scene type of every image and nothing of its pixels; the same whatever the probe")
     else:
-        train = _split(cell, protocol, protocol.data.train_split, protocol.data.max_train_images)
-        test = _split(cell, protocol, protocol.data.test_split, protocol.data.max_test_images)
+        train = _split(cell, protocol.data.train_split, protocol.data.max_train_images)
+        test = _split(cell, protocol.data.test_split, protocol.data.max_test_images)
         train_images = len(train.labels)
         if protocol.settings.probe == "knn":
             scores, more = _score_by_neighbours(protocol, train, test)
         else:
             scores, more = _score_linearly(cell, protocol, train, test)
         notes += more
-    value, per_category = mean_average_precision(test_labels, scores)
+    value, per_category = multilabel_map(test_labels, scores)
     undefined = sum(ap is None for ap in per_category)
     if undefined:
         notes.append(f"{undefined} of {len(per_category)} categories have no test image and do not enter the mean")
@@ -115,7 +122,7 @@ def _score_by_neighbours(
     settings = protocol.settings.knn
     k = min(settings.k, len(train.labels))
     notes = [f"k lowered from {settings.k} to the {k} training images"] if k < settings.k else []
-    scores = knn_scores(train.features, torch.from_numpy(train.labels), test.features, k, settings.temperature)
+    scores = knn_scores(train.features, train.present, test.features, k, settings.temperature)
     return scores.numpy(), notes
 
 
@@ -125,17 +132,17 @@ def _score_linearly(
     """Fit on the training split; the validation split, where there is one, only chooses the strength of L2."""
     settings = protocol.settings.linear
     standardise = Standardisation.of(train.features)
-    features, labels = standardise(train.features), torch.from_numpy(train.labels)
+    features, labels = standardise(train.features), train.present
     if cell.data.splits.get(protocol.data.val_split, 0) == 0:
         (probe,) = fit_path(features, labels, [settings.default_l2], settings.max_iterations)
         note = f"no split '{protocol.data.val_split}': L2 fixed at {settings.default_l2:g}"
         return probe(standardise(test.features)).numpy(), [note]
-    validation = _split(cell, protocol, protocol.data.val_split, None)
+    validation = _split(cell, protocol.data.val_split, None)
     strengths = sorted(set(settings.l2), reverse=True)
     held_out = standardise(validation.features)
     best: tuple[float, float, LinearProbe] | None = None
     for strength, probe in zip(strengths, fit_path(features, labels, strengths, settings.max_iterations), strict=True):
-        value = mean_average_precision(validation.labels, probe(held_out).numpy())[0] or 0.0
+        value = multilabel_map(validation.labels, probe(held_out).numpy())[0] or 0.0
         if best is None or value > best[0]:  # equal: the stronger regularisation stays
             best = (value, strength, probe)
     assert best is not None
@@ -143,11 +150,10 @@ def _score_linearly(
     return best[2](standardise(test.features)).numpy(), [note]
 
 
-def _split(cell: Cell, protocol: ClassificationProtocol, split: str, limit: int | None) -> _Split:
-    features = stored_features(cell, split_images(cell, split, limit), split)
-    return _Split(features, _labels(cell, split, limit))
+def _split(cell: Cell, split: str, limit: int | None) -> _Split:
+    images = split_images(cell, split, limit)
+    return _Split(stored_features(cell, images, split), images.labels)
 
 
-def _labels(cell: Cell, split: str, limit: int | None) -> NDArray[np.uint8]:
-    indices, _ = choose_images(cell.data, split, limit)
-    return cell.data.multilabel(split)[indices]
+def _labels(cell: Cell, split: str, limit: int | None) -> NDArray[np.int8]:
+    return split_images(cell, split, limit).labels

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from benchmarks.classification.linear import Standardisation
-from benchmarks.classification.linear_grid import fit_grid, grid_scores
+from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.settings import KNNSettings, LinearGridSettings
 from benchmarks.classification.top_k import top_k_accuracy
@@ -61,9 +60,9 @@ def _knn(train: Tensor, labels: Tensor, test: Tensor, classes: int) -> Tensor:
 
 def _linear(train: Tensor, labels: Tensor, test: Tensor, classes: int) -> Tensor:
     settings = LinearGridSettings(batch_size=1024)
-    standardise = Standardisation.of(train)
-    weights = fit_grid(standardise(train).float(), labels, classes, settings, seed=0)
-    return grid_scores(standardise(test).float(), weights[len(weights) // 2])
+    standardise_(train, test)
+    weights = fit_grid(train, labels, classes, settings, seed=0)
+    return grid_scores(test, weights[len(weights) // 2])
 
 
 def _timed(action: Callable[[], Tensor]) -> tuple[float, float, Tensor]:

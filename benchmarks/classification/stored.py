@@ -9,8 +9,7 @@ from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.feature_cache import cached, key_of
 from benchmarks.classification.features import backbone_features, colour_histograms
 from benchmarks.classification.images import LabelledImages
-from benchmarks.classification.linear import Standardisation
-from benchmarks.classification.linear_grid import fit_grid, grid_scores
+from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.measures import measure
 from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.settings import LinearGridSettings, SVMSettings
@@ -79,7 +78,7 @@ def stored_features(cell: Cell, images: LabelledImages, what: str) -> Tensor:
         crop_from=settings.crop_from,
         feature=settings.feature,
         batch_size=settings.batch_size,  # a batch's size moves the last bits
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=_device().type,
         torch=torch.__version__,
     )
     return cached(key, len(images), compute)
@@ -118,7 +117,7 @@ def _low_shot(
 def _knn(cell: Cell, train: LabelledImages, features: Tensor, test: Tensor) -> tuple[Tensor, list[str]]:
     settings = _settings_of(cell).settings.knn
     k = min(settings.k, len(train))
-    similarity, indices = nearest(features, test, k)
+    similarity, indices = (found.cpu() for found in nearest(features.to(_device()), test.to(_device()), k))
     labels = torch.from_numpy(train.labels)[indices]
     scores = class_votes(similarity, labels, len(cell.data.categories), settings.temperature)
     return scores, [f"k lowered from {settings.k} to the {k} training images"] if k < settings.k else []
@@ -127,24 +126,33 @@ def _knn(cell: Cell, train: LabelledImages, features: Tensor, test: Tensor) -> t
 def _linear(cell: Cell, train: LabelledImages, features: Tensor, test: Tensor) -> tuple[Tensor, list[str]]:
     settings = _settings_of(cell).settings.linear_grid
     assert isinstance(settings, LinearGridSettings)
-    held = set(choose(len(train), max(1, round(settings.holdout * len(train)))))
-    kept = [index for index in range(len(train)) if index not in held]
+    out = choose(len(train), max(1, round(settings.holdout * len(train))))
+    kept = sorted(set(range(len(train))) - set(out))
     if not kept:
         raise UserError(f"{len(train)} training images are too few to hold {settings.holdout:.0%} of them out")
-    labels, classes = torch.from_numpy(train.labels), len(cell.data.categories)
-    standardise = Standardisation.of(features[kept])
-    shown = standardise(features).float()
-    weights = fit_grid(shown[kept], labels[kept], classes, settings, cell.seed)
-    out = sorted(held)
-    values = [top_k_accuracy(grid_scores(shown[out], own).nan_to_num(-torch.inf), labels[out], 1) for own in weights]
-    finite = [bool(torch.isfinite(own).all()) for own in weights]
-    ranked = [value if fine else -1.0 for value, fine in zip(values, finite, strict=True)]
-    best = max(range(len(ranked)), key=ranked.__getitem__)
-    if not finite[best]:
-        raise UserError("settings.linear_grid.learning_rates: every one diverged; lower them")
-    told = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in zip(settings.learning_rates, ranked, strict=True))
+    standardise_(features, test)
+    labels, shown = torch.from_numpy(train.labels), features.to(_device())
+    grid = fit_grid(
+        shown, labels.to(_device()), len(cell.data.categories), settings, cell.seed, torch.tensor(kept)
+    ).cpu()
+    held = features[out]
+    values = [
+        top_k_accuracy(grid_scores(held, own), labels[out], 1) if bool(torch.isfinite(own).all()) else None
+        for own in grid
+    ]
+    told = ", ".join(
+        f"{rate:g}: {'diverged' if value is None else format(value, '.2f')}"
+        for rate, value in zip(settings.learning_rates, values, strict=True)
+    )
+    if all(value is None for value in values):
+        raise UserError(f"settings.linear_grid.learning_rates: every one diverged ({told}); lower them")
+    best = max(range(len(values)), key=lambda index: -1.0 if values[index] is None else values[index] or 0.0)
     note = f"learning rate {settings.learning_rates[best]:g} chosen on {len(out)} training images held out ({told})"
-    return grid_scores(standardise(test).float(), weights[best]), [note]
+    return grid_scores(test, grid[best]), [note]
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _settings_of(cell: Cell) -> ClassificationProtocol:

@@ -104,7 +104,7 @@ def _train_cells(task: Task, cells: list[GridCell], seed: int) -> list[CellResul
             order, batches(Views(task.train.paths, task.views, seed, epoch), order), strict=True
         ):
             _set_rates(optimiser, rate_factor(settings, step, steps))
-            losses = _losses(classifier(task.preprocessing.normalise(pixels.to(device))), targets[indices])
+            losses = losses_of(classifier(task.preprocessing.normalise(pixels.to(device))), targets[indices])
             optimiser.zero_grad()
             torch.stack(losses).sum().backward()
             optimiser.step()
@@ -149,7 +149,7 @@ def training_targets(images: LabelledImages, difficult: str) -> Tensor:
     return targets
 
 
-def _losses(logits: list[Tensor], targets: Tensor) -> list[Tensor]:
+def losses_of(logits: list[Tensor], targets: Tensor) -> list[Tensor]:
     """Cross-entropy, or binary cross-entropy averaged over the entries that count."""
     if targets.ndim == 1:
         return [functional.cross_entropy(own, targets) for own in logits]

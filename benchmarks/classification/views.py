@@ -20,6 +20,7 @@ from torchvision.transforms import functional as cut
 
 from benchmarks.classification.settings import ViewSettings
 from benchmarks.inputs import read_image
+from scenebench.errors import UserError
 
 # Principal axes (columns) and standard deviations of ImageNet's RGB values on the 0-1 scale; Krizhevsky et al., 2012,
 # with the numbers that every implementation has.
@@ -79,9 +80,21 @@ class Views(Dataset[Tensor]):
 
 
 def batches(views: Views, indices: Sequence[Sequence[int]]) -> Iterator[Tensor]:
-    """The views of each batch of positions, stacked; loaded by several processes where a GPU waits for them."""
-    workers = min(_MOST_WORKERS, os.cpu_count() or 1) if torch.cuda.is_available() else 0
-    yield from DataLoader(views, batch_sampler=[list(batch) for batch in indices], num_workers=workers)
+    """The views of each batch of positions, stacked; loaded by several processes where a GPU waits for them.
+
+    Raises:
+        UserError: an image cannot be decoded.
+    """
+    loader = DataLoader(views, batch_sampler=[list(batch) for batch in indices], num_workers=_workers())
+    try:
+        yield from loader
+    except UserError as error:
+        # From another process it comes with that process's trace around it; its own line is the last.
+        raise UserError(str(error).splitlines()[-1].partition("UserError: ")[2] or str(error)) from error
+
+
+def _workers() -> int:
+    return min(_MOST_WORKERS, os.cpu_count() or 1) if torch.cuda.is_available() else 0
 
 
 def shuffled(count: int, batch_size: int, seed: int, epoch: int, smallest: int = 1) -> list[list[int]]:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from benchmarks.classification import speed
 from benchmarks.classification.feature_cache import cache_folder, cached, key_of
-from benchmarks.classification.linear_grid import fit_grid, grid_scores
+from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.settings import LinearGridSettings
 from benchmarks.classification.top_k import top_k_accuracy
@@ -77,6 +77,25 @@ def test_the_grid_equals_one_training_for_each_rate() -> None:
         torch.testing.assert_close(weight, reference(features, labels, rate, settings), rtol=1e-3, atol=1e-5)
     assert torch.equal(weights, fit_grid(features, labels, 4, settings, seed=9))
     assert top_k_accuracy(grid_scores(features, weights[1]), labels, 1) > 40
+
+
+def test_rows_are_those_that_train() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(30, 4, generator=generator), torch.arange(30) % 3
+    settings, rows = LinearGridSettings(learning_rates=[0.1], epochs=2, batch_size=7), torch.arange(3, 25)
+    chosen = fit_grid(features, labels, 3, settings, seed=1, rows=rows)
+    assert torch.equal(chosen, fit_grid(features[rows], labels[rows], 3, settings, seed=1))
+
+
+def test_standardising_in_place_by_chunks() -> None:
+    generator = torch.Generator().manual_seed(0)
+    train, test = (torch.randn(count, 3, generator=generator) * 5 + 2 for count in (9000, 10))
+    train[:, 2] = 7.0
+    expected = (test[:, :2] - train[:, :2].double().mean(dim=0)) / train[:, :2].double().std(dim=0, unbiased=False)
+    standardise_(train, test)
+    torch.testing.assert_close(train[:, :2].double().mean(dim=0), torch.zeros(2).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(test[:, :2].double(), expected, atol=1e-5, rtol=1e-5)
+    assert not bool(train[:, 2].any())
 
 
 def test_a_rate_that_diverges_harms_no_other() -> None:

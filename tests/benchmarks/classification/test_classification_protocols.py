@@ -23,6 +23,8 @@ OFFICIAL = [
     "imagenet_semi_1pct", "imagenet_semi_10pct",
     "voc07_finetune_csra", "voc07_finetune_s3l", "voc07_svm", "voc07_svm_low_shot",
 ]  # fmt: skip
+SLOW = {"aircraft_finetune", "dtd_finetune", "indoor67_finetune", "imagenet_semi_10pct"}
+"""Run with 'make test-slow': other protocols go the same ways on layouts that the readers' own tests cover."""
 PEEKS = re.compile("(test|validation) images|images that are reported")
 TRAIN_IMAGES = {"cub200": 6, "flowers102": 8, "cars": 6, "aircraft": 16, "indoor67": 9, "pets": 6, "dtd": 12}
 
@@ -43,7 +45,9 @@ def test_this_file_knows_every_protocol() -> None:
     assert sorted([*OFFICIAL, "multilabel_knn", "multilabel_linear"]) == named
 
 
-@pytest.mark.parametrize("name", OFFICIAL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in OFFICIAL]
+)
 def test_a_protocol_runs_on_its_official_layout(name: str, official: Any, tiny_backbone: Path, tmp_path: Path) -> None:
     protocol = load(name, size="demo")
     record = judge(tiny_backbone, name, official(protocol.data.dataset), tmp_path / "run")
@@ -92,9 +96,24 @@ def test_the_grid_is_told_and_the_best_cell_reported(official: Any, tiny_backbon
     assert record.dataset.train_images == 6
 
 
+def test_the_suites_own_probes_leave_difficult_objects_out_of_the_test(
+    official: Any, tiny_backbone: Path, tmp_path: Path
+) -> None:
+    """Tested on its own training images with one neighbour, a probe is perfect if only clear objects count."""
+    same = ["data.dataset=voc2007", "data.train_split=test", "data.test_split=test", "settings.image_size=32"]
+    record = judge(tiny_backbone, "multilabel_knn", official("voc2007"), tmp_path / "run", *same, "settings.knn.k=1")
+    assert record.metrics["mAP"] == pytest.approx(100.0)
+
+
 def test_a_class_count_that_disagrees(official: Any, tiny_backbone: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 classes.*expects 200"):
-        evaluate(tiny_backbone, load("cub200_finetune"), official("cub200"), 0, tmp_path / "run")
+        evaluate(tiny_backbone, load("cub200_finetune", "backbone=''"), official("cub200"), 0, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_backbone_of_another_architecture(official: Any, tiny_backbone: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="'cub200_finetune' is about a resnet50, and this backbone is a resnet18w8"):
+        evaluate(tiny_backbone, load("cub200_finetune", "data.classes=3"), official("cub200"), 0, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

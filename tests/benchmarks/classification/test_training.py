@@ -13,7 +13,7 @@ from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.schedule import rate_factor
 from benchmarks.classification.settings import TrainSettings, ViewSettings
 from benchmarks.classification.top_k import top_k_accuracy
-from benchmarks.classification.training import Task, grid_of, train_grid, training_targets
+from benchmarks.classification.training import Task, grid_of, losses_of, train_grid, training_targets
 from benchmarks.classification.views import Views, batches, in_order, shuffled, train_view
 from benchmarks.classification.views import test_view as central_view
 from scenebench.errors import UserError
@@ -69,6 +69,16 @@ def test_a_view_depends_on_seed_epoch_and_position_only(coloured: LabelledImages
     assert not torch.equal(views[0], Views(coloured.paths, settings, seed=1, epoch=1)[0])
     (stacked,) = batches(views, [[2, 0]])
     assert torch.equal(stacked, torch.stack([first[2], first[0]]))
+
+
+def test_processes_that_load_change_nothing(coloured: LabelledImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    views, order = Views(coloured.paths, SMALL, seed=1), [[3, 1], [0, 2]]
+    alone = list(batches(views, order))
+    monkeypatch.setattr("benchmarks.classification.views._workers", lambda: 2)
+    assert all(torch.equal(a, b) for a, b in zip(alone, batches(views, order), strict=True))
+    coloured.paths[2].write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"^[^\n]*02\.png: cannot be decoded[^\n]*$"):
+        list(batches(views, order))
 
 
 def test_views_have_the_size_asked_for(coloured: LabelledImages) -> None:
@@ -198,3 +208,21 @@ def test_pooled_cells_of_the_multi_stage_probe() -> None:
     classifier = Classifier(build_resnet(Architecture()), grid_of(settings)[0], 2, settings, 0, 224)
     assert [head.in_features for head in classifier.heads] == [9216, 9216, 8192, 9216, 8192]
     assert all(not norm.affine for norm in classifier.norms.values())  # type: ignore[union-attr]
+
+
+def test_entries_that_do_not_count_have_no_gradient() -> None:
+    """Multi-label: the mean over the entries that count; every head has its own."""
+    logits = torch.tensor([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], requires_grad=True)
+    targets = torch.tensor([[1.0, 0.0, torch.nan], [0.0, torch.nan, 1.0]])
+    first, second = losses_of([logits, 2 * logits.detach()], targets)
+    counted = [(1.0, 1), (-2.0, 0), (0.5, 0), (-1.0, 1)]
+    expected = np.mean([np.log1p(np.exp(-value if wanted else value)) for value, wanted in counted])
+    assert first.item() == pytest.approx(expected)
+    assert second.item() != pytest.approx(expected)
+    first.backward()
+    assert logits.grad is not None
+    assert (logits.grad == 0).tolist() == [[False, False, True], [False, True, False]]
+    (plain,) = losses_of([logits.detach()], torch.tensor([2, 0]))
+    assert plain.item() == pytest.approx(
+        float(torch.nn.functional.cross_entropy(logits.detach(), torch.tensor([2, 0])))
+    )

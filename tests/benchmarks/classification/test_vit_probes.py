@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ import torch
 from PIL import Image
 
 from benchmarks.classification.features import backbone_features
+from benchmarks.classification.images import LabelledImages
+from benchmarks.classification.settings import TrainSettings, ViewSettings
+from benchmarks.classification.top_k import top_k_accuracy
+from benchmarks.classification.training import Task, train_grid
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.evaluate import evaluate
 from benchmarks.protocol import load_protocol
@@ -77,3 +82,24 @@ def test_dense_protocols_refuse_before_anything_is_written(
         evaluate(vit_file, load_protocol(protocol), tiny_scenes.root, 0, tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_fine_tuning_takes_it_and_stages_do_not_exist(vit_file: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{index}.png" for index in range(4)]
+    for index, path in enumerate(paths):
+        Image.new("RGB", (40, 40), (60 * index, 20, 200)).save(path)
+    images = LabelledImages(paths, np.array([0, 0, 1, 1]), "colours")
+    settings = TrainSettings(epochs=1, batch_size=2, learning_rates=[0.1])
+    info, network = load_network(vit_file)
+    task = Task(
+        load=lambda: network, preprocessing=info.preprocessing, train=images, val=None, test=images, classes=2,
+        settings=settings, views=ViewSettings(size=32, resize=32), difficult="ignored",
+        measure=lambda scores, own: top_k_accuracy(scores, torch.from_numpy(own.labels), 1),
+    )  # fmt: skip
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    best, _ = train_grid(task, seed=0)
+    assert best.scores.shape == (4, 2)
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    stages = TrainSettings(frozen=True, stages=["layer2", "layer4"])
+    with pytest.raises(UserError, match="has no stages"):
+        train_grid(replace(task, settings=stages), seed=0)
