@@ -25,7 +25,7 @@ OPS := $(VENV)/mmcv-ops
 TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
-.PHONY: help setup demo mmcv-ops test test-slow lint format docs bench-pretrain bench-transfer lock clean
+.PHONY: help setup demo mmcv-ops test test-slow lint format docs bench-pretrain bench-eval bench-transfer lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,9 +58,13 @@ format: $(VENV)/.ready ## Format the code
 
 docs: $(VENV)/.ready ## Write the pages that are made from the code's own tables
 	@$(BIN)/python -m transfer.moving_weights docs/moving-weights.md
+	@$(BIN)/scenebench protocol page > docs/protocols.md.part && mv docs/protocols.md.part docs/protocols.md
 
 bench-pretrain: $(VENV)/.ready ## Measure how fast this machine pretrains, beside torchvision and lightly (PHOTOGRAPHS=)
 	@$(BIN)/scenebench bench --out results/benchmarks $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)")
+
+bench-eval: $(VENV)/.ready ## Measure the kNN and linear probe of 10,000 x 2,048 features
+	@$(BIN)/python -m benchmarks.classification.speed
 
 bench-transfer: $(VENV)/.ready ## Measure import, proof and export of a ResNet-50
 	@$(BIN)/python -m transfer.benchmark --to torchvision timm mmseg detectron2
