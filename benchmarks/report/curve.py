@@ -22,7 +22,7 @@ from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save
 from benchmarks.report.published import PublishedValue, read_published
 from benchmarks.report.render import place
 from benchmarks.report.results import flatten, row_recipe
-from benchmarks.report.tables import METRIC_NAMES, Row, Table
+from benchmarks.report.table_parts import METRIC_NAMES, Row, Table
 
 LOG_FROM = 10.0
 """Values that span more than this factor stand on a logarithmic axis."""

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.report.tables import METHOD_NOTES, Cell, Column, Row, Table, clip
+from benchmarks.report.table_parts import METHOD_NOTES, Cell, Column, Row, Table, clip
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -185,6 +185,7 @@ def to_latex(table: Table) -> str:
 CSV_HEAD = ["data", "fingerprint", "size", "table", "protocol", "version", "protocol_hash", "metric"]
 CSV_HEAD += ["row", "method", "origin", "state", "mean", "std", "n", "planned"]
 CSV_HEAD += ["delta", "delta_spread", "baseline", "best", "values", "reasons"]
+CSV_HEAD += ["welch_p", "interval_low", "interval_high"]
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -207,6 +208,8 @@ def _csv_line(table: Table, row: Row, column: Column, cell: Cell) -> list[object
     values += [row.label, row.method, row.origin, cell.state, _number(mean), _number(std), n, cell.planned]
     values += [_number(cell.delta), _number(cell.delta_spread), baseline_label(table), int(cell.best)]
     values += [" ".join(_number(value) for value in cell.values), "; ".join(cell.reasons)]
+    low, high = cell.interval or (None, None)
+    values += [_number(cell.welch_p), _number(low), _number(high)]
     return [_inert(value) if isinstance(value, str) else value for value in values]
 
 
