@@ -7,13 +7,12 @@ when its schema version is not known. Records of earlier versions are migrated (
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from benchmarks.record_versions import MIGRATIONS, content_hash_of, migrated
 from scenebench.config import config_hash
@@ -117,7 +116,7 @@ class Record(_Part):
     protocol: ProtocolPart
     backbone: BackbonePart
     dataset: DatasetPart
-    judged: JudgedPart
+    judged: JudgedPart = Field(default_factory=lambda known: JudgedPart(images=known["dataset"].test_images))
     metrics: dict[str, float | None]
     per_class: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
@@ -128,14 +127,6 @@ class Record(_Part):
     environment: EnvironmentPart
     migrated_from: str = ""
     content_hash: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _judged_by_default(cls, content: Any) -> Any:
-        dataset = content.get("dataset") if isinstance(content, dict) else None
-        if isinstance(dataset, DatasetPart) and content.get("judged") is None:
-            return {**content, "judged": JudgedPart(images=dataset.test_images)}
-        return content
 
     @field_validator("metrics")
     @classmethod
@@ -198,7 +189,9 @@ def _schema_version(content: Any, path: Path) -> int:
     version = content.get("schema_version") if isinstance(content, dict) else None
     known = [*sorted(MIGRATIONS), SCHEMA_VERSION]
     if isinstance(version, bool) or not isinstance(version, int) or version not in known:
-        remedy = "install a later scenebench" if isinstance(version, int) and version > SCHEMA_VERSION else "run it again"
+        remedy = (
+            "install a later scenebench" if isinstance(version, int) and version > SCHEMA_VERSION else "run it again"
+        )
         raise UserError(f"{path}: record schema {version}, this version reads {', '.join(map(str, known))}; {remedy}")
     return version
 

@@ -28,7 +28,9 @@ RECORDS = Path(__file__).resolve().parents[2] / "results" / "records"
 def make_record(**changes: object) -> Record:
     content: dict[str, object] = {
         "seed": 1,
-        "protocol": ProtocolPart(id="p", version=1, task="detection", hash=config_hash({"id": "p"}), resolved={"id": "p"}),
+        "protocol": ProtocolPart(
+            id="p", version=1, task="detection", hash=config_hash({"id": "p"}), resolved={"id": "p"}
+        ),
         "backbone": BackbonePart(label="mls", method="mls", origin="own", architecture="resnet18w16", sha256="ab"),
         "dataset": DatasetPart(
             name="scenes",

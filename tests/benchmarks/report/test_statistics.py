@@ -55,7 +55,10 @@ def test_one_run_has_neither_test_nor_interval() -> None:
 @settings(max_examples=25)
 @given(SIDES.filter(lambda side: len(side) < 4), SIDES.filter(lambda side: len(side) < 4))
 def test_the_interval_is_that_of_every_resample(ours: list[float], theirs: list[float]) -> None:
-    means = [[math.fsum(chosen) / len(side) for chosen in itertools.product(side, repeat=len(side))] for side in (ours, theirs)]
+    means = [
+        [math.fsum(chosen) / len(side) for chosen in itertools.product(side, repeat=len(side))]
+        for side in (ours, theirs)
+    ]
     differences = sorted(a - b for a, b in itertools.product(*means))
     low, high = (differences[math.ceil(share * len(differences) - 1e-9) - 1] for share in (0.025, 0.975))
     assert bootstrap_interval(ours, theirs) == pytest.approx((low, high), abs=1e-9)
