@@ -29,9 +29,8 @@ def draw_bars(result: PaperResult, folder: Path, name: str) -> list[Path]:
     Published bars are outlines, measured ones are filled, with one standard deviation over runs; what was measured on
     other data has panels of its own. Nothing is drawn of a table without any value.
     """
-    panels: list[tuple[Any, int]] = [
-        ("published", place) for place in range(len(result.layout.columns)) if _has_published(result, place)
-    ]
+    printed = [place for place in range(len(result.layout.columns)) if _has_published(result, place)]
+    panels: list[tuple[Any, int]] = [("published", place) for place in printed]
     apart = [(group, place) for group in result.groups[1:] for place in range(len(group.columns))]
     panels = [*panels, *((group, place) for group, place in apart if _has_values(group, place))][:_MOST_PANELS]
     if not panels:
@@ -90,7 +89,10 @@ def _draw_bars(result: PaperResult, panels: Sequence[tuple[Any, int]]) -> Figure
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
     left_out = f"; {len(result.rows) - rows} further rows left out" if len(result.rows) > rows else ""
-    words = "outlined: published; filled: measured, mean and standard deviation over runs" + left_out
+    words = (
+        "outlined: published; filled: measured, mean and standard deviation over runs; axes need not begin at 0"
+        + left_out
+    )
     figure.suptitle(f"{printable(result.layout.title)}\n{words}", x=0.01, ha="left", fontsize=7.5, color="#555555")
     return figure
 

@@ -110,13 +110,22 @@ class PretrainData:
     images: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Methods:
     """``methods.yaml``."""
 
     architecture: str
     pretrain_data: dict[str, PretrainData]
     methods: dict[str, list[Making]]
+
+
+@dataclass
+class _MethodsFile:
+    """The file as it stands; the lists are read element by element so that an error can name the element."""
+
+    architecture: str
+    pretrain_data: dict[str, PretrainData]
+    methods: dict[str, list[Any]]
 
 
 def paper_table_names() -> list[str]:
@@ -127,7 +136,12 @@ def paper_table_names() -> list[str]:
 @cache
 def load_methods(path: Path = LAYOUTS / METHODS_FILE) -> Methods:
     """What the rows' methods are."""
-    return load_config(Methods, read_yaml(path), where=path.name)
+    content = load_config(_MethodsFile, read_yaml(path), where=path.name)
+    methods = {
+        name: [load_config(Making, making, where=f"{path.name}: {name}") for making in makings]
+        for name, makings in content.methods.items()
+    }
+    return Methods(content.architecture, content.pretrain_data, methods)
 
 
 def load_paper_table(name: str, folder: Path = LAYOUTS) -> PaperTable:
@@ -160,23 +174,25 @@ def place_published(table: PaperTable, values: list[PublishedValue]) -> list[lis
     """The published value of every row (outer) and column (inner); None where the paper prints none.
 
     Raises:
-        UserError: a value of this table has no place in the layout, or two values have one.
+        UserError: a value of this table has no place in the layout or two, or two values have one.
     """
     mine = [value for value in values if value.table == table.published]
     placed: list[list[PublishedValue | None]] = []
-    used = 0
+    used: list[PublishedValue] = []
     for row in table.rows:
         line: list[PublishedValue | None] = []
         for column in table.columns:
             found = [value for value in mine if _belongs(value, row, column)]
             if len(found) > 1:
                 raise UserError(f"published table {table.published}: {row.method}, {column.title} has two values")
-            used += len(found)
+            if found and found[0] in used:
+                raise UserError(f"{table.name}.yaml: {row.method}, {column.title} stands there twice")
+            used += found
             line.append(found[0] if found else None)
         placed.append(line)
-    if used != len(mine):
+    if len(used) != len(mine):
         raise UserError(
-            f"{table.name}.yaml: places {used} of the {len(mine)} values of table '{table.published}'; "
+            f"{table.name}.yaml: places {len(used)} of the {len(mine)} values of table '{table.published}'; "
             "mend its rows and columns"
         )
     return placed
