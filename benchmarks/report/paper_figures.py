@@ -32,17 +32,17 @@ def draw_bars(result: PaperResult, folder: Path, name: str) -> list[Path]:
     printed = [place for place in range(len(result.layout.columns)) if _has_published(result, place)]
     panels: list[tuple[Any, int]] = [("published", place) for place in printed]
     apart = [(group, place) for group in result.groups[1:] for place in range(len(group.columns))]
-    panels = [*panels, *((group, place) for group, place in apart if _has_values(group, place))][:_MOST_PANELS]
+    panels = [*panels, *((group, place) for group, place in apart if _has_values(group, place))]
     if not panels:
         return []
     with house_style():
-        return save_figure(_draw_bars(result, panels), folder, name)
+        return save_figure(_draw_bars(result, panels[:_MOST_PANELS], len(panels) - _MOST_PANELS), folder, name)
 
 
 def draw_cost(result: PaperResult, records: Sequence[Record], folder: Path, name: str) -> list[Path]:
     """Write ``name.png`` and ``name.svg``: the first metric of each group against what it cost.
 
-    Cost is images seen in pretraining where it is known of two rows or more, else the wall seconds of the judging.
+    Cost is images seen in pretraining where rows differ in it, else the wall seconds of the judging.
     Nothing is drawn where fewer than two rows were measured.
     """
     by_hash = {record.content_hash: record for record in records}
@@ -55,7 +55,7 @@ def draw_cost(result: PaperResult, records: Sequence[Record], folder: Path, name
     if not panels:
         return []
     with house_style():
-        return save_figure(_draw_cost(panels[:_MOST_PANELS], by_hash), folder, name)
+        return save_figure(_draw_cost(panels[:_MOST_PANELS]), folder, name)
 
 
 def draw_published_curve(key: str, folder: Path, name: str) -> list[Path]:
@@ -74,7 +74,7 @@ def _has_values(group: Group, place: int) -> bool:
     return any(line[place].summary is not None for line in group.cells)
 
 
-def _draw_bars(result: PaperResult, panels: Sequence[tuple[Any, int]]) -> Figure:
+def _draw_bars(result: PaperResult, panels: Sequence[tuple[Any, int]], left_out: int) -> Figure:
     across = min(len(panels), _PANELS_A_LINE)
     down = -(-len(panels) // across)
     rows = min(len(result.rows), _MOST_ROWS)
@@ -88,11 +88,10 @@ def _draw_bars(result: PaperResult, panels: Sequence[tuple[Any, int]]) -> Figure
         _finish_bars(panel, [row.label for row in result.rows[:_MOST_ROWS]])
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
-    left_out = f"; {len(result.rows) - rows} further rows left out" if len(result.rows) > rows else ""
-    words = (
-        "outlined: published; filled: measured, mean and standard deviation over runs; axes need not begin at 0"
-        + left_out
-    )
+    counts = ((len(result.rows) - rows, "rows"), (left_out, "panels"))
+    further = "".join(f"; {number} further {what} left out" for number, what in counts if number > 0)
+    words = "outlined: published; filled: measured, mean and standard deviation over runs; axes need not begin at 0"
+    words += further
     figure.suptitle(f"{printable(result.layout.title)}\n{words}", x=0.01, ha="left", fontsize=7.5, color="#555555")
     return figure
 
@@ -173,6 +172,8 @@ def _cost_points(
 def images_seen(record: Record) -> float | None:
     """Images that pretraining saw, all epochs together; None where neither the record nor its recipe says it."""
     backbone = record.backbone
+    if backbone.method == "random_init":
+        return 0.0
     if backbone.images_seen:
         return float(backbone.images_seen)
     data = backbone.recipe.get("data", {})
@@ -183,7 +184,7 @@ def images_seen(record: Record) -> float | None:
     return float(images) * backbone.epochs if usable and images is not None else None
 
 
-def _draw_cost(panels: Sequence[Any], by_hash: Mapping[str, Record]) -> Figure:
+def _draw_cost(panels: Sequence[Any]) -> Figure:
     across = min(len(panels), _PANELS_A_LINE)
     down = -(-len(panels) // across)
     figure = Figure(figsize=(3.1 * across, 2.7 * down + 0.3), layout="constrained")
@@ -200,7 +201,8 @@ def _draw_cost(panels: Sequence[Any], by_hash: Mapping[str, Record]) -> Figure:
 
 def _draw_cost_panel(axes: Any, group: Group, place: int, points: Sequence[tuple[str, Summary, list[Record]]]) -> None:
     seen = [[images_seen(record) for record in records] for _, _, records in points]
-    is_known = sum(None not in costs for costs in seen) > 1
+    known = [costs for costs in seen if None not in costs]
+    is_known = len(known) > 1 and len({cost for costs in known for cost in costs}) > 1
     for number, (label, metric, records) in enumerate(points):
         costs = seen[number] if is_known else [record.wall_seconds for record in records]
         if None in costs:
@@ -221,7 +223,9 @@ def _draw_cost_panel(axes: Any, group: Group, place: int, points: Sequence[tuple
         )
     axes.set_xlabel("images seen in pretraining" if is_known else "seconds of the judging")
     axes.set_ylabel(f"{printable(group.columns[place].metric)[:24]} (%)")
-    axes.set_title(textwrap.fill(printable(f"{group.columns[place].title}; {group.title}")[:80], 44), loc="left")
+    axes.set_title(
+        textwrap.fill(printable(f"{group.columns[place].title}; {group.title}")[:80], 40), loc="left", fontsize=7.5
+    )
     axes.spines["left"].set_visible(True)
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

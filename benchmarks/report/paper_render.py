@@ -241,7 +241,10 @@ def paper_to_csv(result: PaperResult) -> str:
 def _csv_line(result: PaperResult, group: Group, place: int, column: int) -> list[object]:
     row, cell, where = result.rows[place], group.cells[place][column], group.columns[column]
     published = result.published[place][column] if group.is_comparable else None
-    line: list[object] = [result.layout.name, row.label, row.data, "" if row.epochs is None else row.epochs]
+    line: list[object] = [result.layout.name, row.label]
+    # What the paper's row was pretrained on is not what stands apart in it.
+    is_known = group.is_comparable or not row.is_paper
+    line += [row.data, "" if row.epochs is None else row.epochs] if is_known else ["", ""]
     line.append(where.title)
     line += [published.value, published.origin, published.origin_basis] if published else ["", "", ""]
     setting = where.setting

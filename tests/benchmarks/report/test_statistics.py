@@ -15,6 +15,7 @@ from benchmarks.report.statistics import bootstrap_interval, summarise, welch
 SIDES = st.lists(st.floats(0, 100, allow_nan=False).map(lambda value: round(value, 3)), min_size=2, max_size=4)
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss occurred:RuntimeWarning")
 @given(SIDES, SIDES)
 def test_welch_agrees_with_scipy(ours: list[float], theirs: list[float]) -> None:
     a, b = summarise(ours), summarise(theirs)
