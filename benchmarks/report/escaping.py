@@ -24,6 +24,7 @@ _LATEX = {
     "√": r"$\surd$",
     "²": r"\textsuperscript{2}",
     "×": r"$\times$",
+    "…": r"\ldots{}",
 }
 
 
@@ -41,8 +42,14 @@ def escape_markdown(text: str) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Text as text in LaTeX, in one line."""
-    return "".join(_LATEX.get(sign, sign) for sign in one_line(text))
+    """Text as text in LaTeX, in one line; what its fonts may lack is named by its code point."""
+    return "".join(_LATEX.get(sign) or _in_latex_fonts(sign) for sign in one_line(text))
+
+
+def _in_latex_fonts(sign: str) -> str:
+    """ASCII and European letters as they are (encoding T1); an unknown sign would stop LaTeX."""
+    is_letter = sign.isalpha() and 0xC0 <= ord(sign) < 0x180
+    return sign if sign.isascii() or is_letter else f"[U+{ord(sign):04X}]"
 
 
 def inert(text: str) -> str:

@@ -1,13 +1,10 @@
-"""A paper's table as LaTeX; needs the packages booktabs and graphicx (a wide table is scaled to the line)."""
+"""A paper's table as LaTeX; needs the packages booktabs and graphicx (a table wider than the line is scaled to it)."""
 
 from __future__ import annotations
 
 from benchmarks.report.escaping import escape_latex
 from benchmarks.report.paper_parts import PaperResult
 from benchmarks.report.paper_render import Field, Sheet, difference_sheet, value_sheet
-
-_WIDE = 9
-"""A table of more columns is scaled down."""
 
 
 def paper_to_latex(result: PaperResult) -> str:
@@ -24,13 +21,12 @@ def paper_to_latex(result: PaperResult) -> str:
 
 def _environment(title: str, sheet: Sheet) -> list[str]:
     width = len(sheet.head)
-    is_wide = width > _WIDE
     texts = sheet.groups[0][1]
     return [
         r"\begin{table}",
         r"\centering\small",
         rf"\caption{{{escape_latex(title)}}}",
-        *([r"\resizebox{\linewidth}{!}{%"] if is_wide else []),
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * texts}{'r' * (width - texts)}}}",
         r"\toprule",
         " & ".join(_spanning(name, number) for name, number in sheet.groups) + r" \\",
@@ -38,7 +34,7 @@ def _environment(title: str, sheet: Sheet) -> list[str]:
         r"\midrule",
         *_body(sheet),
         r"\bottomrule",
-        r"\end{tabular}" + ("}" if is_wide else ""),
+        r"\end{tabular}}",
         *(rf"\par\smallskip\footnotesize {escape_latex(note)}" for note in sheet.notes),
         r"\end{table}",
     ]

@@ -15,6 +15,7 @@ from paper_records import MLS_KEYS, paper_record, table_of
 from PIL import Image
 
 from benchmarks.record import Record
+from benchmarks.report.escaping import escape_latex
 from benchmarks.report.paper_build import build_paper_tables
 from benchmarks.report.paper_figures import draw_bars, draw_cost, images_seen
 from benchmarks.report.paper_latex import paper_to_latex
@@ -174,6 +175,11 @@ def latex_problems(text: str) -> list[str]:
 @pytest.mark.parametrize("name", paper_table_names())
 def test_latex_is_well_formed(name: str) -> None:
     assert latex_problems(paper_to_latex(table_of(paper_and_demo(), name))) == []
+
+
+def test_signs_that_latex_has_no_letter_for_are_named() -> None:
+    assert escape_latex("é ő 名 🙂 … ± −") == r"é ő [U+540D] [U+1F642] \ldots{} $\pm$ $-$"
+    assert escape_latex("a\nb\x1b\x00") == "a b  "
 
 
 def test_what_is_malformed_is_found() -> None:
