@@ -27,7 +27,7 @@ from benchmarks.report.results import collect
 from benchmarks.report.tables import make_tables
 from scenebench.cli import main
 
-HOSTILE = "a|b_<script>&*`\\x](y)\n# c\x1b[31m $%~^{}"
+HOSTILE = "a|b_<script>&*`\\x](y)\n# c\x1b[31m $%~^{} 名🙂"
 
 
 def paper_and_demo() -> list[Record]:
