@@ -33,6 +33,8 @@ def describe_environment() -> EnvironmentPart:
         processor=_processor(),
         threads=torch.get_num_threads(),
         accelerator=torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        accelerators=torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        cuda=torch.version.cuda or "",
         git_commit=commit,
         git_dirty=dirty,
     )
@@ -63,6 +65,13 @@ def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in MB (10^6 bytes); GPU memory is not in it."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes there, KiB on Linux
+
+
+def peak_accelerator_memory_mb() -> float | None:
+    """Most memory that this process's tensors held on one accelerator so far, in MB (10^6 bytes); None without one."""
+    if not torch.cuda.is_available():
+        return None
+    return max(torch.cuda.max_memory_allocated(device) for device in range(torch.cuda.device_count())) / 1e6
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -22,7 +22,7 @@ from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save
 from benchmarks.report.published import PublishedValue, read_published
 from benchmarks.report.render import place
 from benchmarks.report.results import flatten, row_recipe
-from benchmarks.report.tables import METRIC_NAMES, Row, Table
+from benchmarks.report.table_parts import METRIC_NAMES, Row, Table
 
 LOG_FROM = 10.0
 """Values that span more than this factor stand on a logarithmic axis."""
@@ -149,7 +149,7 @@ def _draw(panels: Sequence[tuple[Table, int]], sweep: Sweep) -> Figure:
     for panel, (table, index) in zip(axes, panels, strict=False):
         _draw_panel(panel, table, index, sweep, source.symbol if source else "")
     if source is not None:
-        _draw_published(axes[len(panels)], source, read_published())
+        draw_published(axes[len(panels)], source, read_published())
     for panel in axes[number:]:
         panel.set_visible(False)
     figure.suptitle(_caption(panels[0][0], source is not None), x=0.01, ha="left", fontsize=7.5, color="#555555")
@@ -175,7 +175,8 @@ def _draw_panel(axes: Any, table: Table, index: int, sweep: Sweep, symbol: str) 
     axes.set_xlabel(printable(f"{symbol} ({sweep.key})" if symbol else sweep.key)[:48])
 
 
-def _draw_published(axes: Any, source: PublishedCurve, values: Sequence[PublishedValue]) -> None:
+def draw_published(axes: Any, source: PublishedCurve, values: Sequence[PublishedValue]) -> None:
+    """The published curve in a panel of its own, with the baseline that its source compares it with."""
     mine = [value for value in values if value.table == source.table and value.metric == source.metric]
     points = {
         float(value.method.removeprefix(source.prefix)): value.value

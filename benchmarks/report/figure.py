@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from benchmarks.report.render import place
-from benchmarks.report.tables import Column, Row, Table
+from benchmarks.report.table_parts import Column, Row, Table
 from scenebench.files import replacing
 
 # Okabe and Ito's palette: told apart with every kind of colour vision. References and the baseline are grey.

@@ -7,29 +7,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.report.tables import METHOD_NOTES, Cell, Column, Row, Table, clip
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "±": r"$\pm$",
-    "Δ": r"$\Delta$",
-    "−": r"$-$",
-    "–": "--",
-    "√": r"$\surd$",
-    "²": r"\textsuperscript{2}",
-    "×": r"$\times$",
-}
+from benchmarks.report.escaping import escape_latex, escape_markdown, inert, markdown_line, one_line
+from benchmarks.report.table_parts import METHOD_NOTES, Cell, Column, Row, Table, clip
 
 
 @dataclass(frozen=True)
@@ -44,12 +23,12 @@ def heading(table: Table) -> str:
     """Title of a table, with the data it was measured on."""
     protocols = {column.title for column in table.columns}
     protocol = f": {protocols.pop()}" if len(protocols) == 1 else ""
-    return _one_line(f"{table.kind.title}{protocol}, % on {place(table)}")
+    return one_line(f"{table.kind.title}{protocol}, % on {place(table)}")
 
 
 def place(table: Table) -> str:
     """What a table was measured on."""
-    return _one_line(f"{table.data}, size {table.size}" if table.size else table.data)
+    return one_line(f"{table.data}, size {table.size}" if table.size else table.data)
 
 
 def head(table: Table) -> list[tuple[str, str]]:
@@ -108,7 +87,7 @@ def general_notes(tables: Sequence[Table]) -> list[str]:
         if any(cell.state == "none" for cell in cells):
             notes.append("A reference without a value (–) names whole images only: it finds no objects and no regions.")
     methods = {row.method for row in rows}
-    return [_one_line(note) for note in notes + [METHOD_NOTES[name] for name in sorted(methods & set(METHOD_NOTES))]]
+    return [one_line(note) for note in notes + [METHOD_NOTES[name] for name in sorted(methods & set(METHOD_NOTES))]]
 
 
 def own_notes(table: Table, marks: dict[str, int]) -> list[str]:
@@ -118,7 +97,7 @@ def own_notes(table: Table, marks: dict[str, int]) -> list[str]:
     data = f"{table.data}, fingerprint {clip(table.fingerprint)}, {table.categories} categories"
     notes = [f"Data: {data}. Protocols: {versions}."]
     notes += [f"[{number}] {clip(reason, 500)}" for reason, number in sorted(marks.items(), key=lambda item: item[1])]
-    return [_one_line(note) for note in notes]
+    return [one_line(note) for note in notes]
 
 
 def to_markdown(table: Table) -> str:
@@ -128,21 +107,24 @@ def to_markdown(table: Table) -> str:
     names = [
         metric if is_one or metric.startswith("Δ") else f"{protocol}: {metric}" for protocol, metric in head(table)
     ]
-    rows = [["backbone", *map(_markdown, names)]]
+    rows = [["backbone", *map(escape_markdown, names)]]
     for row in table.rows:
-        label = f"_{_markdown(row.label)}_" if row.is_reference else _markdown(row.label)
-        cells = [f"**{_markdown(f.text)}**" if f.bold else _markdown(f.text) for f in _fields(table, row, marks)]
+        label = f"_{escape_markdown(row.label)}_" if row.is_reference else escape_markdown(row.label)
+        cells = [_markdown_field(part) for part in _fields(table, row, marks)]
         rows.append([label, *cells])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [_markdown_line(rows[0], widths), "|" + "|".join("-" * (width + 2) for width in widths) + "|"]
-    lines += [_markdown_line(row, widths) for row in rows[1:]]
-    notes = [f"- {_markdown(note)}" for note in own_notes(table, marks)]
-    return "\n".join([f"### {_markdown(heading(table))}", "", *lines, "", *notes]) + "\n"
+    lines = [markdown_line(rows[0], widths), "|" + "|".join("-" * (width + 2) for width in widths) + "|"]
+    lines += [markdown_line(row, widths) for row in rows[1:]]
+    notes = [f"- {escape_markdown(note)}" for note in own_notes(table, marks)]
+    return "\n".join([f"### {escape_markdown(heading(table))}", "", *lines, "", *notes]) + "\n"
 
 
 def notes_to_markdown(tables: Sequence[Table]) -> str:
     """How to read the tables, once for all of them."""
-    return "\n".join(["### How to read these tables", "", *(f"- {_markdown(n)}" for n in general_notes(tables))]) + "\n"
+    return (
+        "\n".join(["### How to read these tables", "", *(f"- {escape_markdown(n)}" for n in general_notes(tables))])
+        + "\n"
+    )
 
 
 def to_latex(table: Table) -> str:
@@ -161,22 +143,23 @@ def to_latex(table: Table) -> str:
         if row.is_reference and not had_reference:
             body.append(r"\midrule")
             had_reference = True
-        fields = [rf"\textbf{{{_latex(f.text)}}}" if f.bold else _latex(f.text) for f in _fields(table, row, marks)]
-        body.append(" & ".join([_latex(row.label), *fields]) + r" \\")
+        fields = [_latex_field(part) for part in _fields(table, row, marks)]
+        body.append(" & ".join([escape_latex(row.label), *fields]) + r" \\")
+    notes = general_notes([table]) + own_notes(table, marks)
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering\small",
-        rf"\caption{{{_latex(heading(table))}}}",
+        rf"\caption{{{escape_latex(heading(table))}}}",
         rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"\toprule",
-        " & ".join(["", *(rf"\multicolumn{{{n}}}{{c}}{{{_latex(name)}}}" for name, n in groups)]) + r" \\",
-        " & ".join(["backbone", *(_latex(metric) for _, metric in columns)]) + r" \\",
+        " & ".join(["", *(rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(name)}}}" for name, n in groups)]) + r" \\",
+        " & ".join(["backbone", *(escape_latex(metric) for _, metric in columns)]) + r" \\",
         r"\midrule",
         *body,
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip\footnotesize {_latex(note)}" for note in general_notes([table]) + own_notes(table, marks)),
+        *(rf"\par\smallskip\footnotesize {escape_latex(note)}" for note in notes),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -185,6 +168,7 @@ def to_latex(table: Table) -> str:
 CSV_HEAD = ["data", "fingerprint", "size", "table", "protocol", "version", "protocol_hash", "metric"]
 CSV_HEAD += ["row", "method", "origin", "state", "mean", "std", "n", "planned"]
 CSV_HEAD += ["delta", "delta_spread", "baseline", "best", "values", "reasons"]
+CSV_HEAD += ["welch_p", "interval_low", "interval_high"]
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -207,14 +191,17 @@ def _csv_line(table: Table, row: Row, column: Column, cell: Cell) -> list[object
     values += [row.label, row.method, row.origin, cell.state, _number(mean), _number(std), n, cell.planned]
     values += [_number(cell.delta), _number(cell.delta_spread), baseline_label(table), int(cell.best)]
     values += [" ".join(_number(value) for value in cell.values), "; ".join(cell.reasons)]
-    return [_inert(value) if isinstance(value, str) else value for value in values]
+    low, high = cell.interval or (None, None)
+    values += [_number(cell.welch_p), _number(low), _number(high)]
+    return [inert(value) if isinstance(value, str) else value for value in values]
 
 
-def _inert(text: str) -> str:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers."""
-    if text[:1] in ("=", "+", "@", "\t", "\r") or (text[:1] == "-" and not text[1:2].isdigit()):
-        return "'" + text
-    return text
+def _markdown_field(part: _Field) -> str:
+    return f"**{escape_markdown(part.text)}**" if part.bold else escape_markdown(part.text)
+
+
+def _latex_field(part: _Field) -> str:
+    return rf"\textbf{{{escape_latex(part.text)}}}" if part.bold else escape_latex(part.text)
 
 
 def _number(value: float | None) -> str:
@@ -232,24 +219,3 @@ def _fields(table: Table, row: Row, marks: dict[str, int]) -> list[_Field]:
         if _has_difference(table, column):
             fields.append(_Field(difference_text(cell)))
     return fields
-
-
-def _markdown_line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
-
-
-def _markdown(text: str) -> str:
-    """Text as text: no cell borders, no HTML, no emphasis or links of its own."""
-    text = _one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for sign in "|*`":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("](", "]\\(")
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in _one_line(text))
-
-
-def _one_line(text: str) -> str:
-    """``text`` without line breaks and other control characters (a terminal would obey some of them)."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)

@@ -139,11 +139,18 @@ def _collect_expected(folder: Path) -> Results:
 
 
 def row_key(record: Record) -> str:
-    """What is equal for all seeds of one row: label, method, and the recipe but for seed, paths and machine."""
+    """What is equal for all seeds of one row: label, method, and the recipe but for seed, paths and machine.
+
+    Imported weights come without a recipe; what is equal for them is the file.
+    """
     backbone = record.backbone
-    return config_hash(
-        [backbone.label, backbone.method, backbone.origin, row_recipe(record), backbone.dataset_fingerprint]
-    )
+    content = [backbone.label, backbone.method, backbone.origin, row_recipe(record), backbone.dataset_fingerprint]
+    return config_hash([*content, backbone.sha256] if backbone.origin == "imported" else content)
+
+
+def recipe_key(record: Record) -> str:
+    """As :func:`row_key`, whatever the row is called: two suites may call one backbone by two names."""
+    return row_key(record.model_copy(update={"backbone": record.backbone.model_copy(update={"label": ""})}))
 
 
 def row_recipe(record: Record) -> dict[str, Any]:

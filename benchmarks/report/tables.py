@@ -7,132 +7,22 @@ versions or with other values has a column for each.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pandas
 
 from benchmarks.protocol import list_protocols, load_protocol
-from benchmarks.report.results import ExpectedCell, Results, row_key
-from benchmarks.report.statistics import Summary, difference, summarise
-from scenebench.config import config_hash
-
-METRIC_NAMES = {
-    "mAP": "mAP",
-    "box_AP": "box AP",
-    "box_AP50": "box AP50",
-    "box_AP75": "box AP75",
-    "mask_AP": "mask AP",
-    "mask_AP50": "mask AP50",
-    "mask_AP75": "mask AP75",
-}
-# Notes that belong wherever a method is named.
-METHOD_NOTES = {
-    "saliency": "The method 'saliency' is a re-implementation from the abstract of arXiv 2302.11461; "
-    "its paper's details were not available.",
-}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of table: the metrics of ``task`` that start with ``prefix``; ``primary`` ones get a difference column."""
-
-    name: str
-    title: str
-    task: str
-    prefix: str
-    primary: tuple[str, ...]
-
-
-KINDS = (
-    Kind("classification", "Multi-label classification", "classification", "", ("mAP", "top1")),
-    Kind("detection", "Object detection (boxes)", "detection", "box_", ("box_AP",)),
-    Kind("instance_segmentation", "Instance segmentation (masks)", "detection", "mask_", ("mask_AP",)),
-    Kind("semantic_segmentation", "Semantic segmentation", "segmentation", "", ("mIoU",)),
-)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One protocol (in one version, with one set of values) and one metric."""
-
-    protocol: str
-    version: int
-    hash: str
-    metric: str
-    title: str
-    primary: bool
-
-    @property
-    def metric_name(self) -> str:
-        """The metric as a table's head says it."""
-        return METRIC_NAMES.get(self.metric, clip(self.metric))
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value of a table.
-
-    Attributes:
-        state: ``measured``, ``undefined`` (the metric has no value), ``missing``, ``failed`` or ``none`` (not planned).
-        summary: over the seeds that were measured.
-        planned: number of seeds that were planned.
-        delta, delta_spread: difference to the baseline's mean, and its spread.
-        best: the highest mean among the backbones (references do not count).
-        records: content hashes of the records behind it.
-        values: one a record.
-        reasons: why seeds are missing.
-    """
-
-    state: str
-    summary: Summary | None = None
-    planned: int = 0
-    delta: float | None = None
-    delta_spread: float | None = None
-    best: bool = False
-    records: tuple[str, ...] = ()
-    values: tuple[float, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """A backbone or a reference."""
-
-    label: str
-    method: str
-    origin: str
-    cells: list[Cell]
-    is_baseline: bool = False
-
-    @property
-    def is_reference(self) -> bool:
-        """Whether the row judges no backbone."""
-        return self.origin == "reference"
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table, in the unit of percent."""
-
-    kind: Kind
-    data: str
-    fingerprint: str
-    size: str
-    categories: int
-    columns: list[Column]
-    rows: list[Row]
-
-    @property
-    def name(self) -> str:
-        """What tells this table from every other one of the same results, for files and anchors."""
-        return f"{self.kind.name}-{self.fingerprint[:8]}-{config_hash([self.data, self.size])[:4]}"
+from benchmarks.report.results import Results
+from benchmarks.report.statistics import bootstrap_interval, difference, summarise, welch
+from benchmarks.report.table_frame import make_frame
+from benchmarks.report.table_parts import KINDS, METRIC_NAMES, Cell, Column, Kind, Row, Table, clip
 
 
 def make_tables(results: Results) -> list[Table]:
     """All tables of ``results``: by data set, then kind; the order of the records does not matter."""
-    frame = _frame(results)
+    frame = make_frame(results)
     tables = []
     for (data, fingerprint, size), part in frame.groupby(["data", "fingerprint", "size"], sort=True):
         for kind in KINDS:
@@ -143,70 +33,6 @@ def make_tables(results: Results) -> list[Table]:
                 elsewhere = part[(part["origin"] == "reference") & ~part["row"].isin(chosen["row"])]
                 tables.append(_table(kind, str(data), str(fingerprint), str(size), chosen, elsewhere, results))
     return tables
-
-
-def clip(text: str, longest: int = 80) -> str:
-    """``text`` cut to a length that a table can show; records may hold anything."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _frame(results: Results) -> pandas.DataFrame:
-    """One line a record and metric, and one a gap and metric."""
-    lines = [
-        {
-            "data": record.dataset.name,
-            "fingerprint": record.dataset.fingerprint,
-            "size": record.size,
-            "categories": record.dataset.categories,
-            "task": record.protocol.task,
-            "protocol": record.protocol.id,
-            "version": record.protocol.version,
-            "hash": record.protocol.hash,
-            "label": record.backbone.label,
-            "row": row_key(record),
-            "method": record.backbone.method,
-            "origin": record.backbone.origin,
-            "merged": bool(record.protocol.resolved.get("data", {}).get("merge_categories", False)),
-            "seed": record.seed,
-            "metric": metric,
-            "value": value,
-            "record": record.content_hash,
-            "reason": None,
-        }
-        for record in results.records
-        for metric, value in record.metrics.items()
-    ]
-    frame = pandas.DataFrame(lines + [line for gap in results.gaps for line in _gap_lines(gap, lines)])
-    # Rows of one label that are not of one recipe keep apart, and their names say that they differ.
-    variants = frame.groupby("label")["row"].transform("nunique")
-    names = frame["label"].map(clip)
-    frame["name"] = names.where(variants == 1, names + " [" + frame["row"].str[:4] + "]")
-    return frame
-
-
-def _gap_lines(gap: ExpectedCell, lines: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    """A gap as lines; what it does not know (data, version of the protocol) is taken from the suite's other cells."""
-    column = next((line for line in lines if line["protocol"] == gap.protocol), None)
-    row = next((line for line in lines if line["label"] == gap.label), None)
-    anywhere = lines[0] if lines else {"data": "no data yet", "fingerprint": "", "size": "", "categories": 0}
-    shared = {key: anywhere[key] for key in ("data", "fingerprint", "size", "categories")}
-    for metric in gap.metrics:
-        yield shared | {
-            "task": gap.task,
-            "protocol": gap.protocol,
-            "version": column["version"] if column else 0,
-            "hash": column["hash"] if column else "",
-            "merged": bool(column and column["merged"]),
-            "label": gap.label,
-            "row": row["row"] if row else gap.label,
-            "method": row["method"] if row else "",
-            "origin": "reference" if gap.is_reference else (row["origin"] if row else "own"),
-            "seed": gap.seed,
-            "metric": metric,
-            "value": None,
-            "record": None,
-            "reason": gap.reason,
-        }
 
 
 def _table(
@@ -350,6 +176,15 @@ def _with_differences(rows: list[Row]) -> list[Row]:
                 cells.append(cell)
                 continue
             delta, spread = difference(cell.summary, base.summary)
-            cells.append(replace(cell, delta=delta, delta_spread=spread))
+            test = welch(cell.summary, base.summary)
+            cells.append(
+                replace(
+                    cell,
+                    delta=delta,
+                    delta_spread=spread,
+                    welch_p=test.p if test else None,
+                    interval=bootstrap_interval(cell.values, base.values),
+                )
+            )
         changed.append(replace(row, cells=cells))
     return changed

@@ -6,21 +6,31 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.record import (
+    SCHEMA_FILE,
+    SCHEMA_VERSION,
     BackbonePart,
     DatasetPart,
     EnvironmentPart,
+    JudgedPart,
     ProtocolPart,
     Record,
     read_record,
     write_record,
 )
+from benchmarks.record_schema import schema_text
+from benchmarks.record_versions import MIGRATIONS, content_hash_of
+from scenebench.config import config_hash
 from scenebench.errors import UserError
+
+RECORDS = Path(__file__).resolve().parents[2] / "results" / "records"
 
 
 def make_record(**changes: object) -> Record:
     content: dict[str, object] = {
         "seed": 1,
-        "protocol": ProtocolPart(id="p", version=1, task="detection", hash="0" * 16, resolved={"id": "p"}),
+        "protocol": ProtocolPart(
+            id="p", version=1, task="detection", hash=config_hash({"id": "p"}), resolved={"id": "p"}
+        ),
         "backbone": BackbonePart(label="mls", method="mls", origin="own", architecture="resnet18w16", sha256="ab"),
         "dataset": DatasetPart(
             name="scenes",
@@ -103,3 +113,102 @@ def test_missing_and_unknown_fields_are_named(tmp_path: Path) -> None:
         read_record(path)
     with pytest.raises(UserError, match=r"missing\.json"):
         read_record(tmp_path / "missing.json")
+
+
+def test_the_committed_schema_is_that_of_the_code_and_records_follow_it() -> None:
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run python -m benchmarks.record_schema"
+    schema = json.loads(schema_text())
+    written = make_record().model_dump(mode="json")
+    assert set(written) == set(schema["properties"])
+    assert set(schema["required"]) <= set(written)
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+
+
+def test_what_was_judged_is_counted() -> None:
+    assert make_record().judged == JudgedPart(images=2, instances=None, runs=1)
+    counted = JudgedPart(images=2, instances=7, runs=3)
+    assert make_record(judged=counted).judged == counted
+    with pytest.raises(ValidationError, match="runs"):
+        JudgedPart(images=2, runs=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"suite_resolved": {"name": "s"}, "suite_hash": "0" * 16}, "suite_hash '0000000000000000' does not name"),
+        ({"wall_seconds": -1.0}, "wall_seconds"),
+        ({"per_class": {"disc": {"box_AP": math.nan}}}, "class disc: metric box_AP is nan"),
+        (
+            {"protocol": ProtocolPart(id="p", version=1, task="detection", hash="1" * 16, resolved={"id": "p"})},
+            "protocol.hash",
+        ),
+    ],
+)
+def test_an_impossible_record_is_not_written(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    unchecked = make_record().model_copy(update=changes)
+    with pytest.raises(UserError, match=message):
+        write_record(tmp_path / "r.json", unchecked)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resealed_record_with_another_recipe_is_refused(tmp_path: Path) -> None:
+    """Whoever edits a recipe and computes the content hash anew still meets the recipe's own hash."""
+    path = tmp_path / "r.json"
+    recipe = {"mls": {"k": 20}}
+    backbone = make_record().backbone.model_copy(update={"recipe": recipe, "recipe_hash": config_hash(recipe)})
+    write_record(path, make_record(backbone=backbone))
+    content = json.loads(path.read_text())
+    content["backbone"]["recipe"]["mls"]["k"] = 5
+    content["content_hash"] = content_hash_of(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"r\.json.*backbone\.recipe_hash"):
+        read_record(path)
+
+
+def test_the_records_of_version_1_read_and_lose_nothing() -> None:
+    paths = sorted(RECORDS.rglob("record.json"))
+    assert len(paths) == 46
+    for path in paths:
+        old, record = json.loads(path.read_text(encoding="utf-8")), read_record(path)
+        assert (old["schema_version"], record.schema_version) == (1, SCHEMA_VERSION)
+        assert record.migrated_from == old["content_hash"]
+        assert record.content_hash == record.computed_hash()
+        assert record.judged == JudgedPart(images=old["dataset"]["test_images"])
+        new = record.model_dump(mode="json")
+        for part in ("protocol", "dataset", "metrics", "per_class", "notes", "seed", "suite", "size", "started"):
+            assert new[part] == old[part]
+        for part in ("backbone", "environment"):
+            assert new[part] | old[part] == new[part]
+
+
+def test_a_migrated_record_can_be_written_and_read(tmp_path: Path) -> None:
+    record = read_record(min(RECORDS.rglob("record.json")))
+    assert write_record(tmp_path / "r.json", record) == record
+    assert read_record(tmp_path / "r.json") == record
+
+
+def test_a_version_1_record_edited_by_hand_is_refused_before_it_is_migrated(tmp_path: Path) -> None:
+    content = json.loads(min(RECORDS.rglob("record.json")).read_text(encoding="utf-8"))
+    for edit in ({"seed": 77}, {"judged": {"images": 1}}, {"content_hash": ""}):
+        (tmp_path / "r.json").write_text(json.dumps(content | edit))
+        with pytest.raises(UserError, match=r"r\.json.*edited by hand"):
+            read_record(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize("version", [0, 3, -1, True, "2", 2.0, None, [2]])
+def test_a_version_that_is_not_known_is_never_guessed(tmp_path: Path, version: object) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, make_record())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version}))
+    with pytest.raises(UserError, match=r"r\.json: record schema .*this version reads 1, 2"):
+        read_record(path)
+
+
+def test_a_migration_is_pure_and_takes_one_step() -> None:
+    for version, migrate in MIGRATIONS.items():
+        content = {"schema_version": version, "dataset": {"test_images": 5}, "kept": [1]}
+        before = json.dumps(content)
+        assert migrate(content)["schema_version"] == version + 1
+        assert migrate(content)["kept"] == [1]
+        assert json.dumps(content) == before

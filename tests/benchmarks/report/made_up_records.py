@@ -38,7 +38,7 @@ def make_record(
         "suite": "demo",
         "size": "demo",
         "seed": seed,
-        "protocol": ProtocolPart(id=protocol, version=1, task=task, hash=config_hash(protocol), resolved=resolved),
+        "protocol": ProtocolPart(id=protocol, version=1, task=task, hash=config_hash(resolved), resolved=resolved),
         "backbone": BackbonePart(
             label=label,
             method=method,
@@ -46,7 +46,7 @@ def make_record(
             architecture="resnet18, stem 16",
             sha256="ab" * 32,
             recipe_name=f"{label}_demo",
-            recipe_hash="cd" * 8,
+            recipe_hash=config_hash(recipe),
             recipe=recipe,
             dataset="scenes",
             dataset_fingerprint="0123456789abcdef",

@@ -14,7 +14,8 @@ from benchmarks.record import Record
 from benchmarks.report.render import to_csv, to_latex, to_markdown
 from benchmarks.report.results import ExpectedCell, Results, collect, write_expected
 from benchmarks.report.statistics import Summary, difference, summarise
-from benchmarks.report.tables import Cell, Table, make_tables
+from benchmarks.report.table_parts import Cell, Table
+from benchmarks.report.tables import make_tables
 from scenebench.errors import UserError
 
 
@@ -142,7 +143,7 @@ def test_gaps_are_shown_and_explained() -> None:
     assert "- [2] failed: ValueError: a \\| b" in text
     assert "undefined" in text
     lines = to_csv([table]).splitlines()
-    assert lines[4].endswith("failed,,,0,1,,,random,0,,failed: no space")
+    assert lines[4].endswith("failed,,,0,1,,,random,0,,failed: no space,,,")
 
 
 def test_only_gaps_still_make_a_table() -> None:
