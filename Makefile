@@ -17,10 +17,25 @@ ANNOTATIONS ?=
 TEST_ANNOTATIONS ?=
 OUT ?= results/$(SUITE)$(if $(DATA),-$(notdir $(patsubst %/,%,$(DATA))))
 
+# make reproduce
+SIZE ?= paper
+EXECUTOR ?=
+PARTITION ?=
+PROFILE ?=
+GPUS ?=
+RETRIES ?=
+PLAN ?=
+REPRODUCED = $(if $(filter file,$(origin OUT)),results/papers_$(SIZE),$(OUT))
+RUN_OPTIONS = --size $(SIZE) --cores $(CORES) $(if $(DATA),--data "$(DATA)") \
+	$(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)") \
+	$(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(PARTITION),--partition $(PARTITION)) \
+	$(if $(PROFILE),--profile "$(PROFILE)") $(if $(GPUS),--gpus $(GPUS)) $(if $(RETRIES),--retries $(RETRIES)) \
+	$(if $(PLAN),--plan)
+
 # make bench-pretrain
 PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
 
-.PHONY: help setup demo test test-slow lint format docs bench-pretrain bench-transfer lock clean
+.PHONY: help setup demo reproduce status test test-slow test-slurm lint format docs bench-pretrain bench-transfer lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +47,23 @@ demo: $(VENV)/.ready ## Pretrain, transfer, benchmark and print the tables (DATA
 		$(if $(DATA),--data "$(DATA)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") \
 		$(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)")
 
+reproduce: $(VENV)/.ready ## Every table of both papers (DATA=, SIZE=mini|demo, PLAN=1, EXECUTOR=slurm PARTITION=)
+	@$(BIN)/scenebench run papers $(RUN_OPTIONS) --out "$(REPRODUCED)"
+
+reproduce-%: $(VENV)/.ready
+	@$(BIN)/scenebench run $(subst -,_,$*) $(RUN_OPTIONS) --out "$(if $(filter file,$(origin OUT)),results/$(subst -,_,$*)_$(SIZE),$(OUT))"
+
+status: $(VENV)/.ready ## How far the reproduction is: done, running, failed, time left (OUT=results/FOLDER)
+	@$(BIN)/scenebench status "$(REPRODUCED)"
+
 test: lint ## Lint, type-check and run the tests
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 test-slow: $(VENV)/.ready ## Run the tests that take longer
 	@$(BIN)/python -m pytest -m slow
+
+test-slurm: $(VENV)/.ready ## Run the workflow on a one-node Slurm (root; apt-get install slurm-wlm munge)
+	@$(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_slurm.py
 
 lint: $(VENV)/.ready ## ruff, mypy and the rules on imports
 	@$(BIN)/ruff check .

@@ -66,6 +66,8 @@ def run_ids(log: Path) -> list[str]:
 def cancel_jobs(log: Path, say: Callable[[str], object], wait: bool = True) -> int:
     """Cancel every Slurm job of the runs in ``log`` that is still there, and wait until none is; returns their number.
 
+    ``wait``: False returns once they were told.
+
     Raises:
         UserError: Slurm does not answer, or they do not end.
     """
@@ -75,7 +77,7 @@ def cancel_jobs(log: Path, say: Callable[[str], object], wait: bool = True) -> i
     found = _jobs_of(names)
     if not found:
         return 0
-    say(f"cancelling {len(found)} Slurm jobs of an earlier call (they save first): {' '.join(found)}")
+    say(f"cancelling {len(found)} Slurm jobs (they save first): {' '.join(found)}")
     for name in names:
         _ask("scancel", f"--name={name}")
     give_up = time.monotonic() + _CANCEL_SECONDS
