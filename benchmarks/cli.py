@@ -16,6 +16,8 @@ _PROTOCOL_EXAMPLE = """\
 examples:
   scenebench protocol list
   scenebench protocol show mask_rcnn_fpn_demo
+  scenebench protocol show pspnet_r50_d8_40k --out configs/pspnet
+  scenebench protocol show mask_rcnn_r50_fpn_1x --toolbox
 """
 
 
@@ -41,7 +43,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--out", metavar="FOLDER", required=True, type=Path, help="where the record goes")
     evaluate.add_argument("--label", metavar="L", default="", help="name of the table's row (default: the recipe's)")
     evaluate.add_argument("--suite", metavar="S", default="", help="suite that the record belongs to")
-    evaluate.add_argument("--size", metavar="Z", default="", help="size of the suite: demo, mini or paper")
+    evaluate.add_argument(
+        "--size", metavar="Z", default="", help="demo, mini or paper; takes the protocol's values of that size"
+    )
     evaluate.set_defaults(run=_evaluate)
 
     protocol = subparsers.add_parser(
@@ -61,7 +65,24 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     show.add_argument("protocol", metavar="ID", help="id or a YAML file")
     show.add_argument("overrides", metavar="key=value", nargs="*", help="change a value before showing")
+    show.add_argument("--size", metavar="Z", default="", help="take the protocol's values of that size (demo)")
+    show.add_argument(
+        "--toolbox", action="store_true", help="print the configuration that the toolbox gets; needs no data"
+    )
+    show.add_argument(
+        "--backbone", metavar="FILE", type=Path, help="write what depends on the weights from it (default: a ResNet-50)"
+    )
+    show.add_argument(
+        "--out", metavar="FOLDER", type=Path, help="write protocol.yaml and the toolbox's configuration there"
+    )
     show.set_defaults(run=_show)
+    page = actions.add_parser(
+        "page",
+        help="the page on all protocols",
+        description="Print the page on all protocols (docs/protocols.md) as Markdown.",
+        formatter_class=formatter,
+    )
+    page.set_defaults(run=_page)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -70,7 +91,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     from benchmarks.protocol import load_protocol
 
-    protocol = load_protocol(arguments.protocol, arguments.overrides)  # before torch: a wrong name answers at once
+    protocol = load_protocol(
+        arguments.protocol, arguments.overrides, arguments.size
+    )  # before torch: a wrong name answers at once
 
     from benchmarks.evaluate import evaluate
 
@@ -113,6 +136,30 @@ def _show(arguments: argparse.Namespace) -> int:
 
     from benchmarks.protocol import describe, load_protocol
 
-    content = describe(load_protocol(arguments.protocol, arguments.overrides))
-    print(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110), end="")
+    protocol = load_protocol(arguments.protocol, arguments.overrides, arguments.size)
+    content = yaml.safe_dump(describe(protocol), sort_keys=False, allow_unicode=True, width=110)
+    if not arguments.toolbox and arguments.out is None:
+        print(content, end="")
+        return 0
+
+    from benchmarks.toolbox_config import DEFAULT_BACKBONE, toolbox_config
+    from scenebench.files import write_text
+    from transfer.backbone_file import read_info
+
+    info = DEFAULT_BACKBONE if arguments.backbone is None else read_info(arguments.backbone)
+    name, config = toolbox_config(protocol, info)
+    if arguments.out is None:
+        print(config, end="" if config.endswith("\n") else "\n")
+        return 0
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for file, text in (("protocol.yaml", content), (name, config)):
+        write_text(arguments.out / file, text)
+        print(arguments.out / file)
+    return 0
+
+
+def _page(arguments: argparse.Namespace) -> int:
+    from benchmarks.protocol_page import protocol_page
+
+    print(protocol_page(), end="")
     return 0

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from benchmarks.cell import Cell, Outcome
-from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.environment import describe_environment, peak_memory_mb
+from benchmarks.official import open_data
 from benchmarks.protocol import Protocol
 from benchmarks.record import BackbonePart, DatasetPart, ProtocolPart, Record, read_record, write_record
 from scenebench.config import config_hash
@@ -53,7 +53,7 @@ def evaluate(
     suite: str = "",
     size: str = "",
 ) -> Record:
-    """Judge ``backbone`` by ``protocol`` on a prepared data set and write ``out/record.json``, last and by rename.
+    """Judge ``backbone`` by ``protocol`` on its data set and write ``out/record.json``, last and by rename.
 
     Beside it lie ``log.txt`` and, for detection and segmentation, ``predictions.png`` (a few test images with what was
     predicted), ``transfer.json`` (the proof that the weights arrived) and ``toolbox/`` (the resolved toolbox
@@ -70,7 +70,7 @@ def evaluate(
         UserError: bad input, or ``out`` belongs to another run.
     """
     out = Path(out)
-    data = DatasetFolder.open(data_root)
+    data = open_data(data_root, protocol)
     judged = _describe_backbone(backbone, protocol, label)
     identity = {
         "protocol": f"{protocol.id} ({protocol.hash})",

@@ -12,11 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from benchmarks.classification.settings import CLASSIFICATION_METRICS, ClassificationSettings
+from benchmarks.detection.settings import DetectionSettings
+from benchmarks.schema import later, to_resolved
+from benchmarks.segmentation.settings import SegmentationSettings
 from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 PROTOCOLS = Path(__file__).parent / "protocols"
-_WORDING = ("title", "description", "seeds", "published", "notes", "overridden")
+_WORDING = ("title", "description", "seeds", "published", "ambiguities", "notes", "sizes", "overridden")
+_SIZED = ("data", "settings", "metrics", "seeds")
 DETECTION_METRICS = ("box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75")
 
 
@@ -25,6 +30,9 @@ class DataSettings:
     """Which images train and test, and what is told apart in them.
 
     Attributes:
+        dataset: name in the registry of data sets, whose official layout is read; empty: a prepared data set of any
+            name (one that ``scenebench data scenes`` or ``data coco`` wrote).
+        classes: their number where the protocol is about it; None: whatever the data set has.
         max_train_images, max_test_images: None for all; a limit picks the same images for every backbone and seed.
         merge_categories: all categories count as one, ``object`` (detection and segmentation): class-agnostic metrics,
             which ask where objects are and not which. For schedules too short to learn to tell many categories apart.
@@ -36,6 +44,8 @@ class DataSettings:
     max_train_images: int | None = None
     max_test_images: int | None = None
     merge_categories: bool = False
+    dataset: str = later("")
+    classes: int | None = later(None)
 
     def __post_init__(self) -> None:
         for name in ("max_train_images", "max_test_images"):
@@ -45,160 +55,40 @@ class DataSettings:
 
 
 @dataclass
-class Published:
-    """A number that a paper printed for this protocol; ``value`` None where it is not known."""
+class PublishedRows:
+    """Which values of ``published/*.csv`` were measured by this protocol, or by one that cannot be told from it.
 
-    method: str
-    metric: str
-    value: float | None
-    source: str
+    Attributes:
+        table: of the CSV, ``table1``.
+        task: of the CSV; empty: any. Needed where several protocols of a table share their name.
+        protocol: name that the CSV gives the protocol; empty: this protocol's id.
+        tolerance: in percent points; a result this near counts as reproduced. None: the source gives no spread to
+            take one from.
+        note: why it may be another protocol after all.
+    """
+
+    table: str
+    task: str = ""
+    protocol: str = ""
     tolerance: float | None = None
     note: str = ""
 
 
 @dataclass
-class KNNSettings:
-    """Weighted k-nearest neighbours by cosine similarity, votes weighted by exp(similarity / temperature)."""
-
-    k: int = 20
-    temperature: float = 0.07
-
-
-@dataclass
-class LinearSettings:
-    """Multi-label logistic regression on standardised features, fitted to convergence.
-
-    ``l2`` are candidate strengths (of ``l2/2 * |w|^2`` beside the mean loss); the best on the validation split is
-    taken, or ``default_l2`` where the data has no validation split.
-    """
-
-    l2: list[float] = field(default_factory=lambda: [10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01])
-    default_l2: float = 0.1
-    max_iterations: int = 200
-
-
-@dataclass
-class ClassificationSettings:
-    """A probe of frozen, globally average-pooled features.
-
-    Attributes:
-        probe: ``knn`` or ``linear``.
-        image_size: side in pixels to which the whole image is resized (squeezed, not cropped).
-        feature: the stage that is pooled, ``layer1`` .. ``layer4``; of a vision transformer ``layer4``, its output.
-    """
-
-    probe: str = "linear"
-    image_size: int = 128
-    feature: str = "layer4"
-    batch_size: int = 64
-    knn: KNNSettings = field(default_factory=KNNSettings)
-    linear: LinearSettings = field(default_factory=LinearSettings)
-
-    def __post_init__(self) -> None:
-        require_choice("settings.probe", self.probe, ["knn", "linear"])
-        require_choice("settings.feature", self.feature, ["layer1", "layer2", "layer3", "layer4"])
-        _require_positive(self, "image_size", "batch_size")
-        if self.knn.k < 1 or self.knn.temperature <= 0:
-            raise UserError("settings.knn: k and temperature must be positive")
-        if not self.linear.l2 or min([*self.linear.l2, self.linear.default_l2]) <= 0:
-            raise UserError("settings.linear: l2 and default_l2 must be positive")
-
-
-@dataclass
-class DetectionSettings:
-    """Fine-tuning of a Detectron2 model.
-
-    Attributes:
-        model: ``mask_rcnn_fpn``.
-        short_side, max_side: an image is resized so that its short side is ``short_side`` unless the long one exceeds
-            ``max_side`` pixels; in training one of ``train_short_sides`` is drawn (empty: ``short_side``).
-        iterations, batch_size: of the schedule; the learning rate is multiplied by ``step_factor`` at ``steps``.
-        optimiser: ``adamw`` or ``sgd`` (momentum 0.9).
-        clip_norm: largest gradient norm, 0 for none.
-        config: further keys of Detectron2's own configuration (``ROI_HEADS: {...}``), checked against its defaults.
-            What depends on the weights is written from the backbone file and cannot be given here.
-    """
-
-    model: str = "mask_rcnn_fpn"
-    short_side: int = 128
-    max_side: int = 213
-    train_short_sides: list[int] = field(default_factory=list)
-    iterations: int = 75
-    batch_size: int = 4
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    warmup_iterations: int = 15
-    steps: list[int] = field(default_factory=list)
-    step_factor: float = 0.1
-    clip_norm: float = 5.0
-    config: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        require_choice("settings.model", self.model, ["mask_rcnn_fpn"])
-        require_choice("settings.optimiser", self.optimiser, ["adamw", "sgd"])
-        _require_positive(self, "short_side", "iterations", "batch_size", "learning_rate")
-        if self.max_side < self.short_side:
-            raise UserError(f"settings.max_side: {self.max_side} is below settings.short_side {self.short_side}")
-
-
-@dataclass
-class SegmentationSettings:
-    """Fine-tuning of an MMSegmentation model.
-
-    Attributes:
-        head: ``fcn`` or ``pspnet``, ``head_channels`` wide; ``auxiliary_head`` adds an FCN head on layer3, weight 0.4.
-        output_stride: of the backbone, 8, 16 or 32 (by dilating the last stages).
-        short_side, max_side: an image is resized so that its short side is ``short_side`` unless the long one exceeds
-            ``max_side`` pixels; in training one of ``train_short_sides`` is drawn (empty: ``short_side``). Test images
-            are predicted whole, and judged at their own size.
-        crop_size: side of the square training crop.
-        iterations, batch_size: of the schedule; the learning rate decays as (1 - t/T)^poly_power, after a linear
-            warm-up, to ``min_lr_factor`` of itself.
-        optimiser: ``adamw`` or ``sgd`` (momentum 0.9).
-        head_lr_factor: learning rate of the heads over that of the backbone.
-        clip_norm: largest gradient norm, 0 for none.
-    """
-
-    head: str = "fcn"
-    head_channels: int = 64
-    auxiliary_head: bool = False
-    dropout: float = 0.1
-    output_stride: int = 8
-    short_side: int = 128
-    max_side: int = 213
-    train_short_sides: list[int] = field(default_factory=list)
-    crop_size: int = 128
-    iterations: int = 80
-    batch_size: int = 8
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    head_lr_factor: float = 1.0
-    warmup_iterations: int = 10
-    poly_power: float = 0.9
-    min_lr_factor: float = 0.01
-    clip_norm: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_choice("settings.head", self.head, ["fcn", "pspnet"])
-        require_choice("settings.optimiser", self.optimiser, ["adamw", "sgd"])
-        _require_positive(self, "short_side", "crop_size", "iterations", "batch_size", "learning_rate", "head_channels")
-        if self.output_stride not in (8, 16, 32):
-            raise UserError(f"settings.output_stride: {self.output_stride} is not one of 8, 16, 32")
-        if self.head == "pspnet" and self.batch_size < 2:
-            raise UserError("settings.batch_size: PSPNet's global pooling needs at least 2 images a batch for its BN")
-        if self.max_side < self.short_side:
-            raise UserError(f"settings.max_side: {self.max_side} is below settings.short_side {self.short_side}")
-
-
-@dataclass
 class Protocol:
-    """What every protocol says, whatever its task. ``overridden``: the ``key=value`` pairs given on top of the file."""
+    """What every protocol says, whatever its task.
+
+    Attributes:
+        seeds: one run each; their number is that of the runs that the published values are means of.
+        published: rows that this protocol is compared with.
+        ambiguities: what the source leaves open, and what was taken.
+        sizes: other values by name, ``{demo: {settings: {iterations: 4}}}``; see :func:`load_protocol`.
+        overridden: the ``key=value`` pairs given on top of the file, and ``size=demo`` for a section of ``sizes``.
+    """
 
     TASK: ClassVar[str]
     METRICS: ClassVar[tuple[str, ...]]
-    TOOLBOX: ClassVar[str]
+    TOOLBOX: ClassVar[tuple[str, ...]]
 
     id: str
     version: int
@@ -209,12 +99,14 @@ class Protocol:
     data: DataSettings = field(default_factory=DataSettings)
     metrics: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=lambda: [0])
-    published: list[Published] = field(default_factory=list)
+    published: list[PublishedRows] = field(default_factory=list)
+    ambiguities: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sizes: dict[str, Any] = field(default_factory=dict)
     overridden: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        require_choice("toolbox", self.toolbox, [self.TOOLBOX])
+        require_choice("toolbox", self.toolbox, self.TOOLBOX)
         for metric in self.metrics:
             require_choice("metrics", metric, self.METRICS)
         self.metrics = self.metrics or list(self.METRICS)
@@ -222,7 +114,7 @@ class Protocol:
     @property
     def resolved(self) -> dict[str, Any]:
         """Every value that can change a number, as plain data."""
-        return {key: value for key, value in to_plain(self).items() if key not in _WORDING}
+        return {key: value for key, value in to_resolved(self).items() if key not in _WORDING}
 
     @property
     def hash(self) -> str:
@@ -232,11 +124,11 @@ class Protocol:
 
 @dataclass
 class ClassificationProtocol(Protocol):
-    """A probe of frozen features."""
+    """A probe of frozen features, or a network fine-tuned to tell classes apart."""
 
     TASK: ClassVar[str] = "classification"
-    METRICS: ClassVar[tuple[str, ...]] = ("mAP",)
-    TOOLBOX: ClassVar[str] = "scikit-learn"
+    METRICS: ClassVar[tuple[str, ...]] = CLASSIFICATION_METRICS
+    TOOLBOX: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     def __post_init__(self) -> None:
@@ -251,7 +143,7 @@ class DetectionProtocol(Protocol):
 
     TASK: ClassVar[str] = "detection"
     METRICS: ClassVar[tuple[str, ...]] = DETECTION_METRICS
-    TOOLBOX: ClassVar[str] = "detectron2"
+    TOOLBOX: ClassVar[tuple[str, ...]] = ("detectron2",)
     settings: DetectionSettings = field(default_factory=DetectionSettings)
 
 
@@ -261,7 +153,7 @@ class SegmentationProtocol(Protocol):
 
     TASK: ClassVar[str] = "segmentation"
     METRICS: ClassVar[tuple[str, ...]] = ("mIoU", "mAcc", "aAcc")
-    TOOLBOX: ClassVar[str] = "mmsegmentation"
+    TOOLBOX: ClassVar[tuple[str, ...]] = ("mmsegmentation",)
     settings: SegmentationSettings = field(default_factory=SegmentationSettings)
 
 
@@ -275,11 +167,13 @@ def list_protocols() -> list[str]:
     return sorted(path.stem for path in PROTOCOLS.glob("*.yaml"))
 
 
-def load_protocol(id_or_path: str | Path, overrides: Sequence[str] = ()) -> Protocol:
+def load_protocol(id_or_path: str | Path, overrides: Sequence[str] = (), size: str = "") -> Protocol:
     """Read a protocol by id, or from a YAML file of one's own.
 
     Args:
         overrides: ``["settings.iterations=10", ...]``; they change the hash, and the record says them.
+        size: takes the values of the file's section ``sizes.<size>`` on top of its own, under the overrides. A file
+            that has no such section is of that size itself.
 
     Raises:
         UserError: no such protocol (with the nearest id), unknown key, wrong type or impossible value.
@@ -288,10 +182,13 @@ def load_protocol(id_or_path: str | Path, overrides: Sequence[str] = ()) -> Prot
     content = read_yaml(path)
     task = content.get("task")
     require_choice(f"{path.name}: task", str(task), _SCHEMAS)
-    layers = [content, parse_overrides(overrides), {"overridden": list(overrides)}]
-    for key in ("id", "task", "version", "toolbox"):
-        if key in layers[1]:
+    given = parse_overrides(overrides)
+    for key in ("id", "task", "version", "toolbox", "sizes"):
+        if key in given:
             raise UserError(f"{key}: names the protocol and cannot be overridden; copy {path.name} under a new id")
+    section = _section(content, size, path.name)
+    said = [*([f"size={size}"] if section else []), *overrides]
+    layers = [content, section, given, {"overridden": said}]
     protocol = load_config(_SCHEMAS[str(task)], *layers, where=path.name)
     if protocol.id != path.stem:
         raise UserError(f"{path}: id '{protocol.id}' must equal the file's name")
@@ -303,6 +200,16 @@ def describe(protocol: Protocol) -> dict[str, Any]:
     return {"hash": protocol.hash, **{f.name: to_plain(protocol)[f.name] for f in dataclasses.fields(protocol)}}
 
 
+def _section(content: dict[str, Any], size: str, where: str) -> dict[str, Any]:
+    sizes = content.get("sizes") or {}
+    section = sizes.get(size) if isinstance(sizes, dict) else None
+    if section is None:
+        return {}
+    if not isinstance(section, dict) or not set(section) <= set(_SIZED):
+        raise UserError(f"{where}: sizes.{size}: a section of {', '.join(_SIZED)} is expected")
+    return section
+
+
 def _find(name: str) -> Path:
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name)
@@ -310,9 +217,3 @@ def _find(name: str) -> Path:
     if not path.is_file():
         raise UserError(f"unknown protocol '{name}'{did_you_mean(name, list_protocols())}")
     return path
-
-
-def _require_positive(settings: Any, *names: str) -> None:
-    for name in names:
-        if getattr(settings, name) <= 0:
-            raise UserError(f"settings.{name}: {getattr(settings, name)} is not positive")

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.inputs import read_square
+from benchmarks.classification.settings import ViewSettings
+from benchmarks.classification.views import test_view
+from benchmarks.inputs import read_image, read_square
 from benchmarks.progress import Progress
 from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing
@@ -26,8 +29,11 @@ def backbone_features(
     batch_size: int,
     stage: str,
     what: str,
+    crop_from: int = 0,
 ) -> Tensor:
     """Globally average-pooled ``stage`` features of whole images squeezed to ``size`` x ``size``.
+
+    With ``crop_from`` the short side is resized to it instead, and the central square cut out.
 
     Of a vision transformer: its class token after the last norm, where ``stage`` is ``layer4`` (the network's output).
 
@@ -42,7 +48,7 @@ def backbone_features(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
     batches = []
-    for pixels in _batches(paths, size, batch_size, what):
+    for pixels in _batches(paths, size, batch_size, what, crop_from):
         batches.append(_pooled(network, preprocessing.normalise(pixels.to(device)), stage).cpu())
     return torch.cat(batches)
 
@@ -71,9 +77,16 @@ def colour_histograms(paths: Sequence[Path], size: int, what: str, bins: int = 8
     return torch.stack(rows).float()
 
 
-def _batches(paths: Sequence[Path], size: int, batch_size: int, what: str) -> Iterator[Tensor]:
+def _batches(paths: Sequence[Path], size: int, batch_size: int, what: str, crop_from: int = 0) -> Iterator[Tensor]:
     progress = Progress(len(paths), f"features of {what} images")
     for start in range(0, len(paths), batch_size):
         chunk = paths[start : start + batch_size]
-        yield torch.from_numpy(np.stack([read_square(path, size) for path in chunk]))
+        yield torch.from_numpy(np.stack([_read(path, size, crop_from) for path in chunk]))
         progress.advance(len(chunk))
+
+
+def _read(path: Path, size: int, crop_from: int) -> NDArray[np.uint8]:
+    if not crop_from:
+        return read_square(path, size)
+    view = test_view(read_image(path), ViewSettings(size=size, resize=crop_from))
+    return np.asarray(view).transpose(2, 0, 1)

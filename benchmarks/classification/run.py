@@ -1,4 +1,7 @@
-"""Multi-label classification with frozen features, and two reference rows for what needs no representation."""
+"""Classification: which probe a protocol asks for; the multi-label probes of this suite and its reference rows.
+
+Published probes of stored features are in ``stored``, whatever trains on images is in ``fine_tuning``.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.cell import Cell, Outcome
-from benchmarks.classification.features import backbone_features, colour_histograms
+from benchmarks.classification.fine_tuning import run_training
 from benchmarks.classification.linear import LinearProbe, Standardisation, fit_path
+from benchmarks.classification.splits import split_images
+from benchmarks.classification.stored import COLOUR_HISTOGRAM, run_stored, stored_features
 from benchmarks.inputs import choose_images, data_notes
 from benchmarks.protocol import ClassificationProtocol
-from scenebench.errors import UserError
+from scenebench.errors import UserError, require_choice
 from scenebench.multilabel import knn_scores, mean_average_precision
-from transfer.backbone_file import load_network
 
 SCENE_TYPE_ORACLE = "reference:scene_type_oracle"
-COLOUR_HISTOGRAM = "reference:colour_histogram"
 REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM)
 
 
@@ -32,13 +35,27 @@ class _Split:
 
 
 def run(cell: Cell) -> Outcome:
-    """Probe the cell's backbone (or reference) on its data.
+    """Judge the cell's backbone (or reference) on its data.
 
     Raises:
-        UserError: a split is missing, an image cannot be decoded, or the data knows no scene types for the oracle.
+        UserError: a split is missing, an image cannot be decoded, the data do not fit the probe, or the probe does not
+            give a metric of the protocol.
     """
     protocol = cell.protocol
     assert isinstance(protocol, ClassificationProtocol)
+    probe = protocol.settings.probe
+    if probe == "train":
+        outcome = run_training(cell)
+    elif probe in ("knn", "linear"):
+        outcome = _run_multilabel(cell, protocol)
+    else:
+        outcome = run_stored(cell)
+    for metric in protocol.metrics:
+        require_choice(f"metrics of probe '{probe}'", metric, outcome.metrics)
+    return outcome
+
+
+def _run_multilabel(cell: Cell, protocol: ClassificationProtocol) -> Outcome:
     notes = data_notes(cell.data, protocol.data)
     test_labels = _labels(cell, protocol.data.test_split, protocol.data.max_test_images)
     if cell.backbone == SCENE_TYPE_ORACLE:
@@ -127,15 +144,7 @@ def _score_linearly(
 
 
 def _split(cell: Cell, protocol: ClassificationProtocol, split: str, limit: int | None) -> _Split:
-    settings = protocol.settings
-    _, paths = choose_images(cell.data, split, limit)
-    if cell.backbone == COLOUR_HISTOGRAM:
-        features = colour_histograms(paths, settings.image_size, split)
-    else:
-        info, network = load_network(cell.backbone_file)
-        features = backbone_features(
-            network, info.preprocessing, paths, settings.image_size, settings.batch_size, settings.feature, split
-        )
+    features = stored_features(cell, split_images(cell, split, limit), split)
     return _Split(features, _labels(cell, split, limit))
 
 

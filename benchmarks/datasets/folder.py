@@ -30,6 +30,7 @@ FORMAT_VERSION = 1
 DESCRIPTION = "dataset.json"
 BACKGROUND = 0
 IGNORED = 255
+BACKGROUND_NAME = "background"
 MAX_CATEGORIES = 254
 """Category i is stored as 1 + i in a uint8 map whose 255 is taken."""
 
@@ -122,6 +123,16 @@ class DatasetFolder:
             if image.stem not in maps:
                 raise UserError(f"{self.root}/semantic/{split}: no map for {image.name}; prepare the data set again")
         return [maps[image.stem] for image in images]
+
+    def instances(self, split: str) -> tuple[dict[str, Any], Path]:
+        """The COCO instances of a split, and the folder that their file names are relative to."""
+        content: dict[str, Any] = json.loads(self.annotations(split).read_text(encoding="utf-8"))
+        return content, self.root / "images" / split
+
+    @property
+    def semantic_classes(self) -> list[str]:
+        """Names by value of the semantic maps: the background, then the categories."""
+        return [BACKGROUND_NAME, *self.categories]
 
     def multilabel(self, split: str) -> NDArray[np.uint8]:
         """Which categories an image holds: uint8 0/1, images x categories, rows in the order of :meth:`images`."""

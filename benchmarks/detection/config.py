@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.protocol import DetectionProtocol, DetectionSettings
+from benchmarks.detection.settings import DetectionSettings
+from benchmarks.protocol import DetectionProtocol
 from scenebench.errors import UserError, did_you_mean
 from transfer.backbone_file import BackboneInfo
 
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
 
+_BASES = {
+    "mask_rcnn_fpn": ("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.yaml", "fpn"),
+    "mask_rcnn_c4": ("COCO-InstanceSegmentation/mask_rcnn_R_50_C4_1x.yaml", "c4"),
+    "faster_rcnn_c4": ("COCO-InstanceSegmentation/mask_rcnn_R_50_C4_1x.yaml", "c4"),  # but for the mask head the same
+}
 # Written from the backbone file by transfer.to_detectron2; a protocol that set them could contradict the weights.
 _FROM_THE_WEIGHTS = (
     "INPUT.FORMAT", "MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD", "MODEL.WEIGHTS", "MODEL.BACKBONE", "MODEL.RESNETS",
@@ -38,20 +44,23 @@ def build_config(
     """
     from detectron2 import model_zoo
 
+    from benchmarks.detection.heads import register_heads
     from transfer.to_detectron2 import configure
 
-    cfg = model_zoo.get_config("COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x.yaml")
+    register_heads()
     settings = protocol.settings
+    base, neck = _BASES[settings.model]
+    cfg = model_zoo.get_config(base)
     _apply_settings(cfg, settings)
-    cfg.MODEL.MASK_ON = with_masks
+    cfg.MODEL.MASK_ON = with_masks and settings.predicts_masks
     cfg.MODEL.ROI_HEADS.NUM_CLASSES = categories
     cfg.MODEL.DEVICE = device
     cfg.SEED = seed
-    cfg.DATALOADER.NUM_WORKERS = 0  # the workers' order would be deterministic too, but starting them costs seconds
+    cfg.DATALOADER.NUM_WORKERS = settings.workers
     cfg.TEST.EVAL_PERIOD = 0  # once, at the end
     for key, value in _flatten(settings.config):
         _set(cfg, key, value, protocol.id)
-    configure(cfg, info)
+    configure(cfg, info, neck, settings.norm)
     return cfg
 
 
@@ -59,7 +68,7 @@ def _apply_settings(cfg: CfgNode, settings: DetectionSettings) -> None:
     cfg.INPUT.MIN_SIZE_TRAIN = tuple(settings.train_short_sides) or (settings.short_side,)
     cfg.INPUT.MAX_SIZE_TRAIN = cfg.INPUT.MAX_SIZE_TEST = settings.max_side
     cfg.INPUT.MIN_SIZE_TEST = settings.short_side
-    cfg.INPUT.MASK_FORMAT = "bitmask"  # takes polygons and run lengths alike, also mixed in one file
+    cfg.INPUT.MASK_FORMAT = settings.mask_format
     cfg.SOLVER.IMS_PER_BATCH = settings.batch_size
     cfg.SOLVER.MAX_ITER = settings.iterations
     cfg.SOLVER.BASE_LR = settings.learning_rate

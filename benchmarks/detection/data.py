@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.inputs import MERGED_CATEGORY, choose_images, require_decodable
+from benchmarks.official import OfficialFolder
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
@@ -22,7 +23,8 @@ class Split:
 
     Attributes:
         json_file: COCO instances of the chosen images, annotation ids from 1.
-        objects: ground-truth objects by category index (crowds are not counted: COCO ignores them).
+        objects: ground-truth objects by category index (without COCO's crowds and VOC's difficult ones, which the
+            evaluations ignore).
         without_mask: objects that have a box and no mask.
     """
 
@@ -51,9 +53,11 @@ def registered(
     from detectron2.data.datasets import register_coco_instances
 
     _, paths = choose_images(data, split, limit)
-    require_decodable(paths, split)
-    source = data.annotations(split)
-    content = _select(json.loads(source.read_text(encoding="utf-8")), {path.name for path in paths}, source)
+    if not isinstance(data, OfficialFolder):  # 'data check' has decoded an official layout, and remembers
+        require_decodable(paths, split)
+    content, image_root = data.instances(split)
+    names = {path.relative_to(image_root).as_posix() for path in paths}
+    content = _select(content, names, f"{data.root}: split '{split}'")
     if merge:
         content["categories"] = [{"id": 1, "name": MERGED_CATEGORY}]
         for annotation in content["annotations"]:
@@ -64,18 +68,18 @@ def registered(
     category_index = {category["id"]: index for index, category in enumerate(content["categories"])}
     objects = [0] * len(category_index)
     for annotation in content["annotations"]:
-        if not annotation["iscrowd"]:
+        if not annotation["iscrowd"] and not annotation["difficult"]:
             objects[category_index[annotation["category_id"]]] += 1
     without_mask = sum(not annotation.get("segmentation") for annotation in content["annotations"])
-    register_coco_instances(name, {}, str(json_file), str(data.root / "images" / split))
+    register_coco_instances(name, {}, str(json_file), str(image_root))
     try:
-        yield Split(name, json_file, data.root / "images" / split, len(paths), objects, without_mask)
+        yield Split(name, json_file, image_root, len(paths), objects, without_mask)
     finally:
         DatasetCatalog.remove(name)
         MetadataCatalog.remove(name)
 
 
-def _select(content: dict[str, Any], names: set[str], source: Path) -> dict[str, Any]:
+def _select(content: dict[str, Any], names: set[str], source: str) -> dict[str, Any]:
     """The COCO content of the images called ``names``.
 
     Annotations are numbered anew from 1: pycocotools takes a match with the ground truth of id 0 for no match.
@@ -96,6 +100,7 @@ def _select(content: dict[str, Any], names: set[str], source: Path) -> dict[str,
             "bbox": annotation["bbox"],
             "area": annotation.get("area", width * height),
             "iscrowd": annotation.get("iscrowd", 0),
+            "difficult": annotation.get("difficult", 0),
         }
         if annotation.get("segmentation"):
             entry["segmentation"] = annotation["segmentation"]

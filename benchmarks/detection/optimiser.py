@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.protocol import DetectionSettings
+from benchmarks.detection.settings import DetectionSettings
 
 if TYPE_CHECKING:
     from detectron2.config import CfgNode

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from benchmarks.cell import Cell, Outcome
 from benchmarks.detection.config import build_config
 from benchmarks.detection.data import Split, registered
-from benchmarks.detection.metrics import coco_metrics
+from benchmarks.detection.evaluators import Measured, build_evaluator
 from benchmarks.detection.optimiser import build_optimiser
 from benchmarks.drawing import Instance, Panel, draw_instances, save_sheet
 from benchmarks.inputs import category_names, data_notes, read_image
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from detectron2.config import CfgNode
     from detectron2.engine import DefaultTrainer
 
-SHOWN_IMAGES = 8
 _LOGGERS = ("detectron2", "fvcore")
 
 
@@ -60,19 +57,18 @@ def run(cell: Cell) -> Outcome:
         with_masks = train.without_mask == 0 and test.without_mask == 0
         if sum(train.objects) == 0:
             raise UserError(f"{cell.data.root}: split '{limits.train_split}' holds no object to train a detector on")
-        results, shown = _train_and_test(cell, protocol, train, test, with_masks)
+        (metrics, per_class), shown = _train_and_test(cell, protocol, train, test, with_masks)
         _draw(cell, test, shown)
-    metrics, per_class = coco_metrics(results, category_names(cell.data, limits.merge_categories), test.objects)
     notes = data_notes(cell.data, limits)
-    if not with_masks:
+    if protocol.settings.predicts_masks and not with_masks:
         notes.append(f"{train.without_mask + test.without_mask} objects have no mask: boxes only")
     return Outcome(metrics, train.images, test.images, per_class, notes)
 
 
 def _train_and_test(
     cell: Cell, protocol: DetectionProtocol, train: Split, test: Split, with_masks: bool
-) -> tuple[Mapping[str, Mapping[str, float]], dict[int, Any]]:
-    """COCOEvaluator's results, and the predicted ``Instances`` of the images to be shown by image id."""
+) -> tuple[Measured, dict[int, Any]]:
+    """Metrics and metrics by class, and the predicted ``Instances`` of the images to be shown by image id."""
     from detectron2.utils.env import seed_all_rng
 
     from transfer.to_detectron2 import load_and_prove
@@ -85,7 +81,10 @@ def _train_and_test(
     cfg.freeze()
     write_text(cell.out / "toolbox" / "config.yaml", cfg.dump())
     seed_all_rng(cell.seed)
-    trainer = _build_trainer(cfg, protocol, test)
+    names = category_names(cell.data, protocol.data.merge_categories)
+    tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
+    evaluator = build_evaluator(protocol.settings.metric, test, names, tasks, protocol.id)
+    trainer = _build_trainer(cfg, protocol, evaluator)
     report = load_and_prove(trainer.model, cell.backbone_file, cfg)
     report.write(cell.out / "transfer.json")
     try:
@@ -95,21 +94,16 @@ def _train_and_test(
             trainer.train()
     except FloatingPointError as error:
         raise UserError(f"{protocol.id}: {error}; lower settings.learning_rate") from error
-    results: Mapping[str, Mapping[str, float]] = trainer._last_eval_results
-    return results, trainer.shown
+    return evaluator.measured, evaluator.shown
 
 
-def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, test: Split) -> DefaultTrainer:
+def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, evaluator: Any) -> DefaultTrainer:
     """Detectron2's DefaultTrainer with the protocol's optimiser, progress lines, and no checkpoints.
 
     (A cell of the demo is shorter than the time it would take to write and restore its checkpoints.)
     """
     from detectron2.engine import DefaultTrainer, HookBase, hooks
-    from detectron2.evaluation import COCOEvaluator
     from detectron2.utils.events import CommonMetricPrinter, EventWriter, JSONWriter
-
-    shown_ids = _evenly_spaced_ids(test)
-    shown: dict[int, Any] = {}
 
     class ProgressLines(HookBase):
         def before_train(self) -> None:
@@ -118,25 +112,7 @@ def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, test: Split) -> De
         def after_step(self) -> None:
             self.progress.advance(note=f"loss {self.trainer.storage.history('total_loss').latest():.3f}")
 
-    class Evaluator(COCOEvaluator):
-        """COCOEvaluator that shows its progress and keeps a few predictions to be drawn."""
-
-        def reset(self) -> None:
-            super().reset()
-            self.progress = Progress(test.images, f"{protocol.id}: test image")
-
-        def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
-            super().process(inputs, outputs)
-            for given, output in zip(inputs, outputs, strict=True):
-                if given["image_id"] in shown_ids:
-                    shown[given["image_id"]] = output["instances"].to("cpu")
-            self.progress.advance(len(inputs))
-
     class Trainer(DefaultTrainer):
-        def __init__(self, cfg: CfgNode) -> None:
-            super().__init__(cfg)
-            self.shown = shown
-
         def build_hooks(self) -> list[HookBase]:
             kept = [hook for hook in super().build_hooks() if not isinstance(hook, hooks.PeriodicCheckpointer)]
             return [*kept, ProgressLines()]
@@ -149,17 +125,10 @@ def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, test: Split) -> De
             return build_optimiser(cfg, model, protocol.settings)
 
         @classmethod
-        def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> Evaluator:
-            # use_fast_impl needs Detectron2's compiled part; without it, it falls back without a word.
-            tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
-            return Evaluator(dataset_name, tasks, False, use_fast_impl=False)
+        def build_evaluator(cls, cfg: CfgNode, dataset_name: str) -> Any:
+            return evaluator
 
     return Trainer(cfg)
-
-
-def _evenly_spaced_ids(test: Split) -> set[int]:
-    ids = sorted(image["id"] for image in json.loads(test.json_file.read_text(encoding="utf-8"))["images"])
-    return {ids[i] for i in np.linspace(0, len(ids) - 1, min(SHOWN_IMAGES, len(ids))).round().astype(int)}
 
 
 def _draw(cell: Cell, test: Split, shown: Mapping[int, Any]) -> None:

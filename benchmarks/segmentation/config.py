@@ -6,34 +6,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.protocol import SegmentationProtocol, SegmentationSettings
+from benchmarks.datasets.folder import IGNORED
+from benchmarks.protocol import SegmentationProtocol
+from benchmarks.segmentation.layout import SemanticLayout
+from benchmarks.segmentation.settings import SegmentationSettings
 from transfer.backbone_file import BackboneInfo
 from transfer.network import require_resnet
 from transfer.to_mmseg import backbone_config, preprocessor_config
 
-BACKGROUND = "background"
-IGNORED = 255
 MERGE_TRANSFORM = "MergeCategories"
 
 
 def build_config(
     protocol: SegmentationProtocol,
     info: BackboneInfo,
-    root: Path,
-    categories: Sequence[str],
-    train: Sequence[int],
-    test: Sequence[int],
+    classes: Sequence[str],
+    train: SemanticLayout,
+    test: SemanticLayout,
     seed: int,
     work_dir: Path,
 ) -> dict[str, Any]:
     """The Runner's arguments but for its evaluator and hooks.
 
     Args:
-        root: the prepared data set.
-        categories: names by index; the classes are the background and then these.
-        train, test: positions of the chosen images in their splits' order.
+        classes: names by label.
+        train, test: where the images and maps of the two splits lie.
     """
-    classes = [BACKGROUND, *categories]
     settings, data = protocol.settings, protocol.data
     return {
         "default_scope": "mmseg",
@@ -42,13 +40,15 @@ def build_config(
         "env_cfg": {"cudnn_benchmark": False, "opencv_num_threads": 0},
         "model": _model(settings, info, len(classes)),
         "train_dataloader": _loader(
-            _dataset(root, data.train_split, classes, train, _train_pipeline(settings, data.merge_categories)),
+            _dataset(train, classes, _train_pipeline(settings, data.merge_categories)),
             settings.batch_size,
+            settings.workers,
             {"type": "InfiniteSampler", "shuffle": True, "seed": seed},
         ),
         "test_dataloader": _loader(
-            _dataset(root, data.test_split, classes, test, _test_pipeline(settings, data.merge_categories)),
+            _dataset(test, classes, _test_pipeline(settings, data.merge_categories)),
             1,  # images may be of any size
+            settings.workers,
             {"type": "DefaultSampler", "shuffle": False},
         ),
         # Tested once, after training: there is no validation loop to choose a checkpoint by.
@@ -69,14 +69,10 @@ def _model(settings: SegmentationSettings, info: BackboneInfo, classes: int) -> 
     common = {
         "num_classes": classes,
         "dropout_ratio": settings.dropout,
-        "norm_cfg": {"type": "BN", "requires_grad": True},
-        "align_corners": False,
+        "norm_cfg": {"type": settings.norm, "requires_grad": True},
+        "align_corners": settings.align_corners,
         "ignore_index": IGNORED,
     }
-    if settings.head == "fcn":
-        head = {"type": "FCNHead", "num_convs": 2, "concat_input": True}
-    else:
-        head = {"type": "PSPHead", "pool_scales": (1, 2, 3, 6)}
     auxiliary = {
         "type": "FCNHead",
         "num_convs": 1,
@@ -88,62 +84,100 @@ def _model(settings: SegmentationSettings, info: BackboneInfo, classes: int) -> 
     }
     return {
         "type": "EncoderDecoder",
-        "data_preprocessor": preprocessor_config(info, (settings.crop_size, settings.crop_size)),
-        "backbone": backbone_config(info, settings.output_stride, "BN"),
+        "data_preprocessor": preprocessor_config(info, settings.crop),
+        "backbone": backbone_config(info, settings.output_stride, settings.norm),
         "decode_head": common
-        | head
+        | _head(settings)
         | {"in_channels": channels[3], "in_index": 3, "channels": settings.head_channels, "loss_decode": _loss(1.0)},
         "auxiliary_head": common | auxiliary if settings.auxiliary_head else None,
         "train_cfg": {},
-        "test_cfg": {"mode": "whole"},
+        "test_cfg": _testing(settings),
     }
+
+
+def _head(settings: SegmentationSettings) -> dict[str, Any]:
+    if settings.head == "pspnet":
+        return {"type": "PSPHead", "pool_scales": (1, 2, 3, 6)}
+    if settings.head == "psanet":
+        return {
+            "type": "PSAHead",
+            "mask_size": (settings.psa_mask_size, settings.psa_mask_size),
+            "psa_type": "bi-direction",
+            "compact": False,
+            "shrink_factor": 2,
+            "normalization_factor": 1.0,
+            "psa_softmax": True,
+        }
+    convs = {"num_convs": settings.convs, "dilation": settings.dilation, "concat_input": settings.concat_input}
+    return {"type": "FCNHead", **convs}
+
+
+def _testing(settings: SegmentationSettings) -> dict[str, Any]:
+    if settings.slide_stride is None:
+        return {"mode": "whole"}
+    return {"mode": "slide", "crop_size": settings.crop, "stride": (settings.slide_stride, settings.slide_stride)}
 
 
 def _loss(weight: float) -> dict[str, Any]:
     return {"type": "CrossEntropyLoss", "use_sigmoid": False, "loss_weight": weight}
 
 
-def _dataset(
-    root: Path, split: str, classes: Sequence[str], indices: Sequence[int], pipeline: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _dataset(layout: SemanticLayout, classes: Sequence[str], pipeline: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "type": "BaseSegDataset",
-        "data_prefix": {"img_path": str(root / "images" / split), "seg_map_path": str(root / "semantic" / split)},
-        "img_suffix": ".jpg",
-        "seg_map_suffix": ".png",
+        "ann_file": str(layout.listed),
+        "data_prefix": {"img_path": str(layout.folder), "seg_map_path": str(layout.map_folder)},
+        "img_suffix": layout.suffix,
+        "seg_map_suffix": layout.map_suffix,
         "metainfo": {"classes": list(classes)},
         "reduce_zero_label": False,
         "ignore_index": IGNORED,
-        "indices": list(indices),
         "pipeline": pipeline,
     }
 
 
-def _loader(dataset: dict[str, Any], batch_size: int, sampler: dict[str, Any]) -> dict[str, Any]:
-    return {"dataset": dataset, "batch_size": batch_size, "num_workers": 0, "sampler": sampler, "drop_last": False}
+def _loader(dataset: dict[str, Any], batch_size: int, workers: int, sampler: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "batch_size": batch_size,
+        "num_workers": workers,
+        "persistent_workers": workers > 0,
+        "sampler": sampler,
+        "drop_last": False,
+    }
 
 
 def _train_pipeline(settings: SegmentationSettings, merge: bool) -> list[dict[str, Any]]:
-    crop = (settings.crop_size, settings.crop_size)
-    return [
-        {"type": "LoadImageFromFile"},
-        *_labels(merge),
-        {
+    if settings.resize == "ratio":
+        scale = (settings.max_side, settings.short_side)
+        ratios = tuple(settings.ratio_range)
+        resize = {"type": "RandomResize", "scale": scale, "ratio_range": ratios, "keep_ratio": True}
+    else:
+        resize = {
             "type": "RandomChoiceResize",
             "scales": list(settings.train_short_sides) or [settings.short_side],
             "resize_type": "ResizeShortestEdge",
             "max_size": settings.max_side,
-        },
-        {"type": "RandomCrop", "crop_size": crop, "cat_max_ratio": 1.0},
+        }
+    return [
+        {"type": "LoadImageFromFile"},
+        *_labels(merge),
+        resize,
+        {"type": "RandomCrop", "crop_size": settings.crop, "cat_max_ratio": settings.cat_max_ratio},
         {"type": "RandomFlip", "prob": 0.5},
+        *([{"type": "PhotoMetricDistortion"}] if settings.photometric else []),
         {"type": "PackSegInputs"},
     ]
 
 
 def _test_pipeline(settings: SegmentationSettings, merge: bool) -> list[dict[str, Any]]:
+    if settings.resize == "ratio":
+        resize = {"type": "Resize", "scale": (settings.max_side, settings.short_side), "keep_ratio": True}
+    else:
+        resize = {"type": "ResizeShortestEdge", "scale": settings.short_side, "max_size": settings.max_side}
     return [
         {"type": "LoadImageFromFile"},
-        {"type": "ResizeShortestEdge", "scale": settings.short_side, "max_size": settings.max_side},
+        resize,
         *_labels(merge),  # after the resizing: the truth stays as it is, the prediction is resized to it
         {"type": "PackSegInputs"},
     ]
@@ -160,14 +194,14 @@ def _optimiser(settings: SegmentationSettings) -> dict[str, Any]:
     return {
         "type": "OptimWrapper",
         "optimizer": kinds[settings.optimiser] | rates,
-        "paramwise_cfg": {"custom_keys": heads, "norm_decay_mult": 0.0},
+        "paramwise_cfg": {"custom_keys": heads, "norm_decay_mult": float(settings.norm_weight_decay)},
         "clip_grad": {"max_norm": settings.clip_norm} if settings.clip_norm > 0 else None,
     }
 
 
 def _schedule(settings: SegmentationSettings) -> list[dict[str, Any]]:
     warmup = min(settings.warmup_iterations, settings.iterations - 1)
-    decay = {
+    decay: dict[str, Any] = {
         "type": "PolyLR",
         "power": settings.poly_power,
         "eta_min": settings.learning_rate * settings.min_lr_factor,
@@ -175,6 +209,9 @@ def _schedule(settings: SegmentationSettings) -> list[dict[str, Any]]:
         "end": settings.iterations,
         "by_epoch": False,
     }
+    if settings.schedule == "step":
+        steps = {"milestones": list(settings.steps), "gamma": settings.step_factor}
+        decay = {"type": "MultiStepLR", **steps, "by_epoch": False}
     if warmup < 1:
         return [decay]
     return [{"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, "by_epoch": False}, decay]

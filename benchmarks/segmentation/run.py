@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import uuid
@@ -14,11 +15,14 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.cell import Cell, Outcome
+from benchmarks.datasets.folder import BACKGROUND_NAME, IGNORED, DatasetFolder
 from benchmarks.drawing import Panel, describe_semantic, draw_semantic, save_sheet
 from benchmarks.inputs import category_names, choose_images, data_notes, read_image, require_decodable
+from benchmarks.official import OfficialFolder
 from benchmarks.progress import Progress
 from benchmarks.protocol import SegmentationProtocol
-from benchmarks.segmentation.config import BACKGROUND, IGNORED, build_config
+from benchmarks.segmentation.config import build_config
+from benchmarks.segmentation.layout import SemanticLayout, require_labels, semantic_layout, write_list
 from benchmarks.segmentation.metrics import segmentation_metrics
 from benchmarks.segmentation.transforms import merge_labels, register_transforms
 from scenebench.errors import UserError
@@ -48,17 +52,58 @@ def run(cell: Cell) -> Outcome:
     limits = protocol.data
     train, train_paths = choose_images(cell.data, limits.train_split, limits.max_train_images)
     test, test_paths = choose_images(cell.data, limits.test_split, limits.max_test_images)
-    require_decodable([*train_paths, *_maps(cell, limits.train_split, train)], limits.train_split)
-    require_decodable([*test_paths, *_maps(cell, limits.test_split, test)], limits.test_split)
+    for split, paths, indices in ((limits.train_split, train_paths, train), (limits.test_split, test_paths, test)):
+        if not isinstance(cell.data, OfficialFolder):  # 'data check' has decoded an official layout, and remembers
+            require_decodable(paths, split)
+        require_labels(_maps(cell, split, indices), len(cell.data.semantic_classes), split)
     quiet_mmseg()
+    require_operators(protocol.settings.head)
     folder = cell.out / "toolbox"
     folder.mkdir(parents=True, exist_ok=True)
-    names = category_names(cell.data, limits.merge_categories)
-    config = build_config(protocol, cell.info, cell.data.root.resolve(), names, train, test, cell.seed, folder)
+    classes = class_names(cell.data, limits.merge_categories)
+    layouts = [
+        _write_layout(cell, split, paths)
+        for split, paths in ((limits.train_split, train_paths), (limits.test_split, test_paths))
+    ]
+    config = build_config(protocol, cell.info, classes, layouts[0], layouts[1], cell.seed, folder)
     measured, predictions = _train_and_test(cell, protocol, config, len(test))
     _draw(cell, test_paths, _maps(cell, limits.test_split, test), predictions)
-    metrics, per_class = segmentation_metrics(*measured, [BACKGROUND, *names])
+    metrics, per_class = segmentation_metrics(*measured, classes)
     return Outcome(metrics, len(train), len(test), per_class, data_notes(cell.data, limits))
+
+
+def class_names(data: DatasetFolder, merge: bool) -> list[str]:
+    """Names by label: the data set's own, or background and objects where categories are merged.
+
+    Raises:
+        UserError: merging is asked for where there is no background to tell objects from.
+    """
+    if not merge:
+        return data.semantic_classes
+    if data.semantic_classes[0] != BACKGROUND_NAME:
+        raise UserError(f"data.merge_categories: {data.name} has no background; merged, nothing is told apart")
+    return [BACKGROUND_NAME, *category_names(data, merge)]
+
+
+def require_operators(head: str) -> None:
+    """PSANet's attention is a compiled operator of mmcv.
+
+    Raises:
+        UserError: it is needed and not there; names the make target that builds it.
+    """
+    if head != "psanet":
+        return
+    try:
+        from mmcv.ops import PSAMask  # noqa: F401
+    except ImportError as error:
+        raise UserError("settings.head: psanet needs the compiled operators of mmcv: make mmcv-ops") from error
+
+
+def _write_layout(cell: Cell, split: str, images: Sequence[Path]) -> SemanticLayout:
+    root, listed = cell.data.root, cell.out / "toolbox" / f"{split}.txt"
+    layout = semantic_layout(cell.protocol.data.dataset, root, split, listed.resolve())
+    write_list(layout, images)
+    return dataclasses.replace(layout, folder=layout.folder.resolve(), map_folder=layout.map_folder.resolve())
 
 
 def _maps(cell: Cell, split: str, indices: Sequence[int]) -> list[Path]:
@@ -171,6 +216,8 @@ def _draw(cell: Cell, images: Sequence[Path], maps: Sequence[Path], predictions:
         if cell.protocol.data.merge_categories:
             labels = merge_labels(labels)
         names = category_names(cell.data, cell.protocol.data.merge_categories)
+        if cell.data.semantic_classes[0] != BACKGROUND_NAME:  # the pictures count from 1, 0 stays untinted
+            labels, predicted = (np.where(values == IGNORED, IGNORED, values + 1) for values in (labels, predicted))
         pairs.append(
             (
                 Panel(f"truth: {describe_semantic(labels, names)}", draw_semantic(image, labels)),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.segmentation.config import IGNORED, MERGE_TRANSFORM
+from benchmarks.datasets.folder import IGNORED
+from benchmarks.segmentation.config import MERGE_TRANSFORM
 
 
 def merge_labels(labels: NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -99,7 +99,7 @@ def merge_plans(name: str, size: str, plans: Sequence[Plan]) -> Plan:
 def resolve_columns(suite: Suite, source: Source) -> list[tuple[ProtocolColumn, Protocol]]:
     """The protocols of a suite with what holds for this data."""
     return [
-        (column, load_protocol(column.protocol, column.overrides))
+        (column, load_protocol(column.protocol, column.overrides, suite.size))
         for column in (_for_source(column, source) for column in suite.protocols)
     ]
 

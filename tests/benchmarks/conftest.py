@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,14 @@ from benchmarks.datasets.folder import DatasetFolder, fingerprint_of
 from benchmarks.datasets.scenes import ScenesSpec, generate_scenes
 from transfer.backbone_file import BackboneInfo, save_backbone
 from transfer.resnet import Architecture, build_resnet
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_features(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read nor write the user's store of features."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCENEBENCH_FEATURES", str(tmp_path_factory.mktemp("features")))
+        yield
 
 
 @pytest.fixture(scope="session")

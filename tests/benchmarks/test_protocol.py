@@ -82,7 +82,7 @@ def test_nested_toolbox_keys_are_merged() -> None:
         ("fcn_demo", ["task=detection"], "cannot be overridden"),
         ("fcn_demo", ["id=mine"], "cannot be overridden"),
         ("pspnet_demo", ["settings.batch_size=1"], "at least 2 images"),
-        ("multilabel_knn", ["settings.probe=svm"], "settings.probe"),
+        ("multilabel_knn", ["settings.probe=forest"], "settings.probe"),
         ("multilabel_knn", ["settings.knn.temperature=0"], "positive"),
         ("multilabel_linear", ["settings.linear.l2=[]"], "positive"),
         ("multilabel_linear", ["data.max_test_images=0"], "data.max_test_images"),
@@ -114,9 +114,60 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert describe(protocol)["hash"] == protocol.hash
 
 
-def test_published_values_are_typed(tmp_path: Path) -> None:
+HEAD = "id: mine\nversion: 1\ntask: detection\ntoolbox: detectron2\ntitle: t\n"
+
+
+def test_published_rows_ambiguities_and_runs(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    head = "id: mine\nversion: 1\ntask: detection\ntoolbox: detectron2\ntitle: t\npublished:\n"
-    path.write_text(head + "  - {method: mls, metric: box_AP, value: 40.5, source: 'Table 1', tolerance: 0.3}\n")
-    row = load_protocol(path).published[0]
-    assert (row.method, row.value, row.tolerance) == ("mls", 40.5, 0.3)
+    more = "published:\n  - {table: table1, tolerance: 0.3}\nambiguities: [which head]\nseeds: [0, 1, 2]\n"
+    path.write_text(HEAD + more)
+    protocol = load_protocol(path)
+    assert (protocol.published[0].table, protocol.published[0].tolerance) == ("table1", 0.3)
+    assert (protocol.ambiguities, protocol.seeds) == (["which head"], [0, 1, 2])
+    path.write_text(HEAD)
+    assert load_protocol(path).hash == protocol.hash
+
+
+def test_a_size_is_values(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    demo = "sizes:\n  demo:\n    data: {max_test_images: 3}\n    settings: {iterations: 2, short_side: 64}\n"
+    path.write_text(HEAD + "settings: {iterations: 90, batch_size: 3}\n" + demo)
+    paper, small = load_protocol(path), load_protocol(path, size="demo")
+    assert paper.settings.iterations == 90  # type: ignore[attr-defined]
+    assert (small.settings.iterations, small.settings.batch_size) == (2, 3)  # type: ignore[attr-defined]
+    assert small.data.max_test_images == 3
+    assert small.overridden == ["size=demo"]
+    assert small.hash != paper.hash
+    again = load_protocol(path, ["settings.iterations=5"], "demo")
+    assert again.settings.iterations == 5  # type: ignore[attr-defined]
+    assert again.overridden == ["size=demo", "settings.iterations=5"]
+    assert load_protocol(path, size="mini").hash == paper.hash  # no such section: the file is of that size
+    path.write_text(HEAD + "sizes: {demo: {version: 2}}\n")
+    with pytest.raises(UserError, match=r"sizes\.demo: a section of data, settings"):
+        load_protocol(path, size="demo")
+    path.write_text(HEAD + "sizes: {demo: {settings: {iteratoins: 2}}}\n")
+    with pytest.raises(UserError, match="did you mean 'iterations'"):
+        load_protocol(path, size="demo")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fcn_demo", "5d7f71e1f4d323f4"),
+        ("pspnet_demo", "5f6d62f97e779f71"),
+        ("mask_rcnn_fpn_demo", "1ba58d4e47a615b6"),
+        ("multilabel_knn", "3cdcf7bb0dae9513"),
+        ("multilabel_linear", "09c1f8003d592790"),
+    ],
+)
+def test_keys_that_came_later_leave_the_older_hashes(name: str, expected: str) -> None:
+    """Records of these hashes exist; a key at the value that they were measured with says nothing new."""
+    assert load_protocol(name).hash == expected
+
+
+def test_a_later_key_with_another_value_counts() -> None:
+    before = load_protocol("fcn_demo")
+    assert "crop_width" not in before.resolved["settings"]
+    after = load_protocol("fcn_demo", ["settings.crop_width=96"])
+    assert after.resolved["settings"]["crop_width"] == 96
+    assert after.hash != before.hash

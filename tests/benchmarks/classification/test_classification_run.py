@@ -1,5 +1,6 @@
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from benchmarks.classification.run import run, scene_type_scores
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.protocol import load_protocol
 from scenebench.errors import UserError
-from transfer.backbone_file import load_network, read_info
+from transfer.backbone_file import Preprocessing, load_backbone, load_network, read_info, save_backbone
 
 ORACLE, COLOURS = "reference:scene_type_oracle", "reference:colour_histogram"
 
@@ -135,3 +136,24 @@ def test_an_image_that_cannot_be_decoded_is_named(
         judge(tiny_backbone, data, "multilabel_knn")
     with pytest.raises(UserError, match="split 'tset'"):
         judge(tiny_backbone, data, "multilabel_knn", "data.test_split=tset")
+
+
+def test_features_are_computed_once_a_backbone(
+    tiny_backbone: Path, tiny_scenes: DatasetFolder, feature_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second probe of the same images reads what the first stored; anything else has a name of its own."""
+    first = judge(tiny_backbone, tiny_scenes, "multilabel_knn")
+    stored = set(feature_cache.iterdir())
+    assert len(stored) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmarks.classification.stored.backbone_features", None)
+        assert judge(tiny_backbone, tiny_scenes, "multilabel_knn") == first
+    judge(tiny_backbone, tiny_scenes, "multilabel_linear")
+    assert len(set(feature_cache.iterdir()) - stored) == 1  # the validation split; train and test are there
+    judge(tiny_backbone, tiny_scenes, "multilabel_knn", "settings.image_size=32")
+    judge(tiny_backbone, tiny_scenes, "multilabel_knn", "settings.crop_from=70")
+    info, tensors = load_backbone(tiny_backbone)
+    other = feature_cache.parent / "other.safetensors"
+    save_backbone(other, tensors, replace(info, preprocessing=Preprocessing(std=(0.5, 0.5, 0.5))))
+    judge(other, tiny_scenes, "multilabel_knn")
+    assert len(set(feature_cache.iterdir())) == 9

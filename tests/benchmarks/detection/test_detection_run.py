@@ -12,7 +12,8 @@ from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.detection.data import registered
 from benchmarks.detection.optimiser import build_optimiser
 from benchmarks.detection.run import run
-from benchmarks.protocol import DetectionSettings, load_protocol
+from benchmarks.detection.settings import DetectionSettings
+from benchmarks.protocol import load_protocol
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, read_info, save_backbone
 from transfer.toolbox_noise import quiet_detectron2

@@ -10,6 +10,7 @@ from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.protocol import SegmentationProtocol, load_protocol
 from benchmarks.segmentation.config import build_config
+from benchmarks.segmentation.layout import semantic_layout
 from benchmarks.segmentation.run import run
 from benchmarks.segmentation.transforms import merge_labels
 from scenebench.errors import UserError
@@ -110,7 +111,8 @@ def test_the_configuration_follows_protocol_and_backbone(tmp_path: Path) -> None
     )
     protocol = load_protocol("pspnet_demo", ["settings.head_lr_factor=10", "settings.learning_rate=0.01"])
     assert isinstance(protocol, SegmentationProtocol)
-    config = build_config(protocol, odd, tmp_path, ["nut"], [0, 1], [1], 7, tmp_path)
+    layouts = [semantic_layout("", tmp_path, split, tmp_path / f"{split}.txt") for split in ("train", "test")]
+    config = build_config(protocol, odd, ["background", "nut"], layouts[0], layouts[1], 7, tmp_path)
     model = config["model"]
     assert model["data_preprocessor"]["mean"] == [1.0, 2.0, 3.0]
     assert model["data_preprocessor"]["bgr_to_rgb"] is False
@@ -118,7 +120,7 @@ def test_the_configuration_follows_protocol_and_backbone(tmp_path: Path) -> None
     assert model["decode_head"]["type"] == "PSPHead"
     assert (model["decode_head"]["in_channels"], model["decode_head"]["num_classes"]) == (2048, 2)
     assert model["auxiliary_head"] is None
-    assert config["train_dataloader"]["dataset"]["indices"] == [0, 1]
+    assert config["train_dataloader"]["dataset"]["ann_file"] == str(tmp_path / "train.txt")
     assert config["train_dataloader"]["sampler"]["seed"] == config["randomness"]["seed"] == 7
     assert config["optim_wrapper"]["optimizer"] == {"type": "AdamW", "lr": 0.01, "weight_decay": 0.01}
     assert config["optim_wrapper"]["paramwise_cfg"]["custom_keys"]["decode_head"] == {"lr_mult": 10.0}

@@ -1,0 +1,68 @@
+"""The labelled images that a protocol trains, chooses and tests on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.cell import Cell
+from benchmarks.classification.images import LabelledImages, from_samples, stamp_of
+from benchmarks.classification.lists import read_train_list
+from benchmarks.inputs import choose_images
+from benchmarks.official import OfficialFolder
+from benchmarks.protocol import ClassificationProtocol
+from scenebench.errors import UserError
+
+
+def wants_multilabel(protocol: ClassificationProtocol) -> bool:
+    """Whether an image may hold several classes, by the metrics.
+
+    Raises:
+        UserError: metrics of both kinds.
+    """
+    kinds = {metric.startswith("mAP") for metric in protocol.metrics}
+    if len(kinds) != 1:
+        raise UserError(
+            f"metrics: {', '.join(protocol.metrics)}: give those of several classes an image (mAP...) or those of one "
+            "(top1, top5, ...)"
+        )
+    return kinds.pop()
+
+
+def train_images(cell: Cell) -> LabelledImages:
+    """The training split, or what ``settings.train_list`` names of it.
+
+    Raises:
+        UserError: no such split or list, or labels of the other kind.
+    """
+    protocol = cell.protocol
+    assert isinstance(protocol, ClassificationProtocol)
+    name = protocol.settings.train_list
+    if not name:
+        return split_images(cell, protocol.data.train_split, protocol.data.max_train_images)
+    if protocol.data.dataset != "imagenet":
+        raise UserError(f"settings.train_list: lists are of imagenet, and data.dataset is '{protocol.data.dataset}'")
+    samples = read_train_list(cell.data.root, name)
+    images = from_samples(samples, cell.data.categories, False, f"{cell.data.root}: {name}")
+    return images.limited(protocol.data.max_train_images, name)
+
+
+def split_images(cell: Cell, split: str, limit: int | None) -> LabelledImages:
+    """One split, or the fixed choice of ``limit`` of it.
+
+    Raises:
+        UserError: no such split, it is empty, or labels of the other kind.
+    """
+    protocol, data = cell.protocol, cell.data
+    assert isinstance(protocol, ClassificationProtocol)
+    multilabel = wants_multilabel(protocol)
+    if isinstance(data, OfficialFolder):
+        samples = data.official.split(split)
+        return from_samples(samples, data.categories, multilabel, f"{data.root}: split '{split}'").limited(limit, split)
+    if not multilabel:
+        raise UserError(
+            f"{data.root}: a prepared data set has any number of categories an image; protocol '{protocol.id}' wants "
+            "one: name the official data set with data.dataset="
+        )
+    _, paths = choose_images(data, split, None)
+    labels = data.multilabel(split).astype(np.int8)
+    return LabelledImages(paths, labels, stamp_of(paths)).limited(limit, split)

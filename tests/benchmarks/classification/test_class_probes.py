@@ -1,0 +1,133 @@
+"""Neighbours and linear classifiers on stored features with one class an image, and the store itself."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from benchmarks.classification import speed
+from benchmarks.classification.feature_cache import cache_folder, cached, key_of
+from benchmarks.classification.linear_grid import fit_grid, grid_scores
+from benchmarks.classification.neighbours import class_votes, nearest
+from benchmarks.classification.settings import LinearGridSettings
+from benchmarks.classification.top_k import top_k_accuracy
+from scenebench.errors import UserError
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 12))
+def test_votes_against_brute_force(seed: int, images: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    k = min(k, images)
+    train, test = rng.normal(size=(images, 5)), rng.normal(size=(4, 5))
+    labels = rng.integers(0, 3, images)
+    expected = np.zeros((4, 3))
+    for row, query in enumerate(test):
+        cosine = [vector @ query / np.linalg.norm(vector) / np.linalg.norm(query) for vector in train]
+        closest = sorted(range(images), key=lambda i: -cosine[i])[:k]
+        for index in closest:
+            expected[row, labels[index]] += np.exp((cosine[index] - cosine[closest[0]]) / 0.07)
+    similarity, indices = nearest(torch.from_numpy(train), torch.from_numpy(test), k)
+    votes = class_votes(similarity, torch.from_numpy(labels)[indices], 3, 0.07)
+    np.testing.assert_allclose(votes.numpy(), expected, rtol=1e-4, atol=1e-6)
+    assert bool((similarity.diff(dim=1) <= 0).all())
+
+
+def test_chunks_change_nothing() -> None:
+    features = torch.randn(2500, 6, generator=torch.Generator().manual_seed(0))
+    similarity, indices = nearest(features, features, 2)
+    assert indices[:, 0].tolist() == list(range(2500))
+    torch.testing.assert_close(similarity[:, 0], torch.ones(2500))
+    with pytest.raises(ValueError, match="k = 3 with 2"):
+        nearest(features[:2], features, 3)
+
+
+def reference(features: torch.Tensor, labels: torch.Tensor, rate: float, settings: LinearGridSettings) -> torch.Tensor:
+    """One learning rate alone, by PyTorch's own SGD, scheduler and autograd."""
+    linear = torch.nn.Linear(features.shape[1], 4)
+    torch.nn.init.zeros_(linear.weight)
+    torch.nn.init.zeros_(linear.bias)
+    groups = [{"params": [linear.weight], "weight_decay": settings.weight_decay}, {"params": [linear.bias]}]
+    optimiser = torch.optim.SGD(groups, lr=rate, momentum=0.9)
+    batches = -(-len(features) // settings.batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs * batches)
+    generator = torch.Generator().manual_seed(9)
+    for _ in range(settings.epochs):
+        for indices in torch.randperm(len(features), generator=generator).split(settings.batch_size):
+            optimiser.zero_grad()
+            functional.cross_entropy(linear(features[indices]), labels[indices]).backward()
+            optimiser.step()
+            schedule.step()
+    return torch.cat([linear.weight.detach().T, linear.bias.detach()[None]])
+
+
+def test_the_grid_equals_one_training_for_each_rate() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 4, (70,), generator=generator)
+    features = torch.randn(70, 6, generator=generator) + functional.one_hot(labels, 6)
+    settings = LinearGridSettings(learning_rates=[0.01, 0.1, 1.0], epochs=4, batch_size=16, weight_decay=1e-3)
+    weights = fit_grid(features, labels, 4, settings, seed=9)
+    assert weights.shape == (3, 7, 4)
+    for rate, weight in zip(settings.learning_rates, weights, strict=True):
+        torch.testing.assert_close(weight, reference(features, labels, rate, settings), rtol=1e-3, atol=1e-5)
+    assert torch.equal(weights, fit_grid(features, labels, 4, settings, seed=9))
+    assert top_k_accuracy(grid_scores(features, weights[1]), labels, 1) > 40
+
+
+def test_a_rate_that_diverges_harms_no_other() -> None:
+    features, labels = torch.eye(8).repeat(2, 1) * 30, torch.arange(8).repeat(2)
+    both = LinearGridSettings(learning_rates=[1e38, 0.01], epochs=3, batch_size=4)
+    alone = LinearGridSettings(learning_rates=[0.01], epochs=3, batch_size=4)
+    weights = fit_grid(features, labels, 8, both, seed=0)
+    assert not bool(torch.isfinite(weights[0]).all())
+    torch.testing.assert_close(weights[1], fit_grid(features, labels, 8, alone, seed=0)[0])
+
+
+def test_the_store_keeps_bits_and_survives_damage(feature_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    features = torch.randn(3, 5)
+    calls = []
+
+    def compute() -> torch.Tensor:
+        calls.append(1)
+        return features
+
+    key = key_of(backbone="abc", size=3)
+    assert key != key_of(backbone="abc", size=4)
+    assert torch.equal(cached(key, 3, compute), features)
+    assert torch.equal(cached(key, 3, compute), features)
+    assert len(calls) == 1
+    (path,) = feature_cache.iterdir()
+    path.write_bytes(path.read_bytes()[:40])
+    caplog.set_level(logging.INFO, logger="scenebench")
+    assert torch.equal(cached(key, 3, compute), features)
+    assert "computed again" in caplog.text
+    assert torch.equal(cached(key, 3, compute), features)
+    assert len(calls) == 2
+
+
+def test_where_features_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SCENEBENCH_FEATURES", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
+    monkeypatch.delenv("SCENEBENCH_FEATURES")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "scenebench/features"
+
+
+def test_a_store_that_cannot_be_written_is_done_without(feature_cache: Path) -> None:
+    feature_cache.write_text("a file in the way")
+    assert torch.equal(cached("key", 2, lambda: torch.ones(2, 2)), torch.ones(2, 2))
+    assert feature_cache.read_text() == "a file in the way"
+
+
+def test_the_benchmark_says_its_times(capsys: pytest.CaptureFixture[str]) -> None:
+    assert speed.main(["--images", "60", "--width", "8", "--classes", "5", "--target", "50"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["kNN", "linear", "both"]
+    assert speed.main(["--images", "60", "--width", "8", "--classes", "5", "--target", "0"]) == 1
+    with pytest.raises(UserError, match="--images"):
+        speed.main(["--images", "3"])
