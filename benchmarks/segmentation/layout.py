@@ -55,12 +55,19 @@ def write_list(layout: SemanticLayout, images: Sequence[Path]) -> None:
     write_text(layout.listed, "".join(f"{layout.stem(image)}\n" for image in images))
 
 
-def require_labels(maps: Sequence[Path], classes: int, what: str) -> None:
+def require_labels(maps: Sequence[Path], classes: int, what: str, all_occur: bool = False) -> None:
     """Decode every map once and look at its values, before a loss fails on them in the middle of training.
 
+    Args:
+        classes: their number, with the background.
+        all_occur: the maps are known to hold every class. Then a last class that never occurs gives away maps that
+            count classes from 0 and call the background 255.
+
     Raises:
-        UserError: a map cannot be decoded, is no map of 8-bit labels, or holds a value that is no class and not 255.
+        UserError: a map cannot be decoded, is no map of 8-bit labels, or holds a value that is no class and not 255;
+            or the classes are 0-based where 0 is the background.
     """
+    seen: set[int] = set()
     progress = Progress(len(maps), f"checking {what} maps")
     for path in maps:
         try:
@@ -76,4 +83,11 @@ def require_labels(maps: Sequence[Path], classes: int, what: str) -> None:
             raise UserError(
                 f"{path}: holds label {foreign[0]}; the {classes} classes are 0-{classes - 1}, and {IGNORED} is ignored"
             )
+        seen.update(present.tolist())
         progress.advance()
+    last = classes - 1
+    if all_occur and last not in seen and {*range(last), IGNORED} <= seen:
+        raise UserError(
+            f"{maps[0].parent}: the maps hold 0-{last - 1} and {IGNORED} and never {last}: 0-based classes, "
+            "where 0 is the background and classes start at 1"
+        )

@@ -53,9 +53,12 @@ def run(cell: Cell) -> Outcome:
     train, train_paths = choose_images(cell.data, limits.train_split, limits.max_train_images)
     test, test_paths = choose_images(cell.data, limits.test_split, limits.max_test_images)
     for split, paths, indices in ((limits.train_split, train_paths, train), (limits.test_split, test_paths, test)):
-        if not isinstance(cell.data, OfficialFolder):  # 'data check' has decoded an official layout, and remembers
+        is_official = isinstance(cell.data, OfficialFolder)
+        if not is_official:  # 'data check' has decoded an official layout, and remembers
             require_decodable(paths, split)
-        require_labels(_maps(cell, split, indices), len(cell.data.semantic_classes), split)
+        classes = cell.data.semantic_classes
+        with_background = classes[0] == BACKGROUND_NAME
+        require_labels(_maps(cell, split, indices), len(classes), split, is_official and with_background)
     quiet_mmseg()
     require_operators(protocol.settings.head)
     folder = cell.out / "toolbox"

@@ -124,6 +124,11 @@ def test_labels_that_are_no_class(tmp_path: Path) -> None:
     require_labels([good], 21, "train")
     with pytest.raises(UserError, match=r"holds label 20; the 20 classes are 0-19, and 255 is ignored"):
         require_labels([good], 20, "train")
+    zero_based = write_map(tmp_path / "zero_based.png", [*range(20), 255])
+    require_labels([zero_based], 21, "train")
+    with pytest.raises(UserError, match=r"hold 0-19 and 255 and never 20: 0-based classes"):
+        require_labels([zero_based], 21, "train", all_occur=True)
+    require_labels([zero_based, good], 21, "train", all_occur=True)
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "colour.png")
     with pytest.raises(UserError, match="no map of 8-bit labels"):
         require_labels([tmp_path / "colour.png"], 21, "train")

@@ -47,7 +47,8 @@ if mishap.exists():
         resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000))
         bytearray(2_000_000_000)
     if name == "disk":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # the log has room, the output has not
+        text *= 100
     if name == "garbage":
         text = "\\0garbage"
 part = output.with_name(output.name + ".part")
