@@ -16,7 +16,6 @@ import yaml
 from fake_jobs import MakeJob, ledger, plan_of
 from test_plan import SUITE, write
 
-from benchmarks.protocol import list_protocols
 from benchmarks.workflow.data_places import place_of
 from benchmarks.workflow.devices import held_devices, visible_gpus
 from benchmarks.workflow.engine_options import PARTITION, EngineOptions, job_resources, with_gpus
@@ -25,7 +24,6 @@ from benchmarks.workflow.job import _executable
 from benchmarks.workflow.plan import Job, check_acyclic, read_plan
 from benchmarks.workflow.runner import SUITES_FOLDER, _only_one, run_plan
 from benchmarks.workflow.slurm import run_ids
-from benchmarks.workflow.suite import SUITES
 from benchmarks.workflow.work import prepare
 from pretrain.stopping import StopRequest
 from scenebench.cli import main
@@ -35,17 +33,9 @@ PAPERS = [*(f"mls_table{number}" for number in range(1, 9)), "mls_fig5a", "mls_f
 PAPERS += ["saliency_headline", "saliency_ablation"]
 
 
-def without_protocols_to_come(name: str, folder: Path) -> Path:
-    """The suite's file, without the protocols that are not there (yet)."""
-    content = yaml.safe_load((SUITES / f"{name}.yaml").read_text())
-    known = [entry for entry in content["protocols"] if entry["protocol"] in list_protocols()]
-    (folder / f"{name}.yaml").write_text(yaml.safe_dump({**content, "protocols": known}, sort_keys=False))
-    return folder / f"{name}.yaml"
-
-
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_papers_suite_resolves_at_paper_size_and_states_its_costs(name: str, tmp_path: Path) -> None:
-    work = prepare(str(without_protocols_to_come(name, tmp_path)), data=tmp_path)
+    work = prepare(name, data=tmp_path)
     pretrainings = [job for job in work.plan.jobs if job.kind == "pretrain" and "random_demo" not in job.command]
     assert pretrainings
     assert all(job.gpus == 8 and job.gpu_hours > 50 and job.disk_mb > 500 for job in pretrainings)
