@@ -12,7 +12,6 @@ from scenebench.files import replacing
 
 _DONE, _PART, _TO_DO = "#c8e6c9", "#fff3c4", "#eceff1"
 _COLUMNS = ("data", "pretrain", "evaluate", "tables")
-_WIDTH = 0.8
 
 
 @dataclass
@@ -38,7 +37,7 @@ def draw_graph(work: Work, out: Path, picture: Path) -> Path:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     places = {
-        name: (x + _WIDTH / 2 + 0.1, rows * (1 - (y + 0.5) / len(names)))
+        name: (x + 0.5, rows * (1 - (y + 0.5) / len(names)))
         for x, names in enumerate(columns.values())
         for y, name in enumerate(names)
     }
@@ -46,7 +45,7 @@ def draw_graph(work: Work, out: Path, picture: Path) -> Path:
     axes.set_ylim(0, rows + 0.8)
     for start, end in edges:
         (x0, y0), (x1, y1) = places[start], places[end]
-        axes.plot([x0 + _WIDTH / 2, x1 - _WIDTH / 2], [y0, y1], color="#b0bec5", linewidth=0.6, zorder=1)
+        axes.plot([x0, x1], [y0, y1], color="#b0bec5", linewidth=0.6, zorder=1)
     for name, box in boxes.items():
         colour = _DONE if box.done == box.total else _PART if box.done else _TO_DO
         axes.text(

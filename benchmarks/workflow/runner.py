@@ -93,7 +93,9 @@ def show_plan(
 
     work = prepare(suite_name, data, annotations, test_annotations, size)
     out = Path(out).resolve()
-    print("\n".join(preview_lines(work, with_gpus(work.plan, options or EngineOptions()), out)))
+    options = options or EngineOptions()
+    here = options.slots > 0 or options.on_cluster  # else for another machine: what the suite asks for
+    print("\n".join(preview_lines(work, with_gpus(work.plan, options) if here else work.plan, out)))
     print(f"graph: {draw_graph(work, out, out.with_name(f'{out.name}-plan.png'))}")
     return 0
 
