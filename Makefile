@@ -17,6 +17,21 @@ ANNOTATIONS ?=
 TEST_ANNOTATIONS ?=
 OUT ?= results/$(SUITE)$(if $(DATA),-$(notdir $(patsubst %/,%,$(DATA))))
 
+# make reproduce
+SIZE ?= paper
+EXECUTOR ?=
+PARTITION ?=
+PROFILE ?=
+GPUS ?=
+RETRIES ?=
+PLAN ?=
+REPRODUCED = $(if $(filter file,$(origin OUT)),results/papers_$(SIZE),$(OUT))
+RUN_OPTIONS = --size $(SIZE) --cores $(CORES) $(if $(DATA),--data "$(DATA)") \
+	$(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") $(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)") \
+	$(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(PARTITION),--partition $(PARTITION)) \
+	$(if $(PROFILE),--profile "$(PROFILE)") $(if $(GPUS),--gpus $(GPUS)) $(if $(RETRIES),--retries $(RETRIES)) \
+	$(if $(PLAN),--plan)
+
 # make bench-pretrain
 PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
 
@@ -25,7 +40,8 @@ OPS := $(VENV)/mmcv-ops
 TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
-.PHONY: help setup demo mmcv-ops test test-slow lint format docs bench-pretrain bench-eval bench-transfer lock clean
+.PHONY: help setup demo reproduce status mmcv-ops test test-slow test-slurm lint format docs
+.PHONY: bench-pretrain bench-eval bench-transfer lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +53,15 @@ demo: $(VENV)/.ready ## Pretrain, transfer, benchmark and print the tables (DATA
 		$(if $(DATA),--data "$(DATA)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") \
 		$(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)")
 
+reproduce: $(VENV)/.ready ## Every table of both papers (DATA=, SIZE=mini|demo, PLAN=1, EXECUTOR=slurm PARTITION=)
+	@$(BIN)/scenebench run papers $(RUN_OPTIONS) --out "$(REPRODUCED)"
+
+reproduce-%: $(VENV)/.ready
+	@$(BIN)/scenebench run $(subst -,_,$*) $(RUN_OPTIONS) --out "$(if $(filter file,$(origin OUT)),results/$(subst -,_,$*)_$(SIZE),$(OUT))"
+
+status: $(VENV)/.ready ## How far the reproduction is: done, running, failed, time left (OUT=results/FOLDER)
+	@$(BIN)/scenebench status "$(REPRODUCED)"
+
 mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
 	@echo "mmcv's compiled operators and MMDetection are installed."
 
@@ -45,6 +70,9 @@ test: lint ## Lint, type-check and run the tests
 
 test-slow: $(VENV)/.ready ## Run the tests that take longer
 	@$(BIN)/python -m pytest -m slow
+
+test-slurm: $(VENV)/.ready ## Run the workflow on a one-node Slurm (root; apt-get install slurm-wlm munge)
+	@$(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_slurm.py
 
 lint: $(VENV)/.ready ## ruff, mypy and the rules on imports
 	@$(BIN)/ruff check .

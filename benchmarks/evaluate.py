@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.cell import Cell, Outcome
-from benchmarks.environment import describe_environment, peak_memory_mb
+from benchmarks.environment import describe_environment, peak_accelerator_memory_mb, peak_memory_mb
 from benchmarks.official import open_data
 from benchmarks.protocol import Protocol
 from benchmarks.record import BackbonePart, DatasetPart, ProtocolPart, Record, read_record, write_record
@@ -134,6 +134,7 @@ def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str) -> Record:
         started=started.isoformat(timespec="seconds"),
         wall_seconds=round(seconds, 3),
         peak_memory_mb=round(peak_memory_mb(), 1),
+        peak_accelerator_memory_mb=peak_accelerator_memory_mb(),
         environment=describe_environment(),
     )
     shown = ", ".join(f"{name} {'-' if value is None else format(value, '.2f')}" for name, value in metrics.items())
@@ -176,6 +177,7 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
         dataset=info.dataset,
         dataset_fingerprint=info.dataset_fingerprint,
         epochs=info.epochs,
+        images_seen=info.images_seen,
         seed=info.seed,
     )
     return _Backbone(path, info, part)

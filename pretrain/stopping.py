@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -16,7 +17,10 @@ class Stopped(SystemExit):
 
 
 class StopRequest:
-    """A context in which the first SIGINT or SIGTERM only sets :attr:`signal_number`; a second one acts at once."""
+    """A context in which the first SIGINT or SIGTERM only sets :attr:`signal_number`; a second one acts at once.
+
+    Not so in a Slurm job: Slurm sends SIGTERM twice when it preempts, and SIGKILL where the patience of the site ends.
+    """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
@@ -33,7 +37,12 @@ class StopRequest:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        again = self.signal_number is not None
         self.signal_number = number
+        if number == signal.SIGTERM and "SLURM_JOB_ID" in os.environ:
+            if not again:
+                print("SIGTERM: finishing the step, then saving", flush=True)
+            return
         self._restore()
         print(f"{signal.Signals(number).name}: finishing the step, then saving (once more: stop at once)", flush=True)
 

@@ -46,6 +46,7 @@ class Display:
             return
         if event.state == STARTED:
             self.running[job.id] = event.time
+            self.failed.pop(job.id, None)  # tried again
             self._line("start", job.label)
             return
         self.running.pop(job.id, None)

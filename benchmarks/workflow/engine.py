@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.workflow.display import Display
+from benchmarks.workflow.engine_options import PARTITION, EngineOptions
 from benchmarks.workflow.events import STARTED, EventLog
-from benchmarks.workflow.job import SAVE_SECONDS, tail
+from benchmarks.workflow.job import GPU_SLOTS, SAVE_SECONDS, tail
 from benchmarks.workflow.plan import Plan
+from benchmarks.workflow.slurm import accounting_arguments, cancel_jobs
+from benchmarks.workflow.status_page import StatusPage
 from scenebench.errors import UserError
 
 SNAKEFILE = Path(__file__).parent / "Snakefile"
@@ -29,8 +32,8 @@ class Outcome:
     signal: int = 0
 
 
-def execute(plan: Plan, out: Path, cores: int, lock: int) -> Outcome:
-    """Run the unfinished jobs of ``plan``, which stands in ``out``, on ``cores`` cores.
+def execute(plan: Plan, out: Path, options: EngineOptions, lock: int) -> Outcome:
+    """Run the unfinished jobs of ``plan``, which stands in ``out``, here or on a cluster.
 
     Args:
         lock: file descriptor of the lock on ``out``; the engine holds it too, until it has ended.
@@ -39,9 +42,10 @@ def execute(plan: Plan, out: Path, cores: int, lock: int) -> Outcome:
         UserError: Snakemake itself failed; its log is named.
     """
     jobs = plan.unfinished(out)
-    events, display = EventLog(out), Display(jobs, out, cores)
+    events, display, page = EventLog(out), Display(jobs, out, options.cores), StatusPage(out)
     events.skip_to_end()
-    engine = _start(out, cores, lock)
+    cancel_jobs(out / ENGINE_LOG, display.message)  # of a front end that was killed
+    engine = _start(out, options, lock)
     pids: dict[str, int] = {}
     stop = _StopSignals()
     with stop:
@@ -51,17 +55,21 @@ def execute(plan: Plan, out: Path, cores: int, lock: int) -> Outcome:
             ended = engine.poll() is not None  # before reading, so that the last events are read after the end
             for event in events.read_new():
                 display.show(event)
-                if event.state == STARTED:
+                page.is_due = True
+                if event.state == STARTED and not options.on_cluster:
                     pids[event.job] = event.pid
                 else:
                     pids.pop(event.job, None)
             if ended:
                 break
             display.tick()
+            page.tick()
             if stop.received:
                 if not told:
                     display.message("stopping: the running jobs save and end (again Ctrl-C: do not wait for them)")
                     engine.terminate()  # it starts nothing more, and waits for what runs
+                    if options.on_cluster:
+                        cancel_jobs(out / ENGINE_LOG, display.message, wait=False)
                     told.add(engine.pid)
                     deadline = time.monotonic() + SAVE_SECONDS + 10
                 for pid in set(pids.values()) - told:
@@ -79,13 +87,22 @@ def execute(plan: Plan, out: Path, cores: int, lock: int) -> Outcome:
     return Outcome(failed)
 
 
-def _start(out: Path, cores: int, lock: int) -> subprocess.Popen[bytes]:
-    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(out), "--cores", str(cores), "--keep-going"]
-    arguments += ["--profile", "none", "--workflow-profile", "none", "--scheduler", "greedy", "--latency-wait", "0"]
+def _start(out: Path, options: EngineOptions, lock: int) -> subprocess.Popen[bytes]:
+    arguments = ["--snakefile", str(SNAKEFILE), "--directory", str(out), "--workflow-profile", "none"]
+    arguments += ["--keep-going", "--scheduler", "greedy"]
+    if options.on_cluster:
+        arguments += ["--profile", str(options.profile.resolve()), "--executor", "slurm", *accounting_arguments()]
+    else:
+        arguments += ["--profile", "none", "--cores", str(options.cores), "--latency-wait", "0"]
+        if options.slots:
+            arguments += ["--resources", f"gpu={options.slots}"]
+    if options.retries is not None:
+        arguments += ["--retries", str(options.retries)]
     # A job is done when its outputs exist (see plan.py): Snakemake's own bookkeeping of times, parameters and
     # incomplete files would only add reasons to repeat work. Its lock is replaced by ours, which no kill leaves behind.
     arguments += ["--rerun-triggers", "mtime", "--ignore-incomplete", "--drop-metadata", "--nolock", "--nocolor"]
     cache = out / ".snakemake" / "cache"
+    environment = {"XDG_CACHE_HOME": str(cache), GPU_SLOTS: str(options.slots), PARTITION: options.partition}
     log = out / ENGINE_LOG
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as file:
@@ -94,7 +111,7 @@ def _start(out: Path, cores: int, lock: int) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"XDG_CACHE_HOME": str(cache)},
+            env=os.environ | environment,
             start_new_session=True,
             pass_fds=[lock],
         )

@@ -15,10 +15,14 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+from benchmarks.workflow.damage import set_aside
+from benchmarks.workflow.devices import held_devices
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, STOPPED, Event, EventLog, now
 from benchmarks.workflow.lifeline import ENGINE_PID
 from benchmarks.workflow.plan import PLAN_FILE, Job, read_plan
 
+GPU_SLOTS = "SCENEBENCH_GPU_SLOTS"
+"""Environment variable: how many GPUs of this machine the jobs share; 0 or unset: whoever starts us gives them out."""
 SAVE_SECONDS = 120.0
 """How long a command may take to save and end before it is killed."""
 _POLL_SECONDS = 0.3
@@ -37,8 +41,18 @@ def main(job_id: str) -> int:
     job = read_plan(out / PLAN_FILE).job(job_id)
     events, pid, start = EventLog(out), os.getpid(), now()
     events.append(Event(job.id, STARTED, pid, start))
-    code, was_stopped = _Process(job, out).run()
+    slots = int(os.environ.get(GPU_SLOTS, "0"))
+    if slots and job.gpus:
+        with held_devices(out, job.gpus, slots) as devices:
+            visible = {"CUDA_VISIBLE_DEVICES": ",".join(devices.names)}
+            code, was_stopped = _Process(job, out, visible, devices.locks).run()
+    else:
+        code, was_stopped = _Process(job, out, {}, []).run()
     seconds = round(now() - start, 2)
+    damages = set_aside(job, out)
+    if damages:
+        events.append(Event(job.id, FAILED, pid, now(), seconds, f"wrote garbage: {damages[0]}"))
+        return 1
     if job.is_done(out):  # the output is written last and by rename: whatever came after it took nothing from it
         events.append(Event(job.id, FINISHED, pid, now(), seconds))
         return 0
@@ -52,7 +66,7 @@ def main(job_id: str) -> int:
 class _Process:
     """The command of a job, watched over."""
 
-    def __init__(self, job: Job, out: Path) -> None:
+    def __init__(self, job: Job, out: Path, environment: dict[str, str], keep_open: list[int]) -> None:
         self._parent = int(os.environ.get(ENGINE_PID, os.getppid()))
         self._asked_to_stop = False
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -63,12 +77,13 @@ class _Process:
             file.write(f"$ {subprocess.list2cmdline(job.command)}\n".encode())
             file.flush()
             self._process = subprocess.Popen(
-                _executable(job.command),
+                _executable(job),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=out,
-                env=os.environ | _ENVIRONMENT,
+                env=os.environ | _ENVIRONMENT | environment,
+                pass_fds=keep_open,
                 start_new_session=True,  # Ctrl-C in the terminal reaches it once, through us
             )
 
@@ -84,7 +99,9 @@ class _Process:
             stop = self._asked_to_stop or os.getppid() != self._parent
             if stop and told_at is None:
                 told_at = now()
-                self._process.send_signal(signal.SIGTERM)
+                # Slurm signals every process of a job itself, and a second SIGTERM means: do not save.
+                if not (self._asked_to_stop and "SLURM_JOB_ID" in os.environ):
+                    self._process.send_signal(signal.SIGTERM)
             elif told_at is not None and now() - told_at > SAVE_SECONDS:
                 self._kill_group()
         self._kill_group()  # whatever the command may have left behind
@@ -100,10 +117,14 @@ class _Process:
             return  # nobody is left in it
 
 
-def _executable(command: list[str]) -> list[str]:
-    if command[0] == "scenebench":
-        return [sys.executable, "-P", "-m", "scenebench.cli", *command[1:]]
-    return command
+def _executable(job: Job) -> list[str]:
+    """The command line with this installation's Python; a pretraining on several GPUs starts by torchrun."""
+    if job.command[0] != "scenebench":
+        return job.command
+    if job.gpus > 1 and job.kind == "pretrain":
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.gpus}"]
+        return [sys.executable, "-P", *launcher, "-m", "scenebench.cli", *job.command[1:]]
+    return [sys.executable, "-P", "-m", "scenebench.cli", *job.command[1:]]
 
 
 def _reason(code: int, log: Path) -> str:

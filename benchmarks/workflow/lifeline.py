@@ -19,7 +19,9 @@ _POLL_SECONDS = 0.2
 
 def main(parent: int, arguments: list[str]) -> None:
     """Run Snakemake's command line with ``arguments`` for as long as our parent is the process ``parent``."""
-    os.environ[ENGINE_PID] = str(os.getpid())
+    os.environ.pop(ENGINE_PID, None)
+    if "slurm" not in arguments:  # a cluster's jobs watch the Snakemake of their own node
+        os.environ[ENGINE_PID] = str(os.getpid())
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     from snakemake.cli import main as snakemake
 

@@ -20,7 +20,7 @@ from scenebench.files import write_text
 # Every job's process imports this module: nothing heavy here. How a suite becomes a plan is in planning.py.
 
 PLAN_FILE = "plan.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Job:
         seconds: expected, on one core.
         priority: expected seconds of the longest chain of jobs that starts here; larger goes first.
         cell: for an evaluation, the cell of the tables that it fills.
+        gpus: devices that it asks for; 0: none of its own.
+        gpu_hours: expected, on the kind of GPU that the suite's costs were stated for; 0 where it needs none.
+        disk_mb: expected size of its folder.
     """
 
     id: str
@@ -49,6 +52,9 @@ class Job:
     seconds: float
     priority: int = 0
     cell: dict[str, Any] = field(default_factory=dict)
+    gpus: int = 0
+    gpu_hours: float = 0.0
+    disk_mb: float = 0.0
 
     def is_done(self, out: Path) -> bool:
         """Whether every output exists."""
@@ -71,11 +77,16 @@ class Plan:
         """The job of that id."""
         return next(job for job in self.jobs if job.id == job_id)
 
+    @property
+    def targets(self) -> list[Job]:
+        """What it is all for: the evaluations, or, of a suite without protocols, the pretrainings."""
+        return [job for job in self.jobs if job.kind == "evaluate"] or [j for j in self.jobs if j.kind == "pretrain"]
+
     def unfinished(self, out: Path) -> list[Job]:
         """The jobs that must run: evaluations without their record, and whatever those need that is not there."""
         producers = {output: job for job in self.jobs for output in job.outputs}
         needed: dict[str, Job] = {}
-        waiting = [job for job in self.jobs if job.kind == "evaluate"]
+        waiting = self.targets
         while waiting:
             job = waiting.pop()
             if job.id not in needed and not job.is_done(out):
@@ -99,6 +110,27 @@ def read_plan(path: Path | str) -> Plan:
         version = content.pop("format_version")
         if version != FORMAT_VERSION:
             raise UserError(f"{path}: plan format {version}, this version reads {FORMAT_VERSION}; use another folder")
-        return Plan(**{**content, "jobs": [Job(**job) for job in content["jobs"]]})
+        plan = Plan(**{**content, "jobs": [Job(**job) for job in content["jobs"]]})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not a readable plan ({error}); run 'scenebench run' on that folder again") from error
+    check_acyclic(plan.jobs, str(path))
+    return plan
+
+
+def check_acyclic(jobs: list[Job], where: str) -> None:
+    """Raise UserError, naming the jobs, where jobs wait for one another in a circle."""
+    producers = {output: job for job in jobs for output in job.outputs}
+    finished: set[str] = set()
+
+    def visit(job: Job, path: list[str]) -> None:
+        if job.id in path:
+            circle = [*path[path.index(job.id) :], job.id]
+            raise UserError(f"{where}: a cycle: {' needs '.join(circle)}; remove one of these inputs")
+        if job.id not in finished:
+            for name in job.inputs:
+                if name in producers:
+                    visit(producers[name], [*path, job.id])
+            finished.add(job.id)
+
+    for job in jobs:
+        visit(job, [])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from benchmarks.protocol import Protocol, load_protocol
-from benchmarks.toolboxes import require_toolbox
-from benchmarks.workflow.plan import Job, Plan
+from benchmarks.workflow.costs import estimated_gpu_hours
+from benchmarks.workflow.data_places import PRETRAINING, DataPlace, place_of
+from benchmarks.workflow.plan import Job, Plan, check_acyclic
 from benchmarks.workflow.source import Source
 from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
 from pretrain.recipe import Recipe, load_recipe
@@ -23,24 +25,45 @@ _DATA_SECONDS = 20.0
 _REFERENCE_SEED = 0
 
 
+@dataclass(frozen=True)
+class _Data:
+    """What the jobs are told of the data: the job that prepares it, if one does, and paths for the commands."""
+
+    identity: str
+    id: str  # enters the identity of what reads it
+    root: str
+    images: str
+    annotations: str
+    job: Job | None = None
+    folder: str = ""
+
+    @property
+    def inputs(self) -> list[str]:
+        return list(self.job.outputs) if self.job else []
+
+    def root_for(self, protocol: Protocol) -> str:
+        """Where the protocol's data set lies: its own, if it is about a published one."""
+        name = dataset_of(protocol)
+        return str(place_of(name, self.folder).root) if name and self.folder else self.root
+
+
+def dataset_of(protocol: Protocol) -> str:
+    """The published data set that a protocol is about; "" for one that takes any prepared folder."""
+    return str(getattr(protocol.data, "dataset", ""))
+
+
 def build_plan(suite: Suite, source: Source) -> Plan:
     """Resolve every recipe and protocol of ``suite`` and lay out its jobs.
 
     Raises:
-        UserError: unknown recipe, protocol, key or value, a toolbox that is not installed, or a recipe that learns from
-            labels in a row without them.
+        UserError: unknown recipe, protocol, key or value, or a recipe that learns from labels in a row without them.
     """
-    data = _data_job(source)
-    columns = [
-        (column, load_protocol(column.protocol, column.overrides, suite.size))
-        for column in (_for_source(column, source) for column in suite.protocols)
-    ]
-    for _, protocol in columns:
-        require_toolbox(protocol)
-    jobs = [data]
+    data = _data_of(source)
+    columns = resolve_columns(suite, source)
+    jobs = [data.job] if data.job else []
     for row in (_for_source(row, source) for row in suite.backbones):
         for seed in row.seeds:
-            pretraining = _pretrain_job(row, seed, data, source)
+            pretraining = _pretrain_job(row, seed, data)
             jobs.append(pretraining)
             for column, protocol in columns:
                 if column.seeds is None or seed in column.seeds:
@@ -51,6 +74,7 @@ def build_plan(suite: Suite, source: Source) -> Plan:
             if protocol.task == "classification":
                 jobs.append(_evaluate_job(suite, column, protocol, data, reference_label(name), _REFERENCE_SEED, name))
     unique = {job.id: job for job in jobs}  # two rows may share a pretraining
+    check_acyclic(list(unique.values()), f"suite {suite.name}")
     return Plan(
         suite=suite.name,
         size=suite.size,
@@ -60,6 +84,32 @@ def build_plan(suite: Suite, source: Source) -> Plan:
         protocols=[protocol.id for _, protocol in columns],
         jobs=_with_priorities(list(unique.values())),
     )
+
+
+def merge_plans(name: str, size: str, plans: Sequence[Plan]) -> Plan:
+    """One graph of several suites; a job that several need is in it once."""
+    unique: dict[str, Job] = {}
+    for plan in plans:
+        for job in plan.jobs:
+            unique.setdefault(job.id, job)
+    title = f"{name}: {len(plans)} suites"
+    return Plan(name, size, title, "", [], [], _with_priorities(list(unique.values())))
+
+
+def resolve_columns(suite: Suite, source: Source) -> list[tuple[ProtocolColumn, Protocol]]:
+    """The protocols of a suite with what holds for this data."""
+    return [
+        (column, load_protocol(column.protocol, column.overrides, suite.size))
+        for column in (_for_source(column, source) for column in suite.protocols)
+    ]
+
+
+def data_places(suite: Suite, source: Source) -> list[DataPlace]:
+    """The published data sets that a suite reads, each once; empty where its data are made or the user's own."""
+    if not source.folder:
+        return []
+    names = [suite.pretrain_data, *(dataset_of(protocol) for _, protocol in resolve_columns(suite, source))]
+    return [place_of(name, source.folder) for name in dict.fromkeys(filter(None, names))]
 
 
 def _for_source(entry: Entry, source: Source) -> Entry:
@@ -72,6 +122,22 @@ def _for_source(entry: Entry, source: Source) -> Entry:
 def reference_label(name: str) -> str:
     """How a reference row is called in the tables."""
     return {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}.get(name, name)
+
+
+def _data_of(source: Source) -> _Data:
+    if source.folder:
+        images, annotations = PRETRAINING[source.name]
+        root = place_of(source.name, source.folder).root
+        return _Data(
+            identity=source.identity,
+            id=f"{source.name}-{source.identity}",
+            root=str(root),
+            images=str(root / images),
+            annotations=str(root / annotations) if annotations else "",
+            folder=source.folder,
+        )
+    job = _data_job(source)
+    return _Data(source.identity, job.id, job.id, f"{job.id}/{TRAIN_IMAGES}", f"{job.id}/{TRAIN_ANNOTATIONS}", job)
 
 
 def _data_job(source: Source) -> Job:
@@ -88,25 +154,37 @@ def _data_job(source: Source) -> Job:
     )
 
 
-def _pretrain_job(row: BackboneRow, seed: int, data: Job, source: Source) -> Job:
-    overrides = [*row.overrides, f"seed={seed}", f"data.root={data.id}/{TRAIN_IMAGES}"]
-    annotations = f"data.annotations={data.id}/{TRAIN_ANNOTATIONS}"
+def _pretrain_job(row: BackboneRow, seed: int, data: _Data) -> Job:
+    overrides = [*row.overrides, f"seed={seed}", f"data.root={data.images}"]
+    annotations = f"data.annotations={data.annotations}"
     recipe = load_recipe(row.recipe, [*overrides, annotations])  # no part of its identity where labels are not read
     _check_labels(row, recipe)
     if row.labels:
         overrides.append(annotations)
-    identity = config_hash({"recipe": recipe.identity(), "data": source.identity})
+    what = recipe.identity()
+    if not data.job:  # a published data set is the same wherever it lies
+        what = {**what, "data": {**what["data"], "root": data.id}}
+    identity = config_hash({"recipe": what, "data": data.identity})
     folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
     return Job(
         id=folder,
         kind="pretrain",
         label=f"pretrain {row.label}, seed {seed}",
         command=["scenebench", "pretrain", row.recipe, *overrides, "--out", folder],
-        inputs=list(data.outputs),
+        inputs=data.inputs,
         outputs=[f"{folder}/backbone.safetensors"],
         log=_log_of(folder),
-        seconds=row.seconds,
+        **_cost(row, recipe),
     )
+
+
+def _cost(entry: BackboneRow | ProtocolColumn, recipe: Recipe | None) -> dict[str, Any]:
+    """What a job is expected to take: as stated, or, of a pretraining on GPUs, estimated from its recipe."""
+    hours = entry.gpu_hours
+    if hours is None:
+        hours = estimated_gpu_hours(recipe) if entry.gpus and recipe is not None else 0.0
+    seconds = hours * 3600 / entry.gpus if entry.gpus and hours else entry.seconds
+    return {"seconds": seconds, "gpus": entry.gpus, "gpu_hours": hours, "disk_mb": entry.disk_mb}
 
 
 def _check_labels(row: BackboneRow, recipe: Recipe) -> None:
@@ -118,12 +196,12 @@ def _check_labels(row: BackboneRow, recipe: Recipe) -> None:
 
 
 def _evaluate_job(
-    suite: Suite, column: ProtocolColumn, protocol: Protocol, data: Job, label: str, seed: int, backbone: Job | str
+    suite: Suite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, backbone: Job | str
 ) -> Job:
     """``backbone`` is the job that makes it, or the name of a reference."""
     is_reference = isinstance(backbone, str)
     subject = f"reference:{backbone}" if isinstance(backbone, str) else backbone.outputs[0]
-    inputs = [*data.outputs, *([] if is_reference else [subject])]
+    inputs = [*data.inputs, *([] if is_reference else [subject])]
     identity = config_hash(
         {
             "protocol": protocol.hash,
@@ -133,7 +211,8 @@ def _evaluate_job(
         }
     )
     folder = f"cells/evaluate/{_slug(label)}-s{seed}-{_slug(protocol.id)}-{identity[:8]}"
-    command = ["scenebench", "evaluate", subject, "--protocol", column.protocol, "--data", data.id, "--seed", str(seed)]
+    command = ["scenebench", "evaluate", subject, "--protocol", column.protocol]
+    command += ["--data", data.root_for(protocol), "--seed", str(seed)]
     command += ["--out", folder, "--label", label, "--suite", suite.name, "--size", suite.size, *column.overrides]
     record = f"{folder}/record.json"
     return Job(
@@ -144,7 +223,7 @@ def _evaluate_job(
         inputs=inputs,
         outputs=[record],
         log=_log_of(folder),
-        seconds=column.seconds,
+        **_cost(column, None),
         cell={
             "label": label,
             "protocol": protocol.id,

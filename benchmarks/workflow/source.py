@@ -11,11 +11,14 @@ from pathlib import Path
 
 from benchmarks.datasets import prepare_coco, scenes
 from benchmarks.datasets.coco_source import read_coco
+from benchmarks.datasets.registry import describe
 from benchmarks.datasets.scenes import ScenesSpec
 from benchmarks.workflow.suite import UserDataSpec
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
+
+DATA_FOLDER = "data"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Source:
         identity: 16 hexadecimal digits; equal identities mean equal prepared data.
         command: the command line that prepares it, but for the output folder.
         scene_types: whether the prepared data knows scene types.
+        folder: of published data sets, which are read as they lie: the folder that holds them, and nothing is prepared.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Source:
     identity: str
     command: list[str]
     scene_types: bool
+    folder: str = ""
 
 
 def scenes_source(spec: ScenesSpec) -> Source:
@@ -44,6 +49,17 @@ def scenes_source(spec: ScenesSpec) -> Source:
     command += ["--objects", f"{spec.objects_min}-{spec.objects_max}"]
     identity = config_hash({"name": scenes.NAME, "version": scenes.VERSION, **dataclasses.asdict(spec)})
     return Source(scenes.NAME, scenes.NAME, identity, command, scene_types=True)
+
+
+def official_source(name: str, folder: Path | str | None) -> Source:
+    """Published data sets below ``folder`` (None: ``data``); ``name`` is the one that is pretrained on.
+
+    The identity is that of the published data set, wherever it lies; what was read is in each record's fingerprint.
+    """
+    description = describe(name)
+    place = str(Path(DATA_FOLDER if folder is None else folder).resolve())
+    identity = config_hash({"registry": name, "images": description.images})
+    return Source(name, place, identity, [], scene_types=False, folder=place)
 
 
 def coco_source(

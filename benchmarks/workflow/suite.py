@@ -44,6 +44,9 @@ class BackboneRow:
         labels: the pretraining is given the annotations of its images, for methods that learn from labels and for the
             oracle ``saliency.source=mask``.
         seconds: what one pretraining takes on one core, roughly: for the order of jobs and the first estimate of time.
+        gpus: devices for one pretraining; more than one start by torchrun. 0: none of its own.
+        gpu_hours: what one takes, over all its devices; None, where ``gpus`` are given: estimated from the recipe.
+        disk_mb: what one leaves: weights, checkpoint, logs.
     """
 
     recipe: str
@@ -54,6 +57,12 @@ class BackboneRow:
     sweep: dict[str, Any] = field(default_factory=dict)
     labels: bool = False
     seconds: float = 60.0
+    gpus: int = 0
+    gpu_hours: float | None = None
+    disk_mb: float = 20.0
+
+    def __post_init__(self) -> None:
+        _check_cost(f"backbone '{self.label}'", self.gpus, self.gpu_hours, self.disk_mb)
 
 
 @dataclass
@@ -66,6 +75,7 @@ class ProtocolColumn:
         user_data_overrides: more of them where the suite runs on the user's own data.
         seeds: judge only the backbones pretrained with these seeds (None: all), where a protocol is dear.
         seconds: what one evaluation takes on one core, roughly.
+        gpus, gpu_hours, disk_mb: of one evaluation, as those of a row.
     """
 
     protocol: str
@@ -73,11 +83,26 @@ class ProtocolColumn:
     user_data_overrides: list[str] = field(default_factory=list)
     seeds: list[int] | None = None
     seconds: float = 60.0
+    gpus: int = 0
+    gpu_hours: float | None = None
+    disk_mb: float = 3.0
+
+    def __post_init__(self) -> None:
+        _check_cost(f"protocol '{self.protocol}'", self.gpus, self.gpu_hours, self.disk_mb)
+
+
+def _check_cost(what: str, gpus: int, gpu_hours: float | None, disk_mb: float) -> None:
+    for key, value in (("gpus", gpus), ("gpu_hours", gpu_hours or 0.0), ("disk_mb", disk_mb)):
+        if value < 0:
+            raise UserError(f"{what}: {key}: {value} is negative")
 
 
 @dataclass
 class Suite:
-    """One suite. ``baseline`` is the label of the row that the tables take differences to."""
+    """One suite. ``baseline`` is the label of the row that the tables take differences to.
+
+    ``pretrain_data``: name in the registry of data sets; empty: the generated scenes, or the user's own images.
+    """
 
     name: str
     size: str
@@ -88,6 +113,7 @@ class Suite:
     backbones: list[BackboneRow]
     protocols: list[ProtocolColumn]
     references: list[str]
+    pretrain_data: str = ""
 
     def __post_init__(self) -> None:
         labels = [row.label for row in self.backbones]
@@ -125,6 +151,7 @@ class _File:
     backbones: list[Any] = field(default_factory=list)
     protocols: list[Any] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
+    pretrain_data: str = ""
 
 
 def suite_names() -> list[str]:
@@ -138,7 +165,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
     Raises:
         UserError: no such suite (with the nearest name), unknown key, wrong type, or lists that do not fit together.
     """
-    path = _find(str(name_or_path))
+    path = find_suite(str(name_or_path))
     content = load_config(_File, {"name": path.stem}, read_yaml(path), where=str(path.name))
     if not content.backbones or not content.protocols:
         raise UserError(f"{path.name}: a suite needs at least one entry under 'backbones' and one under 'protocols'")
@@ -161,6 +188,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
         backbones=backbones,
         protocols=protocols,
         references=content.references,
+        pretrain_data=content.pretrain_data,
     )
 
 
@@ -174,7 +202,8 @@ def _scenes_spec(values: dict[str, Any], where: str) -> ScenesSpec:
     return ScenesSpec(**values)
 
 
-def _find(name: str) -> Path:
+def find_suite(name: str) -> Path:
+    """The file of a suite by name, or the path that was given."""
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name)  # read_yaml says so where it is missing
     if name not in suite_names():

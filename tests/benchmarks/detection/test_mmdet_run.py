@@ -25,9 +25,7 @@ from benchmarks.detection.run import run
 from benchmarks.drawing import Instance
 from benchmarks.evaluate import evaluate
 from benchmarks.protocol import load_protocol
-from benchmarks.workflow.planning import build_plan
-from benchmarks.workflow.source import scenes_source
-from benchmarks.workflow.suite import load_suite
+from benchmarks.workflow.runner import run_suite
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, read_info
 from transfer.mmcv_ops import missing_mmdet
@@ -81,9 +79,9 @@ def test_a_suite_is_refused_before_its_pretraining(tmp_path: Path) -> None:
     path = tmp_path / "smoke.yaml"
     path.write_text(text.replace("mask_rcnn_fpn_demo", "mask_rcnn_fpn_mmdet_demo"))
     assert "mmdet" in path.read_text()
-    suite = load_suite(str(path))
     with pytest.raises(UserError, match="make mmcv-ops"):
-        build_plan(suite, scenes_source(suite.data))
+        run_suite(str(path), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def _jittered(truth: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:

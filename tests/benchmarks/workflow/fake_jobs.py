@@ -43,7 +43,7 @@ def job_maker(script: Path) -> MakeJob:
     def make(
         name: str, needs: list[Job] | None = None, seconds: float = 0.0, end: str = "ok", priority: int = 0
     ) -> Job:
-        output = f"cells/evaluate/{name}/record.json"
+        output = f"cells/evaluate/{name}/result.txt"
         return Job(
             id=f"cells/evaluate/{name}",
             kind="evaluate",

@@ -14,6 +14,7 @@ import pytest
 from fake_jobs import MakeJob, ledger, plan_of
 
 from benchmarks.workflow.engine import Outcome
+from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.events import EventLog, last_by_job
 from benchmarks.workflow.plan import Plan
 from benchmarks.workflow.runner import _only_one, run_plan
@@ -22,18 +23,19 @@ from scenebench.errors import UserError
 FRONT_END = """
 import sys
 from pathlib import Path
+from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.plan import read_plan
 from benchmarks.workflow.runner import _only_one, run_plan
 out = Path(sys.argv[1])
 with _only_one(out) as lock:
-    outcome = run_plan(read_plan(out / "plan.json"), out, 2, lock)
+    outcome = run_plan(read_plan(out / "plan.json"), out, EngineOptions(), lock)
 sys.exit(outcome.signal or (1 if outcome.failed else 0))
 """
 
 
 def run(plan: Plan, out: Path, cores: int = 2) -> Outcome:
     with _only_one(out) as lock:
-        return run_plan(plan, out, cores, lock)
+        return run_plan(plan, out, EngineOptions(cores=cores), lock)
 
 
 def start_front_end(out: Path) -> subprocess.Popen[bytes]:

@@ -23,27 +23,27 @@ from scenebench.errors import UserError
 def test_a_folder_keeps_to_one_suite_and_one_data_set(tmp_path: Path) -> None:
     suite = load_suite(write(tmp_path))
     out, source = tmp_path / "out", scenes_source(suite.data)
-    _claim(out, suite, source)
-    _claim(out, suite, source)
+    _claim(out, suite.name, source)
+    _claim(out, suite.name, source)
     # other values of the same suite: finished jobs that still apply are kept
     other_values = load_suite(write(tmp_path, data={"images": 12, "size": 32, "seed": 5}))
-    _claim(out, other_values, scenes_source(other_values.data))
+    _claim(out, other_values.name, scenes_source(other_values.data))
     own = coco_source(tmp_path / "photos", coco(tmp_path), None, suite.user_data)
     with pytest.raises(UserError, match=rf"results of suite 'mine' on scenes, not of suite 'mine' on {own.place}"):
-        _claim(out, suite, own)
+        _claim(out, suite.name, own)
     other = load_suite("smoke")
     with pytest.raises(UserError, match=r"holds results of suite 'mine' on scenes, not of suite 'smoke' on scenes"):
-        _claim(out, other, scenes_source(other.data))
+        _claim(out, other.name, scenes_source(other.data))
 
 
 def test_the_same_data_elsewhere_is_the_same_data(tmp_path: Path) -> None:
     suite = load_suite(write(tmp_path))
     annotations = coco(tmp_path)
-    _claim(tmp_path / "out", suite, coco_source(tmp_path / "photos", annotations, None, suite.user_data))
+    _claim(tmp_path / "out", suite.name, coco_source(tmp_path / "photos", annotations, None, suite.user_data))
     (tmp_path / "moved").mkdir()
     (tmp_path / "photos").rename(tmp_path / "moved" / "photos")
     moved = coco_source(tmp_path / "moved" / "photos", annotations, None, suite.user_data)
-    _claim(tmp_path / "out", suite, moved)
+    _claim(tmp_path / "out", suite.name, moved)
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
@@ -51,10 +51,10 @@ def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("x")
     with pytest.raises(UserError, match="is not empty and holds no results"):
-        _claim(tmp_path / "thesis", suite, scenes_source(suite.data))
+        _claim(tmp_path / "thesis", suite.name, scenes_source(suite.data))
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
     with pytest.raises(UserError, match="is a file"):
-        _claim(tmp_path / "thesis" / "chapter1.tex", suite, scenes_source(suite.data))
+        _claim(tmp_path / "thesis" / "chapter1.tex", suite.name, scenes_source(suite.data))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,11 @@ def test_missing_cells_name_the_first_cause(out: Path, make_job: MakeJob) -> Non
     events.append(Event(pretraining.id, FAILED, 1, 0.0, 1.0, "ValueError: no images"))
     assert write_expected_cells(plan, out) == 2
     cells = json.loads((out / "expected.json").read_text())["cells"]
-    assert [cell["reason"] for cell in cells] == ["", "failed: ValueError: no images", "missing"]
+    assert [cell["reason"] for cell in cells] == [
+        "",
+        "failed: ValueError: no images (log: logs/evaluate/pretraining.log)",
+        "missing",
+    ]
 
 
 def test_events_survive_a_torn_line(tmp_path: Path) -> None:

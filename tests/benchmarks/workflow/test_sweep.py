@@ -211,4 +211,5 @@ def test_every_suite_says_how_it_is_run() -> None:
         text = (SUITES / f"{name}.yaml").read_text()
         assert text.startswith("# ")
         if name != "smoke":
-            assert f"#   scenebench run {name} --out results/{name}\n" in text
+            assert f"#   scenebench run {name} --" in text
+            assert f" --out results/{name}" in text
