@@ -147,7 +147,7 @@ def test_the_optimiser_is_detectron2s_own() -> None:
     from detectron2.modeling import build_model
     from detectron2.solver import build_optimizer
 
-    from benchmarks.detection.config import build_config
+    from benchmarks.detection.detectron2_config import build_config
     from benchmarks.detection.optimiser import build_optimiser
     from benchmarks.protocol import DetectionProtocol
     from transfer.backbone_file import BackboneInfo
