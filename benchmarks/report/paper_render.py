@@ -154,7 +154,7 @@ def _difference_field(result: PaperResult, place: int, column: int) -> Field:
 
 def _marked(reasons: tuple[str, ...], marks: dict[str, int]) -> str:
     numbers = [str(marks.setdefault(reason, len(marks) + 1)) for reason in reasons]
-    return f" [{','.join(numbers)}]" if numbers else ""
+    return f" [{','.join(sorted(numbers, key=int))}]" if numbers else ""
 
 
 def _notes(result: PaperResult, marks: dict[str, int]) -> list[str]:
