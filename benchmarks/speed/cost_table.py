@@ -34,7 +34,8 @@ def render(recipe: Recipe, cost: Cost, machines: Sequence[Machine]) -> str:
     ]
     for machine in machines:
         hours = machine.hours(cost.images, cost.flops_per_image)
-        lines.append(f"  {machine.name:<42}{hours:>10.1f}{hours * machine.gpus or hours:>12.1f}  {machine.source}")
+        gpu_hours = f"{hours * machine.gpus:.1f}" if machine.gpus else "-"
+        lines.append(f"  {machine.name:<42}{hours:>10.1f}{gpu_hours:>12}  {machine.source}")
     return "\n".join(lines)
 
 
