@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from typing import Literal
 
 import torch
@@ -28,6 +29,9 @@ def set_up_fabric(recipe: Recipe) -> Fabric:
     # Not Fabric's own mixed precision: it would also round the boxes of the batch to bfloat16.
     precision: Literal["64-true", "32-true"] = "64-true" if recipe.run.precision == "float64" else "32-true"
     processes = started_processes()
+    # Where Slurm is installed Fabric asks for srun; cells there are started by the workflow, and several processes by
+    # torchrun.
+    warnings.filterwarnings("ignore", message="The `srun` command is available")
     if processes == 1:
         return Fabric(accelerator=device, devices=1, precision=precision)
     here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
