@@ -140,8 +140,9 @@ def _behind_failures(plan: Plan, unfinished: set[str], last: dict[str, Event]) -
 def status_lines(status: Status) -> list[str]:
     """What ``scenebench status`` prints."""
     counts = ", ".join(f"{status.count(state)} {state}" for state in STATES if status.count(state))
-    at_work = "running" if status.is_running else "not running"
-    lines = [f"{status.title}: {at_work}; {counts} of {len(status.cells)}; {_rest(status)}"]
+    complete = status.count(DONE) == len(status.cells)
+    at_work = "" if complete else "running; " if status.is_running else "not running; "
+    lines = [f"{status.title}: {at_work}{counts} of {len(status.cells)}; {_rest(status)}"]
     for state in (RUNNING, BROKEN, BLOCKED):
         for cell in (cell for cell in status.cells if cell.state == state):
             lines.append(f"  {state:8} {cell.label}{_detail(cell)}")
