@@ -47,6 +47,13 @@ class Status:
         """Cells in a state."""
         return sum(cell.state == state for cell in self.cells)
 
+    @property
+    def at_work(self) -> str:
+        """In a word or two."""
+        if self.count(DONE) == len(self.cells):
+            return "finished"
+        return "running" if self.is_running else "not running"
+
 
 def read_status(out: Path | str, now: float) -> Status:
     """Read plan and events of a results folder.
@@ -140,9 +147,7 @@ def _behind_failures(plan: Plan, unfinished: set[str], last: dict[str, Event]) -
 def status_lines(status: Status) -> list[str]:
     """What ``scenebench status`` prints."""
     counts = ", ".join(f"{status.count(state)} {state}" for state in STATES if status.count(state))
-    complete = status.count(DONE) == len(status.cells)
-    at_work = "" if complete else "running; " if status.is_running else "not running; "
-    lines = [f"{status.title}: {at_work}{counts} of {len(status.cells)}; {_rest(status)}"]
+    lines = [f"{status.title}: {status.at_work}; {counts} of {len(status.cells)}; {_rest(status)}"]
     for state in (RUNNING, BROKEN, BLOCKED):
         for cell in (cell for cell in status.cells if cell.state == state):
             lines.append(f"  {state:8} {cell.label}{_detail(cell)}")

@@ -61,7 +61,7 @@ def page_of(status: Status, now: float) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}<title>{title}: status</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
-        f"<p>{'Running' if status.is_running else 'Not running'}: {counts} of {len(status.cells)} cells{left}. "
+        f"<p>{status.at_work.capitalize()}: {counts} of {len(status.cells)} cells{left}. "
         f'As of {written}.</p><div class="bar">{bar}</div>'
         "<table><thead><tr><th>state</th><th>cell</th><th>took</th><th>left</th><th>reason, log</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></body></html>\n"
