@@ -140,6 +140,8 @@ def _step_rate(recipe: Recipe, seconds: float) -> tuple[int, float]:
     if device_of(recipe).type == "cpu":
         batch = min(batch, SMALLEST)
         per_image = _seconds_of(step_alone(_resized(recipe, batch), _names())) / batch
+        if per_image * batch > STEP_SECONDS:
+            return batch, 1 / per_image  # a machine as slow as this is measured well enough by one step
         wanted = max(SMALLEST, 2 ** int(math.log2(max(1.0, STEP_SECONDS / per_image))))
         batch = min(recipe.schedule.batch_size, wanted)
     work = step_alone(_resized(recipe, batch), _names())
@@ -176,7 +178,7 @@ def _memory(recipe: Recipe, batch: int) -> int:
     device = device_of(recipe)
 
     def at(size: int) -> int:
-        return peak_memory(partial(step_alone, _resized(recipe, size), _names()), device)
+        return peak_memory(partial(step_alone, _resized(recipe, size), _names()), device, portions=1)
 
     if batch == recipe.schedule.batch_size:
         return at(batch)

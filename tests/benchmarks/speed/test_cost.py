@@ -80,7 +80,10 @@ def test_the_cpu_shares_its_cores_between_loader_and_step(tmp_path, monkeypatch)
 
 
 def test_memory_is_continued_in_a_straight_line(monkeypatch):
-    monkeypatch.setattr(cost, "peak_memory", lambda build, device: 100 + 10 * build.args[0].schedule.batch_size)
+    def peak(build, device, portions):
+        return 100 + 10 * build.args[0].schedule.batch_size
+
+    monkeypatch.setattr(cost, "peak_memory", peak)
     recipe = small("moco", "schedule.batch_size=64")
     assert cost._memory(recipe, 8) == 100 + 10 * 64
     assert cost._memory(recipe, 64) == 100 + 10 * 64
