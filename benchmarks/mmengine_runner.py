@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.cell import Cell
+from benchmarks.progress import Progress
+
+if TYPE_CHECKING:
+    from mmengine.hooks import Hook
 
 
 def runner_class(log: Path) -> Any:
@@ -22,3 +30,43 @@ def runner_class(log: Path) -> Any:
             return logger
 
     return QuietRunner
+
+
+def cell_hook(
+    cell: Cell,
+    iterations: int,
+    test_images: int,
+    load_and_prove: Callable[..., Any],
+    keep: Callable[[int, Any], None] | None = None,
+) -> Hook:
+    """A hook that loads the backbone, shows progress, and stops at divergence (FloatingPointError).
+
+    Args:
+        load_and_prove: of the model and the backbone file; its report is written to ``transfer.json``.
+        keep: called with the number and the outputs of each test batch.
+    """
+    from mmengine.hooks import Hook
+
+    title = cell.protocol.id
+
+    class CellHook(Hook):
+        def before_train(self, runner: Any) -> None:
+            # Here, and not when the model is built: the runner draws initial weights just before.
+            load_and_prove(runner.model, cell.backbone_file).write(cell.out / "transfer.json")
+            self.progress = Progress(iterations, f"{title}: training step")
+
+        def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+            loss = float(outputs["loss"].detach())
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss became {loss} at step {batch_idx + 1}")
+            self.progress.advance(note=f"loss {loss:.3f}")
+
+        def before_test(self, runner: Any) -> None:
+            self.progress = Progress(test_images, f"{title}: test image")
+
+        def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+            if keep is not None:
+                keep(batch_idx, outputs)
+            self.progress.advance()
+
+    return CellHook()

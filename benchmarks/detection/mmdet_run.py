@@ -5,7 +5,6 @@ The second engine of the detection protocols. MMDetection needs mmcv's compiled 
 
 from __future__ import annotations
 
-import math
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -22,8 +21,7 @@ from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.mmdet_config import build_config
 from benchmarks.drawing import Instance
 from benchmarks.inputs import category_names, data_notes
-from benchmarks.mmengine_runner import runner_class
-from benchmarks.progress import Progress
+from benchmarks.mmengine_runner import cell_hook, runner_class
 from benchmarks.protocol import DetectionProtocol
 from benchmarks.toolboxes import require_toolbox
 from scenebench.errors import UserError
@@ -31,7 +29,7 @@ from transfer.to_mmdet import load_and_prove
 from transfer.toolbox_noise import quiet_mmdet, quiet_pycocotools
 
 if TYPE_CHECKING:
-    from mmengine.hooks import Hook
+    pass
 
 
 def run(cell: Cell) -> Outcome:
@@ -78,7 +76,7 @@ def _train_and_test(
         runner = runner_class(folder / "log.txt")(
             **Config(config),
             test_evaluator=Evaluator(collector),
-            custom_hooks=[_build_hook(cell, protocol, test.images)],
+            custom_hooks=[cell_hook(cell, protocol.settings.iterations, test.images, load_and_prove)],
             experiment_name=experiment,
         )
         try:
@@ -141,32 +139,6 @@ def coco_detections(image_id: int, predicted: Mapping[str, Any], category_ids: l
             entry["segmentation"] = mask.encode(np.asfortranarray(pixels))
         found.append(entry)
     return found
-
-
-def _build_hook(cell: Cell, protocol: DetectionProtocol, test_images: int) -> Hook:
-    from mmengine.hooks import Hook
-
-    class CellHook(Hook):
-        """Loads the backbone, shows progress, stops at divergence."""
-
-        def before_train(self, runner: Any) -> None:
-            # Here, and not when the model is built: the runner draws initial weights just before.
-            load_and_prove(runner.model, cell.backbone_file).write(cell.out / "transfer.json")
-            self.progress = Progress(protocol.settings.iterations, f"{protocol.id}: training step")
-
-        def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-            loss = float(outputs["loss"].detach())
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss became {loss} at step {batch_idx + 1}")
-            self.progress.advance(note=f"loss {loss:.3f}")
-
-        def before_test(self, runner: Any) -> None:
-            self.progress = Progress(test_images, f"{protocol.id}: test image")
-
-        def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-            self.progress.advance()
-
-    return CellHook()
 
 
 def _shown(detections: list[dict[str, Any]], test: Split) -> dict[int, list[Instance]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import uuid
 import warnings
 from collections.abc import Sequence
@@ -17,9 +16,8 @@ from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import BACKGROUND_NAME, IGNORED, DatasetFolder
 from benchmarks.drawing import Panel, describe_semantic, draw_semantic, save_sheet
 from benchmarks.inputs import category_names, choose_images, data_notes, read_image, require_decodable
-from benchmarks.mmengine_runner import runner_class
+from benchmarks.mmengine_runner import cell_hook, runner_class
 from benchmarks.official import OfficialFolder
-from benchmarks.progress import Progress
 from benchmarks.protocol import SegmentationProtocol
 from benchmarks.segmentation.config import build_config
 from benchmarks.segmentation.layout import SemanticLayout, require_labels, semantic_layout, write_list
@@ -150,33 +148,14 @@ def build_metric() -> Any:
 
 
 def _build_hook(cell: Cell, protocol: SegmentationProtocol, test_images: int, predictions: dict[int, Any]) -> Hook:
-    from mmengine.hooks import Hook
-
+    """Also keeps a few predictions."""
     shown = set(np.linspace(0, test_images - 1, min(SHOWN_IMAGES, test_images)).round().astype(int).tolist())
 
-    class CellHook(Hook):
-        """Loads the backbone, shows progress, stops at divergence, keeps a few predictions."""
+    def keep(number: int, outputs: Any) -> None:
+        if number in shown:
+            predictions[number] = outputs[0].pred_sem_seg.data.squeeze(0).cpu().numpy()
 
-        def before_train(self, runner: Any) -> None:
-            # Here, and not when the model is built: the runner draws initial weights just before.
-            load_and_prove(runner.model, cell.backbone_file).write(cell.out / "transfer.json")
-            self.progress = Progress(protocol.settings.iterations, f"{protocol.id}: training step")
-
-        def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-            loss = float(outputs["loss"].detach())
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss became {loss} at step {batch_idx + 1}")
-            self.progress.advance(note=f"loss {loss:.3f}")
-
-        def before_test(self, runner: Any) -> None:
-            self.progress = Progress(test_images, f"{protocol.id}: test image")
-
-        def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-            if batch_idx in shown:
-                predictions[batch_idx] = outputs[0].pred_sem_seg.data.squeeze(0).cpu().numpy()
-            self.progress.advance()
-
-    return CellHook()
+    return cell_hook(cell, protocol.settings.iterations, test_images, load_and_prove, keep)
 
 
 def _draw(cell: Cell, images: Sequence[Path], maps: Sequence[Path], predictions: dict[int, Any]) -> None:

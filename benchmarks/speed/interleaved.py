@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -66,11 +66,6 @@ def ratio(first: Rates, second: Rates) -> Ratio:
 def times_as_long(rates: Rates, reference: Rates) -> Ratio:
     """How many times the reference's time an image takes."""
     return ratio(reference, rates)
-
-
-def merged(parts: Sequence[Rates]) -> Rates:
-    """The rounds of several measurements of one contender as one."""
-    return Rates(tuple(value for part in parts for value in part.values))
 
 
 def _rate(work: Callable[[], int], seconds: float, clock: Callable[[], float]) -> float:
