@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pprint
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from scenebench.errors import TransferError
-from transfer import to_mmdet
-from transfer.backbone_file import BackboneInfo, load_backbone
+from transfer import openmmlab, to_mmdet
+from transfer.backbone_file import BackboneInfo
 from transfer.mmdet_models import detector_config
 from transfer.proof import TransferReport
-from transfer.staging import staged_folder
 from transfer.to_mmdet import EXTRA_NORM_MODULE
 from transfer.toolbox_noise import quiet_mmdet
 
 CONFIG_NAME = "mmdet_rcnn.py"
-REPORT_NAME = "mmdet_report.json"
-_CHECKPOINT_FOLDER = "{{ fileDirname }}"  # mmengine replaces it by the folder of the configuration file
 
 
 def export_files(path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True) -> TransferReport:
@@ -35,22 +28,17 @@ def export_files(path: Path | str, out: Path | str, neck: str = "fpn", masks: bo
     Raises:
         TransferError: the files, loaded by stock MMDetection, are not the backbone file. Nothing is written.
     """
-    path = Path(path)
-    info, tensors = load_backbone(path)
-    weights = f"{path.stem}_mmdet.pth"
-    config = detector_config(info, neck, masks, norm="SyncBN", checkpoint=f"{_CHECKPOINT_FOLDER}/{weights}")
-    with staged_folder(out) as staging:
-        torch.save({"state_dict": {to_mmdet.PREFIX + name: t for name, t in tensors.items()}}, staging / weights)
-        del tensors
-        (staging / CONFIG_NAME).write_text(_render(config, info, neck), encoding="utf-8")
-        proven = prove_export(staging, path)
-        report = dataclasses.replace(
-            proven,
-            files={"weights": weights, "config": CONFIG_NAME, "report": REPORT_NAME},
-            notes=[*proven.notes, *_notes(neck)],
-        )
-        report.write(staging / REPORT_NAME)
-    return report
+    return openmmlab.write_export(
+        path,
+        out,
+        "mmdet",
+        CONFIG_NAME,
+        lambda info, checkpoint: _render(
+            detector_config(info, neck, masks, norm="SyncBN", checkpoint=checkpoint), info, neck
+        ),
+        prove_export,
+        _notes(neck),
+    )
 
 
 def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
@@ -66,14 +54,8 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
         TransferError: it carries something else.
     """
     quiet_mmdet()
-    from mmengine.config import Config
-
-    try:
-        config = Config.fromfile(str(Path(folder) / CONFIG_NAME), import_custom_modules=False)
-        model = config.model
-    except (AttributeError, OSError, SyntaxError, ValueError) as error:
-        raise TransferError(f"{Path(folder) / CONFIG_NAME}: not a model configuration: {error}") from error
-    return to_mmdet.check_pretrained(model, path)
+    config = openmmlab.read_model_config(Path(folder) / CONFIG_NAME, import_custom_modules=False)
+    return to_mmdet.check_pretrained(config, path)
 
 
 def _notes(neck: str) -> list[str]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pprint
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from scenebench.errors import TransferError
-from transfer import to_mmseg
-from transfer.backbone_file import BackboneInfo, load_backbone
+from transfer import openmmlab, to_mmseg
+from transfer.backbone_file import BackboneInfo
 from transfer.network import require_resnet
 from transfer.proof import TransferReport
-from transfer.staging import staged_folder
 from transfer.toolbox_noise import quiet_mmseg
 
 CONFIG_NAME = "mmseg_fcn.py"
-REPORT_NAME = "mmseg_report.json"
-_CHECKPOINT_FOLDER = "{{ fileDirname }}"  # mmengine replaces it by the folder of the configuration file
 _EXAMPLE_CLASSES = 21  # PASCAL VOC's 20 and background
 
 
@@ -31,21 +24,14 @@ def export_files(path: Path | str, out: Path | str, output_stride: int = 8) -> T
     Raises:
         TransferError: the files, loaded by stock MMSegmentation, are not the backbone file. Nothing is written.
     """
-    path = Path(path)
-    info, tensors = load_backbone(path)
-    weights = f"{path.stem}_mmseg.pth"
-    state_dict = {to_mmseg.PREFIX + name: tensor for name, tensor in tensors.items()}
-    with staged_folder(out) as staging:
-        torch.save({"state_dict": state_dict}, staging / weights)
-        del tensors, state_dict
-        config = export_config(info, f"{_CHECKPOINT_FOLDER}/{weights}", output_stride)
-        (staging / CONFIG_NAME).write_text(_render(config, info), encoding="utf-8")
-        report = dataclasses.replace(
-            prove_export(staging, path),
-            files={"weights": weights, "config": CONFIG_NAME, "report": REPORT_NAME},
-        )
-        report.write(staging / REPORT_NAME)
-    return report
+    return openmmlab.write_export(
+        path,
+        out,
+        "mmseg",
+        CONFIG_NAME,
+        lambda info, checkpoint: _render(export_config(info, checkpoint, output_stride), info),
+        prove_export,
+    )
 
 
 def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
@@ -61,14 +47,7 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
         TransferError: it carries something else.
     """
     quiet_mmseg()
-    from mmengine.config import Config
-
-    try:
-        config = Config.fromfile(str(Path(folder) / CONFIG_NAME))
-        model = config.model
-    except (AttributeError, OSError, SyntaxError, ValueError) as error:
-        raise TransferError(f"{Path(folder) / CONFIG_NAME}: not a model configuration: {error}") from error
-    return to_mmseg.check_pretrained(model, path)
+    return to_mmseg.check_pretrained(openmmlab.read_model_config(Path(folder) / CONFIG_NAME), path)
 
 
 def export_config(info: BackboneInfo, checkpoint: str, output_stride: int = 8) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from scenebench.errors import TransferError, require_choice
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_resnet
+from transfer.captured import captured_outputs
 from transfer.network import require_resnet
 from transfer.proof import TransferReport
 from transfer.resnet import BLOCKS_BY_DEPTH, Architecture, ResNet
@@ -230,7 +231,7 @@ def _target_features(model: Any, cfg: Any) -> dict[str, Tensor]:
     stages = {"stem": resnet.stem} | {
         ours: getattr(resnet, theirs) for ours, theirs in _STAGE_NAMES.items() if hasattr(resnet, theirs)
     }
-    with proof.evaluation_mode(model), proof.exact_arithmetic(), proof.captured_outputs(stages) as features:
+    with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
         model.backbone(model.preprocess_image([{"image": image}]).tensor)
         res5 = _c4_res5(model)
         if res5 is not None:

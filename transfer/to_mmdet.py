@@ -14,19 +14,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from scenebench.errors import TransferError, require_choice
-from transfer import proof
+from transfer import openmmlab, proof
 from transfer.backbone_file import BackboneInfo, load_resnet
+from transfer.captured import captured_outputs
 from transfer.mmcv_ops import missing_mmdet
 from transfer.network import require_resnet
 from transfer.proof import TransferReport
 from transfer.resnet import STAGES, ResNet
 from transfer.toolbox_noise import only_errors, quiet_mmdet, without_lines
 
-PREFIX = "backbone."
 NECKS = ("fpn", "c4")
 EXTRA_NORM_MODULE = "transfer.mmdet_extra_norm"
 _SHARED_HEAD = "roi_head.shared_head."
@@ -47,24 +46,12 @@ def backbone_config(
     """
     require_choice("neck", neck, NECKS)
     require_choice("norm", norm, ["BN", "SyncBN"])
-    architecture = require_resnet(info.architecture, "MMDetection")
     stages = 4 if neck == "fpn" else 3
-    return {
-        "type": "ResNet",
-        "depth": architecture.depth,
-        "in_channels": 3,
-        "stem_channels": architecture.stem_width,
-        "base_channels": architecture.stem_width,
+    return openmmlab.resnet_config(info, "MMDetection", norm, checkpoint) | {
         "num_stages": stages,
         "strides": (1, 2, 2, 2)[:stages],
         "dilations": (1, 1, 1, 1)[:stages],
         "out_indices": (0, 1, 2, 3) if neck == "fpn" else (2,),
-        "style": _style(info),
-        "norm_cfg": {"type": norm, "requires_grad": True},
-        "norm_eval": False,
-        "frozen_stages": -1,
-        "pretrained": None,
-        "init_cfg": _pretrained(checkpoint),
     }
 
 
@@ -76,23 +63,16 @@ def shared_head_config(info: BackboneInfo, norm: str = "BN", checkpoint: str | N
         "type": "ResLayerExtraNorm",
         "depth": architecture.depth,
         "base_channels": architecture.stem_width,
-        "style": _style(info),
+        "style": openmmlab.style(info, "MMDetection"),
         "norm_cfg": {"type": norm, "requires_grad": True},
-        "init_cfg": _pretrained(checkpoint),
+        "init_cfg": openmmlab.pretrained(checkpoint),
     }
 
 
 def preprocessor_config(info: BackboneInfo) -> dict[str, Any]:
     """MMDetection's data preprocessor: the weights' own mean and std on the 0-255 scale and their channel order."""
-    mean, std = info.preprocessing.on_255_scale()
-    return {
-        "type": "DetDataPreprocessor",
-        "mean": list(mean),
-        "std": list(std),
-        "bgr_to_rgb": info.preprocessing.channel_order == "RGB",  # the toolbox reads images as BGR
-        "pad_mask": True,
-        "pad_size_divisor": 32,
-    }
+    padding = {"pad_mask": True, "pad_size_divisor": 32}
+    return {"type": "DetDataPreprocessor"} | openmmlab.normalisation(info) | padding
 
 
 def load_and_prove(model: nn.Module, path: Path | str) -> TransferReport:
@@ -118,9 +98,8 @@ def load_and_prove(model: nn.Module, path: Path | str) -> TransferReport:
     model.load_state_dict({theirs: source[ours] for theirs, ours in names.items()}, strict=False)
     report = _prove(model, path, info, network, where)
     for part in (_backbone_of(model), _shared_head_of(model)):
-        for module in part.modules() if part is not None else ():
-            if getattr(module, "init_cfg", None):
-                module.init_cfg = None
+        if part is not None:
+            openmmlab.keep_loaded_weights(part)
     return report
 
 
@@ -157,9 +136,8 @@ def check_pretrained(model_config: Any, path: Path | str) -> TransferReport:
             model: Any = build(model_config)
             proof.poison(_by_torchvision_name(model, backbone_names(model)))
             model.init_weights()
-        except (AssertionError, LookupError, RuntimeError, TypeError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise TransferError(f"MMDetection cannot build or initialise this configuration: {reason}") from error
+        except openmmlab.BUILD_ERRORS as error:
+            raise openmmlab.refused("MMDetection", error) from error
     return dataclasses.replace(prove(model, path), notes=notes)
 
 
@@ -188,7 +166,7 @@ def backbone_names(model: nn.Module) -> dict[str, str]:
     Raises:
         TransferError: no ResNet where it should be.
     """
-    names = {PREFIX + name: name for name in _backbone_of(model).state_dict()}
+    names = {openmmlab.PREFIX + name: name for name in _backbone_of(model).state_dict()}
     shared = _shared_head_of(model)
     if shared is not None:
         names |= {f"{_SHARED_HEAD}{name}": name for name in shared.state_dict() if name.startswith("layer4.")}
@@ -213,13 +191,12 @@ def _prove(model: nn.Module, path: Path | str, info: BackboneInfo, network: ResN
 
 def _target_features(model: Any) -> dict[str, Tensor]:
     """Stage features of the reference image, BGR as the toolbox reads it, through the model's own preprocessor."""
-    image = torch.from_numpy(proof.reference_image()[:, :, ::-1].transpose(2, 0, 1).copy())
     backbone, shared = model.backbone, _shared_head_of(model)
     stages = {"stem": backbone.maxpool} | {
         stage: getattr(backbone, stage) for stage in STAGES[1:] if hasattr(backbone, stage)
     }
-    with proof.evaluation_mode(model), proof.exact_arithmetic(), proof.captured_outputs(stages) as features:
-        backbone(model.data_preprocessor({"inputs": [image]})["inputs"])
+    with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
+        backbone(model.data_preprocessor({"inputs": [openmmlab.reference_image()]})["inputs"])
         if shared is not None:
             features["layer4"] = shared.layer4(features["layer3"].clone())
     return features
@@ -252,11 +229,3 @@ def _quiet_loading() -> Any:
     stack.enter_context(only_errors(logger))
     stack.enter_context(without_lines("Loads checkpoint by local backend"))
     return stack
-
-
-def _style(info: BackboneInfo) -> str:
-    return "caffe" if require_resnet(info.architecture, "MMDetection").stride_in == "1x1" else "pytorch"
-
-
-def _pretrained(checkpoint: str | None) -> dict[str, Any] | None:
-    return None if checkpoint is None else {"type": "Pretrained", "checkpoint": checkpoint, "prefix": PREFIX}

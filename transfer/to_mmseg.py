@@ -13,19 +13,16 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from scenebench.errors import TransferError, require_choice
-from transfer import proof
+from transfer import openmmlab, proof
 from transfer.backbone_file import BackboneInfo, load_resnet
-from transfer.network import require_resnet
+from transfer.captured import captured_outputs
 from transfer.output_stride import OUTPUT_STRIDES, set_output_stride, strides_and_dilations
 from transfer.proof import TransferReport
 from transfer.resnet import STAGES, ResNet
 from transfer.toolbox_noise import only_errors, quiet_mmseg, without_lines
-
-PREFIX = "backbone."
 
 
 def backbone_config(
@@ -44,24 +41,12 @@ def backbone_config(
     """
     require_choice("norm", norm, ["BN", "SyncBN"])
     strides, dilations = strides_and_dilations(output_stride)
-    architecture = require_resnet(info.architecture, "MMSegmentation")
-    return {
-        "type": "ResNet",
-        "depth": architecture.depth,
-        "in_channels": 3,
-        "stem_channels": architecture.stem_width,
-        "base_channels": architecture.stem_width,
+    return openmmlab.resnet_config(info, "MMSegmentation", norm, checkpoint) | {
         "num_stages": 4,
         "strides": strides,
         "dilations": dilations,
         "contract_dilation": True,
         "out_indices": (0, 1, 2, 3),
-        "style": "caffe" if architecture.stride_in == "1x1" else "pytorch",
-        "norm_cfg": {"type": norm, "requires_grad": True},
-        "norm_eval": False,
-        "frozen_stages": -1,
-        "pretrained": None,
-        "init_cfg": None if checkpoint is None else {"type": "Pretrained", "checkpoint": checkpoint, "prefix": PREFIX},
     }
 
 
@@ -71,15 +56,7 @@ def preprocessor_config(info: BackboneInfo, size: tuple[int, int] | None = None)
     Args:
         size: (height, width) to which training crops are padded; None where another key (``size_divisor``) is set.
     """
-    mean, std = info.preprocessing.on_255_scale()
-    config: dict[str, Any] = {
-        "type": "SegDataPreProcessor",
-        "mean": list(mean),
-        "std": list(std),
-        "bgr_to_rgb": info.preprocessing.channel_order == "RGB",  # the toolbox reads images as BGR
-        "pad_val": 0,
-        "seg_pad_val": 255,
-    }
+    config = {"type": "SegDataPreProcessor"} | openmmlab.normalisation(info) | {"pad_val": 0, "seg_pad_val": 255}
     return config if size is None else config | {"size": tuple(size)}
 
 
@@ -104,9 +81,7 @@ def load_and_prove(model: nn.Module, path: Path | str) -> TransferReport:
     proof.poison(backbone.state_dict())
     backbone.load_state_dict(source, strict=False)
     report = _prove(model, path, info, network, where)
-    for module in backbone.modules():
-        if getattr(module, "init_cfg", None):
-            module.init_cfg = None
+    openmmlab.keep_loaded_weights(backbone)
     return report
 
 
@@ -146,9 +121,8 @@ def check_pretrained(model_config: Any, path: Path | str) -> TransferReport:
             model = MODELS.build(ConfigDict(model_config))
             proof.poison(_backbone_of(model).state_dict())
             model.init_weights()
-        except (AssertionError, LookupError, RuntimeError, TypeError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise TransferError(f"MMSegmentation cannot build or initialise this configuration: {reason}") from error
+        except openmmlab.BUILD_ERRORS as error:
+            raise openmmlab.refused("MMSegmentation", error) from error
     return prove(model, path)
 
 
@@ -174,12 +148,12 @@ def _target_features(model: Any) -> dict[str, Tensor]:
     """Stage features of the reference image, BGR as the toolbox reads it, through the model's own preprocessor."""
     from mmseg.structures import SegDataSample
 
-    image = torch.from_numpy(proof.reference_image()[:, :, ::-1].transpose(2, 0, 1).copy())
+    image = openmmlab.reference_image()
     preprocessor, backbone = model.data_preprocessor, model.backbone
     stages = {"stem": backbone.maxpool} | {stage: getattr(backbone, stage) for stage in STAGES[1:]}
     padding, preprocessor.test_cfg = preprocessor.test_cfg, None  # zeros around the image are no part of the question
     try:
-        with proof.evaluation_mode(model), proof.exact_arithmetic(), proof.captured_outputs(stages) as features:
+        with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
             backbone(preprocessor({"inputs": [image], "data_samples": [SegDataSample()]})["inputs"])
     finally:
         preprocessor.test_cfg = padding

@@ -21,6 +21,7 @@ from scenebench.errors import TransferError
 from scenebench.files import write_text
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_backbone, load_network
+from transfer.captured import captured_outputs
 from transfer.network import AnyArchitecture
 from transfer.proof import TransferReport
 from transfer.resnet import Architecture
@@ -219,6 +220,6 @@ def _target_features(model: Any, architecture: AnyArchitecture) -> dict[str, Ten
     else:
         stages = {"embedding": model.norm_pre, "norm": model.norm}
         stages |= {f"block{number}": block for number, block in enumerate(model.blocks, start=1)}
-    with proof.evaluation_mode(model), proof.exact_arithmetic(), proof.captured_outputs(stages) as features:
+    with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
         model.forward_features(image.unsqueeze(0).to(next(model.parameters()).device))
     return features

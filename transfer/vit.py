@@ -5,15 +5,14 @@ Without classifier and without dropout of any kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenebench.errors import UserError
+from transfer.captured import captured_outputs
 from transfer.vit_architecture import VitArchitecture
 
 
@@ -54,7 +53,7 @@ class VisionTransformer(TimmVisionTransformer):
         """
         modules = {"embedding": self.norm_pre, "norm": self.norm}
         modules |= {f"block{number}": block for number, block in enumerate(self.blocks, start=1)}
-        with _outputs_of(modules) as features:
+        with captured_outputs(modules) as features:
             self.forward_features(self._checked(images))
         return {stage: features[stage] for stage in self.architecture.stages}
 
@@ -79,7 +78,7 @@ class VisionTransformer(TimmVisionTransformer):
         """
         rows, columns = self._grid(images)
         attention: Any = self.blocks[-1].attn
-        with _outputs_of({"qkv": attention.qkv}) as outputs:
+        with captured_outputs({"qkv": attention.qkv}) as outputs:
             self.forward_features(self._checked(images))
         with torch.autocast(images.device.type, enabled=False):
             parts = outputs["qkv"].float().unflatten(2, (3, attention.num_heads, attention.head_dim))
@@ -101,22 +100,3 @@ class VisionTransformer(TimmVisionTransformer):
                 f"{patch}; choose a size that is a multiple of {patch}"
             )
         return images
-
-
-@contextmanager
-def _outputs_of(modules: dict[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    """Collect, by name, what each module returns while the block runs the network."""
-    outputs: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            outputs[name] = output
-
-        return hook
-
-    handles = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
-    try:
-        yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()

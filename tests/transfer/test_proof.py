@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from scenebench.errors import TransferError
 from transfer import proof
+from transfer.captured import captured_outputs
 from transfer.resnet import STAGES
 
 
@@ -150,7 +151,7 @@ def test_evaluation_mode_restores_every_module() -> None:
 
 def test_captured_outputs_survive_in_place_work_and_leave_no_hook() -> None:
     model = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
-    with proof.captured_outputs({"first": model[0]}) as outputs:
+    with captured_outputs({"first": model[0]}) as outputs:
         model(torch.tensor([-1.0]))
     assert outputs["first"].item() == -1.0
     assert not model[0]._forward_hooks
