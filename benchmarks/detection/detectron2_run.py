@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmarks.cell import Cell, Outcome
-from benchmarks.detection.data import Split, have_masks, mask_notes, registered, require_objects
+from benchmarks.detection.coco_evaluation import evaluator_note
+from benchmarks.detection.data import (
+    Split,
+    have_masks,
+    mask_notes,
+    registered,
+    require_mask_format,
+    require_objects,
+)
 from benchmarks.detection.detectron2_config import build_config
 from benchmarks.detection.drawing import draw_predictions
 from benchmarks.detection.evaluators import Measured, build_evaluator
@@ -57,11 +65,14 @@ def run(cell: Cell) -> Outcome:
     ):
         require_objects(train, f"{cell.data.root}: split '{limits.train_split}'")
         with_masks = protocol.settings.predicts_masks and have_masks(train, test)
+        if with_masks:
+            require_mask_format(train, protocol.settings.mask_format)
         names = category_names(cell.data, limits.merge_categories)
         (metrics, per_class), shown = _train_and_test(cell, protocol, train, test, names, with_masks)
         draw_predictions(cell.out / "predictions.png", test, names, shown)
     masks_wanted = protocol.settings.predicts_masks
     notes = [*data_notes(cell.data, limits), *(mask_notes(train, test) if masks_wanted else [])]
+    notes += evaluator_note(protocol.settings.evaluator)
     return Outcome(metrics, train.images, test.images, per_class, notes)
 
 
@@ -82,7 +93,8 @@ def _train_and_test(
     write_text(cell.out / "toolbox" / "config.yaml", cfg.dump())
     seed_all_rng(cell.seed)
     tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
-    evaluator = build_evaluator(protocol.settings.metric, test, names, tasks, protocol.id)
+    settings = protocol.settings
+    evaluator = build_evaluator(settings.metric, test, names, tasks, protocol.id, settings.evaluator)
     trainer = _build_trainer(cfg, protocol, evaluator)
     report = load_and_prove(trainer.model, cell.backbone_file, cfg)
     report.write(cell.out / "transfer.json")
