@@ -62,12 +62,20 @@ def judge(coco: Any, detections: Detections, task: str, evaluator: str) -> CocoN
     Args:
         coco: the ground truth as the evaluator's own ``COCO``; see :func:`read_truth`.
     """
-    if not detections:
-        return None
+    return None if not detections else judge_loaded(coco, load(coco, detections, task), task, evaluator)
+
+
+def load(coco: Any, detections: Detections, task: str) -> Any:
+    """The detections as ``coco``'s own class holds them; those given are left as they are."""
     # With its box left in, a mask's size (small, medium, large) would be the box's.
     left_out = {"bbox"} if task == "segm" else {"segmentation"}
     found = [{key: value for key, value in entry.items() if key not in left_out} for entry in detections]
-    evaluation = _tools(evaluator)[1](coco, coco.loadRes(found), task)
+    return coco.loadRes(found)
+
+
+def judge_loaded(coco: Any, found: Any, task: str, evaluator: str) -> CocoNumbers:
+    """The numbers of detections that :func:`load` gave."""
+    evaluation = _tools(evaluator)[1](coco, found, task)
     evaluation.evaluate()
     evaluation.accumulate()
     with contextlib.redirect_stdout(io.StringIO()):  # ``stats`` are filled in here only, and a table is printed
