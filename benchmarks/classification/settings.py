@@ -27,7 +27,8 @@ CLASSIFICATION_METRICS = (
     "mAP_low_shot",
     *(f"mAP_k{k}" for k in LOW_SHOTS),
 )
-"""``mAP_11point``: by VOC 2007's rule, beside ``mAP`` by the protocol's. ``*_best_epoch``: the best of all evaluated epochs on the test images, as some papers report: it peeks."""
+"""``mAP_11point``: by VOC 2007's rule, beside ``mAP`` by the protocol's. ``*_best_epoch``: the best of all evaluated
+epochs on the test images, as some papers report: it peeks."""
 
 
 @dataclass
