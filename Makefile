@@ -35,6 +35,9 @@ RUN_OPTIONS = --size $(SIZE) --cores $(CORES) $(if $(DATA),--data "$(DATA)") \
 # make bench-pretrain
 PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
 
+# make bench-eval
+PARTS ?=
+
 # make mmcv-ops: what is built stays with the environment, and serves as long as torch stays the same
 OPS := $(VENV)/mmcv-ops
 TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
@@ -91,8 +94,8 @@ docs: $(VENV)/.ready ## Write the pages that are made from the code's own tables
 bench-pretrain: $(VENV)/.ready ## Measure how fast this machine pretrains, beside torchvision and lightly (PHOTOGRAPHS=)
 	@$(BIN)/scenebench bench --out results/benchmarks $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)")
 
-bench-eval: $(VENV)/.ready ## Measure the kNN and linear probe of 10,000 x 2,048 features
-	@$(BIN)/python -m benchmarks.classification.speed
+bench-eval: $(VENV)/.ready ## Measure probes, COCO's evaluation, toolboxes' start and iterations (PARTS="boxes masks")
+	@$(BIN)/scenebench bench evaluation --out results/benchmarks $(if $(PARTS),--parts $(PARTS))
 
 bench-transfer: $(VENV)/.ready ## Measure import, proof and export of a ResNet-50
 	@$(BIN)/python -m transfer.benchmark --to torchvision timm mmseg detectron2

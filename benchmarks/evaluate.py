@@ -28,7 +28,7 @@ from scenebench.files import only_process, sha256_of, write_text
 from transfer.backbone_file import BackboneInfo, read_info
 from transfer.network import require_resnet
 
-RECORD, RUN, LOG, WORK = "record.json", "run.json", "log.txt", "toolbox"
+RECORD, RUN, LOG, WORK, RESUME = "record.json", "run.json", "log.txt", "toolbox", "resume"
 REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram")
 """Rows that judge no backbone but what can be had without one; classification only."""
 
@@ -58,7 +58,8 @@ def evaluate(
 
     Beside it lie ``log.txt`` and, for detection and segmentation, ``predictions.png`` (a few test images with what was
     predicted), ``transfer.json`` (the proof that the weights arrived) and ``toolbox/`` (the resolved toolbox
-    configuration and its log). A finished run is returned as it is; an unfinished one starts again; a second process
+    configuration and its log). A finished run is returned as it is; an unfinished one starts again, but for a
+    classifier's training, which goes on from the last epoch that was kept (``resume/``); a second process
     that is given the same folder waits for the first. One thread is used on the CPU, so that equal seeds give equal
     metrics to the bit.
 
@@ -89,6 +90,7 @@ def evaluate(
         if (out / RECORD).is_file():
             record = read_record(out / RECORD)
             _require_same_run(out, identity, _identity_of(record))
+            shutil.rmtree(out / RESUME, ignore_errors=True)
             return record
         _start_again(out, identity)
         with _logging_to(out / LOG):
@@ -139,7 +141,9 @@ def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str) -> Record:
     )
     shown = ", ".join(f"{name} {'-' if value is None else format(value, '.2f')}" for name, value in metrics.items())
     _log.info("%s: %s (%.1f s)", protocol.id, shown, seconds)
-    return write_record(cell.out / RECORD, record)
+    written = write_record(cell.out / RECORD, record)
+    shutil.rmtree(cell.out / RESUME, ignore_errors=True)  # only now: a kill before it costs nothing
+    return written
 
 
 def _run_task(cell: Cell) -> Outcome:

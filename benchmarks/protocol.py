@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks.classification.settings import CLASSIFICATION_METRICS, ClassificationSettings
+from benchmarks.detection.coco_evaluation import PYCOCOTOOLS
 from benchmarks.detection.settings import DetectionSettings
 from benchmarks.schema import later, to_resolved
 from benchmarks.segmentation.settings import SegmentationSettings
@@ -159,6 +160,14 @@ class DetectionProtocol(Protocol):
     METRICS: ClassVar[tuple[str, ...]] = DETECTION_METRICS
     TOOLBOXES: ClassVar[tuple[str, ...]] = ("detectron2", "mmdetection")
     settings: DetectionSettings = field(default_factory=DetectionSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.published and self.settings.evaluator != PYCOCOTOOLS:
+            raise UserError(
+                f"settings.evaluator: protocol '{self.id}' has published values, which {PYCOCOTOOLS} judged; "
+                f"leave it at {PYCOCOTOOLS}"
+            )
 
 
 @dataclass

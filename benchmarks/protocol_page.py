@@ -37,7 +37,20 @@ scenebench evaluate backbone.safetensors --protocol pspnet_r50_d8_40k --data dat
 
 `--size demo` takes the values of the file's section `sizes.demo`: the same code on a CPU in seconds or minutes. Numbers
 of that size mean nothing but that everything runs. On the CPU equal seeds give equal metrics, bit for bit; on a GPU
-they do not, since some sums are taken in any order there.
+they do not, since some sums are taken in any order there. How far they lie apart has not been measured: no GPU was at
+hand. `spread` measures it, by runs that differ in nothing (on a CPU it says 0, and a test holds it to that):
+
+```
+scenebench spread backbone.safetensors --protocol mask_rcnn_r50_fpn_1x --data data/coco --out results/spread --runs 5
+```
+
+COCO's numbers are pycocotools'. `settings.evaluator=faster_coco_eval` gives the same ones in a fraction of the time (a
+test compares all of them to 1e-10), and the record says so; protocols with published values refuse it.
+
+Features of frozen backbones are computed once and kept below `~/.cache/scenebench/features`, or in the folder that
+`SCENEBENCH_FEATURES` names; they can be deleted at any time. Training of a classifier that was killed goes on, by the
+same command, from the last epoch that was kept (at most one a minute, in the run's folder `resume/`, which is gone when
+the record is written), and gives the same bits.
 """
 
 

@@ -6,9 +6,11 @@ An unknown key is an error that names the nearest right one; a value of the wron
 from __future__ import annotations
 
 import dataclasses
+import enum
 import hashlib
 import json
 import re
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -110,11 +112,40 @@ def _check_keys(schema: Any, layer: Mapping[str, Any], where: str, prefix: str) 
     for key, value in layer.items():
         if key not in hints:
             raise UserError(f"{where}: unknown key '{prefix}{key}'{did_you_mean(str(key), hints)}")
-        inner = _dataclass_in(hints[key])
-        if inner is not None and value is not None:
-            if not isinstance(value, Mapping):
-                raise UserError(f"{where}: '{prefix}{key}' is a section of keys, found the value {value!r}")
-            _check_keys(inner, value, where, f"{prefix}{key}.")
+        _check_value(hints[key], value, where, f"{prefix}{key}")
+
+
+def _check_value(hint: Any, value: Any, where: str, key: str) -> None:
+    """Refuse sections and lists where the schema has none; OmegaConf takes some of them for text."""
+    inner, origin = _dataclass_in(hint), typing.get_origin(hint)
+    if value is None or hint is Any or origin is dict:
+        return
+    if inner is not None:
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where}: '{key}' is a section of keys, found the value {value!r}")
+        _check_keys(inner, value, where, f"{key}.")
+    elif origin is list:
+        (element,) = typing.get_args(hint)
+        if not isinstance(value, list | tuple):
+            raise UserError(f"{where}: '{key}' is a list, found {_short(value)}; put it in [brackets]")
+        for number, entry in enumerate(value):
+            _check_value(element, entry, where, f"{key}[{number}]")
+    elif _is_scalar(hint) and isinstance(value, Mapping | list):
+        kind = "a section of keys" if isinstance(value, Mapping) else "a list"
+        remedy = "; put text that has a colon in quotes" if isinstance(value, Mapping) else ""
+        raise UserError(f"{where}: '{key}' is one value, found {kind}: {_short(value)}{remedy}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
+
+
+def _is_scalar(hint: Any) -> bool:
+    """Whether ``hint`` (also ``X | None``) is text, a number, yes or no, or an enum."""
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    kinds = [kind for kind in (typing.get_args(hint) if union else (hint,)) if kind is not type(None)]
+    return all(isinstance(kind, type) and issubclass(kind, str | int | float | bool | enum.Enum) for kind in kinds)
 
 
 def _dataclass_in(hint: Any) -> Any:

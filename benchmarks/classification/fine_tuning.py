@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import copy
 
+import torch
+
 from benchmarks.cell import Cell, Outcome
+from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.measures import main_metric, main_value, measure
+from benchmarks.classification.resuming import FOLDER, Keeper
 from benchmarks.classification.splits import split_images, train_images
 from benchmarks.classification.training import CellResult, Task, train_grid
 from benchmarks.protocol import ClassificationProtocol
+from scenebench.config import config_hash
 from scenebench.errors import UserError
+from scenebench.files import sha256_of
 from transfer.backbone_file import load_network
 
 
@@ -43,16 +49,32 @@ def run_training(cell: Cell) -> Outcome:
         views=settings.views,
         difficult=settings.difficult,
         measure=lambda scores, images: main_value(scores, images, rule),
+        keeper=Keeper(cell.out / FOLDER, _key_of(cell, [train, test, *([] if val is None else [val])])),
     )
     best, results = train_grid(task, cell.seed)
+    assert task.keeper is not None
     metrics, per_class = measure(best.scores, test, rule, cell.data.categories)
     reached = [value for value in best.by_epoch.values() if value is not None]
     metrics[f"{main_metric(test.multilabel)}_best_epoch"] = max(reached, default=None)
-    notes = [*train.notes, *test.notes]
+    notes = [*train.notes, *test.notes, *task.keeper.notes]
     if settings.train.is_grid:
         split = limits.val_split if chooses else limits.test_split
         notes.append(_grid_note(best, results, f"split '{split}'" + ("" if chooses else ", the one that is reported")))
     return Outcome(metrics, len(train), len(test), per_class, notes)
+
+
+def _key_of(cell: Cell, splits: list[LabelledImages]) -> str:
+    """Names everything that a half-trained state depends on."""
+    return config_hash(
+        {
+            "protocol": cell.protocol.resolved,
+            "backbone": sha256_of(cell.backbone_file),
+            "images": [images.fingerprint for images in splits],
+            "seed": cell.seed,
+            "torch": torch.__version__,
+            "device": "cuda" if torch.cuda.is_available() else "cpu",
+        }
+    )
 
 
 def _grid_note(best: CellResult, results: list[CellResult], chosen_on: str) -> str:

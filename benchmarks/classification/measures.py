@@ -27,14 +27,17 @@ def main_value(scores: Tensor, images: LabelledImages, rule: str) -> float | Non
 def measure(
     scores: Tensor, images: LabelledImages, rule: str, classes: list[str]
 ) -> tuple[dict[str, float | None], PerClass]:
-    """All metrics of these scores, and those by class.
+    """All metrics of these scores, and those by class. mAP_11point is by VOC 2007's rule, whatever ``rule`` says.
 
     Args:
         scores: N x classes, finite. rule: of the average precision.
     """
     if images.multilabel:
         value, by_class = multilabel_map(images.labels, scores.double().numpy(), rule)
-        return {"mAP": value}, {name: {"AP": ap} for name, ap in zip(classes, by_class, strict=True)}
+        eleven, _ = multilabel_map(images.labels, scores.double().numpy(), "eleven_point")
+        return {"mAP": value, "mAP_11point": eleven}, {
+            name: {"AP": ap} for name, ap in zip(classes, by_class, strict=True)
+        }
     labels = torch.from_numpy(images.labels)
     metrics: dict[str, float | None] = {f"top{k}": top_k_accuracy(scores, labels, k) for k in (1, 5)}
     by_class = accuracy_by_class(scores, labels)

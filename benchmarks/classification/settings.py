@@ -20,13 +20,15 @@ LOW_SHOTS = (1, 2, 4, 8, 16, 32, 64, 96)
 CLASSIFICATION_METRICS = (
     "mAP",
     "mAP_best_epoch",
+    "mAP_11point",
     "top1",
     "top5",
     "top1_best_epoch",
     "mAP_low_shot",
     *(f"mAP_k{k}" for k in LOW_SHOTS),
 )
-"""``*_best_epoch``: the best of all evaluated epochs on the test images, as some papers report: it peeks."""
+"""``mAP_11point``: by VOC 2007's rule, beside ``mAP`` by the protocol's. ``*_best_epoch``: the best of all evaluated
+epochs on the test images, as some papers report: it peeks."""
 
 
 @dataclass

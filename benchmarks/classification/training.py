@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from benchmarks.classification.heads import Classifier, GridCell, build_optimiser
 from benchmarks.classification.images import DIFFICULT, POSITIVE, LabelledImages
+from benchmarks.classification.resuming import Keeper, restore, state_of
 from benchmarks.classification.schedule import rate_factor
 from benchmarks.classification.settings import TrainSettings, ViewSettings
 from benchmarks.classification.views import Views, batches, in_order, shuffled
@@ -34,6 +36,7 @@ class Task:
         load: a fresh copy of the pretrained network at each call.
         difficult: see ``ClassificationSettings.difficult``.
         measure: of the final scores, and what chooses.
+        keeper: where the state of the training is kept against a kill; None: nowhere.
     """
 
     load: Callable[[], Backbone]
@@ -46,6 +49,7 @@ class Task:
     views: ViewSettings
     difficult: str
     measure: Measure
+    keeper: Keeper | None = None
 
 
 @dataclass
@@ -71,12 +75,13 @@ def grid_of(settings: TrainSettings) -> list[list[GridCell]]:
 def train_grid(task: Task, seed: int) -> tuple[CellResult, list[CellResult]]:
     """Train every cell and test it; the best by the split that chooses, and all of them in the grid's order.
 
-    Equal seeds give equal numbers, bit for bit, on one CPU thread.
+    Equal seeds give equal numbers, bit for bit, on one CPU thread; also where a keeper goes on after a kill.
 
     Raises:
         UserError: every cell diverged, or an image cannot be decoded.
     """
-    results = [result for cells in grid_of(task.settings) for result in _train_cells(task, cells, seed)]
+    grid = grid_of(task.settings)
+    results = [result for part, cells in enumerate(grid) for result in _kept_or_trained(task, part, cells, seed)]
     finished = [result for result in results if result.chosen_by is not None]
     if not finished:
         raise UserError(
@@ -86,7 +91,23 @@ def train_grid(task: Task, seed: int) -> tuple[CellResult, list[CellResult]]:
     return max(finished, key=lambda result: result.chosen_by or 0.0), results
 
 
-def _train_cells(task: Task, cells: list[GridCell], seed: int) -> list[CellResult]:
+def _kept_or_trained(task: Task, part: int, cells: list[GridCell], seed: int) -> list[CellResult]:
+    """The cells that are trained together, by their number in the grid; read where an earlier attempt finished them."""
+    state = None if task.keeper is None else task.keeper.read(part)
+    if state is not None and "results" in state:
+        assert task.keeper is not None
+        task.keeper.notes.append(f"{', '.join(cell.label for cell in cells)}: trained by an earlier attempt")
+        return [CellResult(cell, *values) for cell, values in zip(cells, state["results"], strict=True)]
+    results = _train_cells(task, part, cells, seed, state)
+    if task.keeper is not None and not task.settings.frozen and task.settings.is_grid:
+        kept = [(result.chosen_by, result.scores, result.by_epoch) for result in results]
+        task.keeper.write(part, {"results": kept})
+    return results
+
+
+def _train_cells(
+    task: Task, part: int, cells: list[GridCell], seed: int, state: dict[str, Any] | None
+) -> list[CellResult]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = task.settings
     classifier = Classifier(task.load(), cells, task.classes, settings, seed, task.views.size).to(device)
@@ -96,8 +117,14 @@ def _train_cells(task: Task, cells: list[GridCell], seed: int) -> list[CellResul
     steps = len(shuffled(len(task.train), settings.batch_size, seed, 0, smallest))
     progress = Progress(settings.epochs * steps, cells[0].label if len(cells) == 1 else f"{len(cells)} heads")
     by_epoch: list[dict[int, float | None]] = [{} for _ in cells]
-    step = 0
-    for epoch in range(settings.epochs):
+    first = 0
+    if state is not None:
+        assert task.keeper is not None
+        first, by_epoch = restore(state, classifier, optimiser), state["by_epoch"]
+        progress.done = first * steps
+        task.keeper.notes.append(f"training went on after epoch {first} of {settings.epochs}; the time is the rest's")
+    step = first * steps
+    for epoch in range(first, settings.epochs):
         order = shuffled(len(task.train), settings.batch_size, seed, epoch, smallest)
         classifier.train()
         for indices, pixels in zip(
@@ -115,6 +142,8 @@ def _train_cells(task: Task, cells: list[GridCell], seed: int) -> list[CellResul
             scores = predict(classifier, task, task.test, device)
             for values, own in zip(by_epoch, scores, strict=True):
                 values[epoch + 1] = _measure(task, own, task.test)
+        if task.keeper is not None and not last and task.keeper.is_due:
+            task.keeper.write(part, state_of(classifier, optimiser, epoch + 1) | {"by_epoch": by_epoch})
     chosen_by = [values[settings.epochs] for values in by_epoch]
     if settings.choose_on == "val" and settings.is_grid:
         assert task.val is not None

@@ -27,6 +27,7 @@ class Split:
         objects: ground-truth objects by category index (without COCO's crowds and VOC's difficult ones, which the
             evaluations ignore).
         without_mask: objects that have a box and no mask.
+        run_lengths: objects whose mask is run lengths (crowds, which are not trained on, do not count).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Split:
     images: int
     objects: list[int]
     without_mask: int
+    run_lengths: int = 0
 
 
 def write_split(data: DatasetFolder, split: str, limit: int | None, folder: Path, merge: bool = False) -> Split:
@@ -65,7 +67,11 @@ def write_split(data: DatasetFolder, split: str, limit: int | None, folder: Path
             objects[category_index[annotation["category_id"]]] += 1
     without_mask = sum(not annotation.get("segmentation") for annotation in content["annotations"])
     name = f"{data.name}_{split}_{uuid.uuid4().hex}"
-    return Split(name, json_file, image_root, len(paths), objects, without_mask)
+    run_lengths = sum(
+        isinstance(annotation.get("segmentation"), dict) and not annotation["iscrowd"]
+        for annotation in content["annotations"]
+    )
+    return Split(name, json_file, image_root, len(paths), objects, without_mask, run_lengths)
 
 
 @contextmanager
@@ -89,6 +95,15 @@ def require_objects(split: Split, where: str) -> None:
     """Raise UserError where ``split`` (named ``where``) holds no object."""
     if sum(split.objects) == 0:
         raise UserError(f"{where} holds no object to train a detector on")
+
+
+def require_mask_format(split: Split, mask_format: str) -> None:
+    """Raise UserError where polygons are wanted of a split that has run lengths; Detectron2 would fail in training."""
+    if mask_format == "polygon" and split.run_lengths:
+        raise UserError(
+            f"settings.mask_format: 'polygon' trains on polygons, and {split.run_lengths} masks of {split.json_file} "
+            "are run lengths; take settings.mask_format=bitmask"
+        )
 
 
 def have_masks(*splits: Split) -> bool:

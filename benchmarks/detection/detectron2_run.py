@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from benchmarks.cell import Cell, Outcome
-from benchmarks.detection.data import Split, have_masks, mask_notes, registered, require_objects
+from benchmarks.detection.coco_evaluation import evaluator_note
+from benchmarks.detection.data import (
+    Split,
+    have_masks,
+    mask_notes,
+    registered,
+    require_mask_format,
+    require_objects,
+)
 from benchmarks.detection.detectron2_config import build_config
 from benchmarks.detection.drawing import draw_predictions
 from benchmarks.detection.evaluators import Measured, build_evaluator
@@ -51,17 +59,20 @@ def run(cell: Cell) -> Outcome:
     folder.mkdir(parents=True, exist_ok=True)
     limits = protocol.data
     with (
-        _toolbox_log(folder / "log.txt"),
+        toolbox_log(folder / "log.txt"),
         registered(cell.data, limits.train_split, limits.max_train_images, folder, limits.merge_categories) as train,
         registered(cell.data, limits.test_split, limits.max_test_images, folder, limits.merge_categories) as test,
     ):
         require_objects(train, f"{cell.data.root}: split '{limits.train_split}'")
         with_masks = protocol.settings.predicts_masks and have_masks(train, test)
+        if with_masks:
+            require_mask_format(train, protocol.settings.mask_format)
         names = category_names(cell.data, limits.merge_categories)
         (metrics, per_class), shown = _train_and_test(cell, protocol, train, test, names, with_masks)
         draw_predictions(cell.out / "predictions.png", test, names, shown)
     masks_wanted = protocol.settings.predicts_masks
     notes = [*data_notes(cell.data, limits), *(mask_notes(train, test) if masks_wanted else [])]
+    notes += evaluator_note(protocol.settings.evaluator)
     return Outcome(metrics, train.images, test.images, per_class, notes)
 
 
@@ -73,17 +84,13 @@ def _train_and_test(
 
     from transfer.to_detectron2 import load_and_prove
 
-    assert cell.info is not None
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    cfg = build_config(protocol, cell.info, len(test.objects), with_masks, cell.seed, device)
-    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (train.name,), (test.name,)
-    cfg.OUTPUT_DIR = str(cell.out / "toolbox")
-    cfg.freeze()
+    cfg = resolved_config(cell, protocol, train, test, with_masks)
     write_text(cell.out / "toolbox" / "config.yaml", cfg.dump())
     seed_all_rng(cell.seed)
     tasks = ("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",)
-    evaluator = build_evaluator(protocol.settings.metric, test, names, tasks, protocol.id)
-    trainer = _build_trainer(cfg, protocol, evaluator)
+    settings = protocol.settings
+    evaluator = build_evaluator(settings.metric, test, names, tasks, protocol.id, settings.evaluator)
+    trainer = build_trainer(cfg, protocol, evaluator)
     report = load_and_prove(trainer.model, cell.backbone_file, cfg)
     report.write(cell.out / "transfer.json")
     try:
@@ -96,7 +103,18 @@ def _train_and_test(
     return evaluator.measured, evaluator.shown
 
 
-def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, evaluator: Any) -> DefaultTrainer:
+def resolved_config(cell: Cell, protocol: DetectionProtocol, train: Split, test: Split, with_masks: bool) -> CfgNode:
+    """Everything that the trainer is built from, frozen."""
+    assert cell.info is not None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    cfg = build_config(protocol, cell.info, len(test.objects), with_masks, cell.seed, device)
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (train.name,), (test.name,)
+    cfg.OUTPUT_DIR = str(cell.out / "toolbox")
+    cfg.freeze()
+    return cfg
+
+
+def build_trainer(cfg: CfgNode, protocol: DetectionProtocol, evaluator: Any) -> DefaultTrainer:
     """Detectron2's DefaultTrainer with the protocol's optimiser, progress lines, and no checkpoints.
 
     (A cell of the demo is shorter than the time it would take to write and restore its checkpoints.)
@@ -131,7 +149,7 @@ def _build_trainer(cfg: CfgNode, protocol: DetectionProtocol, evaluator: Any) ->
 
 
 @contextlib.contextmanager
-def _toolbox_log(path: Path) -> Iterator[None]:
+def toolbox_log(path: Path) -> Iterator[None]:
     """What the toolbox logs goes to ``path`` and not to the terminal."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.detection.coco_evaluation import PYCOCOTOOLS, evaluate_detections
 from benchmarks.detection.data import Split
 from benchmarks.detection.drawing import shown_images
 from benchmarks.detection.metrics import coco_metrics
@@ -20,26 +21,29 @@ from scenebench.errors import UserError
 Measured = tuple[dict[str, float | None], dict[str, dict[str, float | None]]]
 
 
-def build_evaluator(metric: str, test: Split, names: Sequence[str], tasks: Sequence[str], title: str) -> Any:
+def build_evaluator(
+    metric: str, test: Split, names: Sequence[str], tasks: Sequence[str], title: str, evaluator: str = PYCOCOTOOLS
+) -> Any:
     """An evaluator for ``DefaultTrainer``; afterwards ``measured`` is (metrics, metrics by class), ``shown`` the kept.
 
     Args:
         metric: ``coco``, ``voc07`` or ``voc``.
         names: of the classes, by index; tasks: of COCO's evaluation, ``bbox`` and ``segm``.
+        evaluator: of COCO's rule.
 
     Raises:
         UserError: VOC's rule on data that have no XML files.
     """
     if metric == "coco":
-        return _coco_evaluator(test, names, tasks, title)
+        return _coco_evaluator(test, names, tasks, title, evaluator)
     return _voc_evaluator(metric == "voc07", test, names, title)
 
 
-def _coco_evaluator(test: Split, names: Sequence[str], tasks: Sequence[str], title: str) -> Any:
+def _coco_evaluator(test: Split, names: Sequence[str], tasks: Sequence[str], title: str, evaluator: str) -> Any:
     from detectron2.evaluation import COCOEvaluator
 
     class Evaluator(COCOEvaluator):
-        """COCO's rule, by pycocotools."""
+        """COCO's rule, by Detectron2 with pycocotools, or by another evaluator."""
 
         def __init__(self) -> None:
             # use_fast_impl needs Detectron2's compiled part; without it, it falls back without a word.
@@ -54,6 +58,18 @@ def _coco_evaluator(test: Split, names: Sequence[str], tasks: Sequence[str], tit
         def process(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
             super().process(inputs, outputs)
             self.keeper.keep(inputs, outputs)
+
+        def _eval_predictions(self, predictions: list[Any], img_ids: Any = None) -> None:
+            if evaluator == PYCOCOTOOLS:
+                super()._eval_predictions(predictions, img_ids)
+                return
+            ids = {index: own for own, index in self._metadata.thing_dataset_id_to_contiguous_id.items()}
+            found = [
+                entry | {"category_id": ids[entry["category_id"]]}
+                for image in predictions
+                for entry in image["instances"]
+            ]
+            self._results.update(evaluate_detections(test.json_file, found, tasks, evaluator))
 
         def evaluate(self) -> Any:
             results = super().evaluate()

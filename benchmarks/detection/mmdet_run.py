@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.cell import Cell, Outcome
-from benchmarks.detection.coco_evaluation import evaluate_detections
+from benchmarks.detection.coco_evaluation import evaluate_detections, evaluator_note
 from benchmarks.detection.data import Split, have_masks, mask_notes, require_objects, write_split
 from benchmarks.detection.drawing import draw_predictions, shown_images
 from benchmarks.detection.metrics import coco_metrics
@@ -50,10 +50,11 @@ def run(cell: Cell) -> Outcome:
     config = build_config(protocol, cell.info, train, test, names, with_masks, cell.seed, folder)
     detections = _train_and_test(cell, protocol, config, test)
     tasks = ("bbox", "segm") if with_masks else ("bbox",)
-    results = evaluate_detections(test.json_file, detections, tasks)
+    results = evaluate_detections(test.json_file, detections, tasks, protocol.settings.evaluator)
     draw_predictions(cell.out / "predictions.png", test, names, _shown(detections, test))
     metrics, per_class = coco_metrics(results, names, test.objects)
     notes = [*data_notes(cell.data, limits), *mask_notes(train, test)]
+    notes += evaluator_note(protocol.settings.evaluator)
     return Outcome(metrics, train.images, test.images, per_class, notes)
 
 

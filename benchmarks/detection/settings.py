@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.detection.coco_evaluation import EVALUATORS, FASTER, PYCOCOTOOLS
 from benchmarks.schema import later, require_positive
 from scenebench.errors import UserError, require_choice
 
@@ -26,6 +27,8 @@ class DetectionSettings:
         norm: of the backbone: ``BN``, ``SyncBN``, ``naiveSyncBN`` or ``FrozenBN``.
         mask_format: ``bitmask`` (polygons and run lengths, also mixed) or ``polygon`` (polygons only).
         metric: ``coco``; ``voc07`` (AP by the 11-point rule of VOC 2007) or ``voc`` (area under the curve).
+        evaluator: of COCO's rule: ``pycocotools``, or ``faster_coco_eval``, which says the same sooner; what has
+            published values is judged by pycocotools.
         workers: processes that load images; 0: none beside the training's own.
         config: further keys of the toolbox's own configuration, checked against its defaults: Detectron2's
             (``MODEL: {ROI_HEADS: {...}}``), or for MMDetection see :mod:`benchmarks.detection.mmdet_config`. What
@@ -50,12 +53,16 @@ class DetectionSettings:
     mask_format: str = later("bitmask")
     metric: str = later("coco")
     workers: int = later(0)
+    evaluator: str = later(PYCOCOTOOLS)
 
     def __post_init__(self) -> None:
         require_choice("settings.model", self.model, list(MODELS))
         require_choice("settings.norm", self.norm, ["BN", "SyncBN", "naiveSyncBN", "FrozenBN"])
         require_choice("settings.mask_format", self.mask_format, ["bitmask", "polygon"])
         require_choice("settings.metric", self.metric, ["coco", "voc07", "voc"])
+        require_choice("settings.evaluator", self.evaluator, list(EVALUATORS))
+        if self.evaluator == FASTER and self.metric != "coco":
+            raise UserError(f"settings.evaluator: {FASTER} judges by COCO's rule, not by {self.metric}; remove the key")
         require_choice("settings.optimiser", self.optimiser, ["adamw", "sgd"])
         require_positive(self, "short_side", "iterations", "batch_size", "learning_rate")
         if self.max_side < self.short_side:

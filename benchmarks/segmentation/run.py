@@ -57,19 +57,25 @@ def run(cell: Cell) -> Outcome:
         classes = cell.data.semantic_classes
         with_background = classes[0] == BACKGROUND_NAME
         require_labels(_maps(cell, split, indices), len(classes), split, is_official and with_background)
-    quiet_mmseg()
-    folder = cell.out / "toolbox"
-    folder.mkdir(parents=True, exist_ok=True)
-    classes = class_names(cell.data, limits.merge_categories)
-    layouts = [
-        _write_layout(cell, split, paths)
-        for split, paths in ((limits.train_split, train_paths), (limits.test_split, test_paths))
-    ]
-    config = build_config(protocol, cell.info, classes, layouts[0], layouts[1], cell.seed, folder)
+    config = resolved_config(cell, protocol, train_paths, test_paths)
     measured, predictions = _train_and_test(cell, protocol, config, len(test))
     _draw(cell, test_paths, _maps(cell, limits.test_split, test), predictions)
+    classes = class_names(cell.data, limits.merge_categories)
     metrics, per_class = segmentation_metrics(*measured, classes)
     return Outcome(metrics, len(train), len(test), per_class, data_notes(cell.data, limits))
+
+
+def resolved_config(
+    cell: Cell, protocol: SegmentationProtocol, train: Sequence[Path], test: Sequence[Path]
+) -> dict[str, Any]:
+    """What the runner is built from but for its evaluator and hooks; the lists of images are written for it."""
+    assert cell.info is not None
+    quiet_mmseg()
+    folder, limits = cell.out / "toolbox", protocol.data
+    folder.mkdir(parents=True, exist_ok=True)
+    classes = class_names(cell.data, limits.merge_categories)
+    layouts = [_write_layout(cell, *split) for split in ((limits.train_split, train), (limits.test_split, test))]
+    return build_config(protocol, cell.info, classes, layouts[0], layouts[1], cell.seed, folder)
 
 
 def class_names(data: DatasetFolder, merge: bool) -> list[str]:
@@ -101,23 +107,9 @@ def _train_and_test(
     cell: Cell, protocol: SegmentationProtocol, config: dict[str, Any], test_images: int
 ) -> tuple[tuple[float, Any, Any], dict[int, Any]]:
     """(overall accuracy, IoU and accuracy by class) as fractions, and by position the predicted maps to be drawn."""
-    from mmengine.config import Config
-    from mmengine.evaluator import Evaluator
-    from mmseg.utils import register_all_modules
-
-    register_all_modules(init_default_scope=False)
-    register_transforms()
-    experiment = f"{protocol.id}_{uuid.uuid4().hex}"  # mmengine keeps one logger, visualiser and message hub a name
-    Config(config).dump(Path(config["work_dir"]) / "config.py")
     metric = build_metric()
     predictions: dict[int, Any] = {}
-    hook = _build_hook(cell, protocol, test_images, predictions)
-    with warnings.catch_warnings():
-        # Two classes under a softmax are meant: one head for any number of categories.
-        warnings.filterwarnings("ignore", message="For binary segmentation, we suggest")
-        runner = runner_class(Path(config["work_dir"]) / "log.txt")(
-            **Config(config), test_evaluator=Evaluator(metric), custom_hooks=[hook], experiment_name=experiment
-        )
+    runner = build_runner(config, metric, _build_hook(cell, protocol, test_images, predictions))
     try:
         runner.train()
         runner.test()
@@ -127,6 +119,25 @@ def _train_and_test(
         for handler in runner.logger.handlers:
             handler.close()
     return metric.measured, predictions
+
+
+def build_runner(config: dict[str, Any], metric: Any, hook: Hook) -> Any:
+    """mmengine's runner; its configuration is written to the working folder."""
+    from mmengine.config import Config
+    from mmengine.evaluator import Evaluator
+    from mmseg.utils import register_all_modules
+
+    register_all_modules(init_default_scope=False)
+    register_transforms()
+    work = Path(config["work_dir"])
+    experiment = uuid.uuid4().hex  # mmengine keeps one logger, visualiser and message hub a name
+    Config(config).dump(work / "config.py")
+    with warnings.catch_warnings():
+        # Two classes under a softmax are meant: one head for any number of categories.
+        warnings.filterwarnings("ignore", message="For binary segmentation, we suggest")
+        return runner_class(work / "log.txt")(
+            **Config(config), test_evaluator=Evaluator(metric), custom_hooks=[hook], experiment_name=experiment
+        )
 
 
 def build_metric() -> Any:

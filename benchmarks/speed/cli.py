@@ -1,4 +1,4 @@
-"""``scenebench bench`` and ``scenebench cost``."""
+"""``scenebench bench``, ``scenebench cost`` and ``scenebench spread``."""
 
 from __future__ import annotations
 
@@ -8,21 +8,38 @@ from typing import Any
 
 
 def add_commands(subparsers: Any) -> None:
-    """Add ``bench`` and ``cost`` to the command line."""
+    """Add ``bench``, ``cost`` and ``spread`` to the command line."""
     _add_bench(subparsers)
     _add_cost(subparsers)
+    _add_spread(subparsers)
 
 
 def _add_bench(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "bench",
-        help="measure how fast this machine pretrains, beside torchvision and lightly",
-        description="Measure the speed of pretraining on this machine; writes a table (Markdown) and the data (JSON).",
-        epilog="example:\n  scenebench bench --photographs coco/val2017 --out results/benchmarks",
+        help="measure how fast this machine pretrains or evaluates, beside stock tools",
+        description=(
+            "Measure the speed of pretraining (beside torchvision and lightly) or of evaluation (beside pycocotools "
+            "and the toolboxes' own training loops); writes a table (Markdown) and the data (JSON)."
+        ),
+        epilog=(
+            "example:\n"
+            "  scenebench bench --photographs coco/val2017 --out results/benchmarks\n"
+            "  scenebench bench evaluation --parts boxes masks"
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
+        "what", nargs="?", default="pretraining", metavar="WHAT", help="pretraining (the default) or evaluation"
+    )
+    parser.add_argument(
         "--out", type=Path, default=Path("results/benchmarks"), metavar="FOLDER", help="for the results"
+    )
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        metavar="PART",
+        help="of evaluation: probes, boxes, masks, startup, loops (default: all); the others stay as last measured",
     )
     parser.add_argument("--photographs", type=Path, metavar="FOLDER", help="JPEGs to measure with (default: scenes)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of each contender (5)")
@@ -52,6 +69,51 @@ def _add_cost(subparsers: Any) -> None:
     parser.set_defaults(run=_cost)
 
 
+def _add_spread(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "spread",
+        help="run one protocol several times with one seed, and say how far its metrics lie apart",
+        description=(
+            "Run a protocol several times with the same seed on this machine's device, and write how far each metric "
+            "spreads: 0 on a CPU; on a GPU some sums are taken in any order."
+        ),
+        epilog=(
+            "example:\n"
+            "  scenebench spread mls.safetensors --protocol fcn_demo --data data/scenes --out results/spread --runs 3"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("backbone", metavar="FILE", help="a backbone file")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="change values of the protocol")
+    parser.add_argument("--protocol", required=True, metavar="ID", help="id or a YAML file")
+    parser.add_argument("--data", required=True, type=Path, metavar="FOLDER", help="the data set")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER", help="for the runs, spread.json and spread.md"
+    )
+    parser.add_argument("--runs", type=int, default=5, metavar="N", help="how many (5)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of every run (0)")
+    parser.add_argument("--size", default="", metavar="Z", help="take the protocol's values of that size (demo)")
+    parser.set_defaults(run=_spread)
+
+
+def _spread(args: argparse.Namespace) -> int:
+    import json
+
+    from benchmarks.protocol import load_protocol
+    from scenebench.files import write_text
+
+    protocol = load_protocol(args.protocol, args.overrides, args.size)
+
+    from benchmarks.spread import measure_spread, render
+
+    result = measure_spread(args.backbone, protocol, args.data, args.seed, args.runs, args.out, args.size)
+    write_text(args.out / "spread.json", json.dumps(result, indent=1) + "\n")
+    write_text(args.out / "spread.md", render(result))
+    print(render(result))
+    print(args.out / "spread.md")
+    return 0
+
+
 def _cost(args: argparse.Namespace) -> int:
     from benchmarks.speed.cost import machines, predict
     from benchmarks.speed.cost_table import render
@@ -67,6 +129,43 @@ def _cost(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> int:
+    from scenebench.errors import UserError, require_choice
+
+    require_choice("bench", args.what, ["pretraining", "evaluation"])
+    if args.what == "evaluation":
+        return _bench_evaluation(args)
+    if args.parts is not None:
+        raise UserError("--parts: belongs to 'bench evaluation'")
+    return _bench_pretraining(args)
+
+
+def _bench_evaluation(args: argparse.Namespace) -> int:
+    import json
+
+    from scenebench.errors import require_choice
+    from scenebench.files import write_text
+
+    parts = args.parts or ["probes", "boxes", "masks", "startup", "loops"]
+    for part in parts:
+        require_choice("--parts", part, ["probes", "boxes", "masks", "startup", "loops"])
+
+    import torch
+
+    from benchmarks.speed.evaluation import Sizes, measure_evaluation, merged
+    from benchmarks.speed.evaluation_report import render
+
+    name = "evaluation_gpu" if torch.cuda.is_available() else "evaluation_cpu"
+    path = args.out / f"{name}.json"
+    merged(path, {"parts": {}})  # a file that is something else is found before minutes are spent
+    for part in parts:  # each is written when it is measured, so that none is lost to a kill
+        result = merged(path, measure_evaluation([part], Sizes(), lambda text: print(text, flush=True)))
+        write_text(path, json.dumps(result, indent=1) + "\n")
+        write_text(path.with_suffix(".md"), render(result))
+    print(f"\n{render(result)}\n{path.with_suffix('.md')}")
+    return 0
+
+
+def _bench_pretraining(args: argparse.Namespace) -> int:
     import json
 
     import torch

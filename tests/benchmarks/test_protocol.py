@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from benchmarks.protocol import (
+    PROTOCOLS,
     ClassificationProtocol,
     DetectionProtocol,
     SegmentationProtocol,
@@ -163,6 +164,26 @@ def test_a_size_is_values(tmp_path: Path) -> None:
 def test_keys_that_came_later_leave_the_older_hashes(name: str, expected: str) -> None:
     """Records of these hashes exist; a key at the value that they were measured with says nothing new."""
     assert load_protocol(name).hash == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("title:", "title: {a: b}\nx:", "'title' is one value, found a section of keys"),
+        ("notes:\n", "notes:\n  - Layer: left open\n", "'notes[0]' is one value, found a section of keys"),
+        ("metrics: [", "metrics: [{a: b}, ", "'metrics[0]' is one value"),
+        ("  head: fcn", "  head: [fcn]", "'settings.head' is one value, found a list"),
+        ("seeds: [0]", "seeds: 0", "'seeds' is a list, found 0"),
+    ],
+)
+def test_text_that_yaml_reads_as_something_else(tmp_path: Path, before: str, after: str, expected: str) -> None:
+    text = (PROTOCOLS / "fcn_demo.yaml").read_text()
+    assert before in text
+    (tmp_path / "fcn_demo.yaml").write_text(text.replace(before, after, 1).replace("\nx: FCN (demo)", ""))
+    with pytest.raises(UserError) as caught:
+        load_protocol(tmp_path / "fcn_demo.yaml")
+    assert str(caught.value).startswith(f"fcn_demo.yaml: {expected}")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_later_key_with_another_value_counts() -> None:

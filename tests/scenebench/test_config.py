@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,19 @@ class Settings:
     k: int = 20
     optimiser: Optimiser = field(default_factory=Optimiser)
     note: str | None = None
+    texts: list[str] = field(default_factory=list)
+    others: list[Optimiser] = field(default_factory=list)
+    free: dict[str, Any] = field(default_factory=dict)
+    span: tuple[float, float] | None = None
+
+
+def test_what_may_be_anything_is_left_alone() -> None:
+    settings = load_config(
+        Settings, {"free": {"a": {"b": [1, {"c": 2}]}}, "note": None, "others": [{"lr": 1}], "span": [1, 2]}
+    )
+    assert list(settings.span) == [1.0, 2.0]
+    assert settings.free == {"a": {"b": [1, {"c": 2}]}}
+    assert settings.others == [Optimiser(lr=1.0)]
 
 
 def test_later_layers_win_and_types_are_kept() -> None:
@@ -36,6 +50,17 @@ def test_later_layers_win_and_types_are_kept() -> None:
         ({"optimiser": {"wieght_decay": 0}}, "unknown key 'optimiser.wieght_decay' (did you mean 'weight_decay'?)"),
         ({"k": "many"}, "'many'"),
         ({"optimiser": 3}, "optimiser"),
+        ({"name": {"a": "b"}}, "'name' is one value, found a section of keys: {'a': 'b'}; put text that has a colon"),
+        ({"name": ["a"]}, "'name' is one value, found a list: ['a']"),
+        ({"k": {"a": 1}}, "'k' is one value, found a section"),
+        ({"note": {"a": 1}}, "'note' is one value"),
+        ({"optimiser": {"lr": [1, 2]}}, "'optimiser.lr' is one value, found a list"),
+        ({"texts": ["fine", {"Layer": "left open"}]}, "'texts[1]' is one value, found a section of keys"),
+        ({"texts": "one"}, "'texts' is a list, found 'one'; put it in [brackets]"),
+        ({"texts": {"a": "b"}}, "'texts' is a list"),
+        ({"others": [{"lr": 1}, {"rl": 2}]}, "unknown key 'others[1].rl'"),
+        ({"others": [3]}, "'others[0]' is a section of keys, found the value 3"),
+        ({"name": {"a": "b" * 500}}, "bbb..."),
     ],
 )
 def test_wrong_keys_and_values_are_named(layer: dict[str, object], expected: str) -> None:

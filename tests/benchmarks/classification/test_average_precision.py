@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, top_k_accuracy_score
 
 from benchmarks.classification.average_precision import multilabel_map
+from benchmarks.classification.images import LabelledImages
+from benchmarks.classification.measures import measure
 from benchmarks.classification.top_k import accuracy_by_class, top_k_accuracy
 from scenebench.errors import UserError
 
@@ -40,6 +44,20 @@ def test_area_and_eleven_points_against_the_textbook(seed: int, images: int, rul
             assert value == pytest.approx(walk(labels[:, column], scores[:, column], rule), abs=1e-10)
         else:
             assert value is None
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from(["area", "sum", "eleven_point"]))
+def test_the_eleven_points_stand_beside_the_protocols_rule(seed: int, rule: str) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(-1, 2, (30, 3)).astype(np.int8)
+    labels[0] = 1
+    scores = rng.permutation(90).reshape(30, 3).astype(np.float64)
+    images = LabelledImages([Path(f"{index}.jpg") for index in range(30)], labels, "made up")
+    metrics, _ = measure(torch.from_numpy(scores), images, rule, ["a", "b", "c"])
+    expected = np.mean([walk(labels[:, column], scores[:, column], "eleven_point") for column in range(3)])
+    assert metrics["mAP_11point"] == pytest.approx(expected, abs=1e-10)
+    assert metrics["mAP"] == multilabel_map(labels, scores, rule)[0]
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,13 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from benchmarks.classification import speed
 from benchmarks.classification.feature_cache import cache_folder, cached, key_of
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.settings import LinearGridSettings
 from benchmarks.classification.top_k import top_k_accuracy
-from scenebench.errors import UserError
 
 
 @settings(max_examples=30, deadline=None)
@@ -141,12 +139,3 @@ def test_a_store_that_cannot_be_written_is_done_without(feature_cache: Path) -> 
     feature_cache.write_text("a file in the way")
     assert torch.equal(cached("key", 2, lambda: torch.ones(2, 2)), torch.ones(2, 2))
     assert feature_cache.read_text() == "a file in the way"
-
-
-def test_the_benchmark_says_its_times(capsys: pytest.CaptureFixture[str]) -> None:
-    assert speed.main(["--images", "60", "--width", "8", "--classes", "5", "--target", "50"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["kNN", "linear", "both"]
-    assert speed.main(["--images", "60", "--width", "8", "--classes", "5", "--target", "0"]) == 1
-    with pytest.raises(UserError, match="--images"):
-        speed.main(["--images", "3"])

@@ -159,6 +159,27 @@ def test_bad_data_and_bad_weights_are_named(tiny_backbone: Path, tiny_photos: Da
         judge(tiny_backbone, data, tmp_path / "b")
 
 
+def test_run_lengths_are_no_polygons(
+    tiny_backbone: Path, tiny_scenes: DatasetFolder, tiny_photos: DatasetFolder, tmp_path: Path
+) -> None:
+    """Scenes have run lengths; the photographs' only ones are of a crowd, which is not trained on."""
+    with pytest.raises(UserError, match=r"^settings\.mask_format: [^\n]*instances_train\.json[^\n]*=bitmask$"):
+        judge(tiny_backbone, tiny_scenes, tmp_path / "a", 0, "settings.mask_format=polygon")
+    outcome = judge(tiny_backbone, tiny_photos, tmp_path / "b", 0, "settings.mask_format=polygon")
+    assert outcome.metrics["mask_AP"] is not None
+
+
+def test_the_faster_evaluation_is_said_in_the_record(
+    tiny_backbone: Path, tiny_photos: DatasetFolder, tmp_path: Path
+) -> None:
+    plain = judge(tiny_backbone, tiny_photos, tmp_path / "plain")
+    fast = judge(tiny_backbone, tiny_photos, tmp_path / "fast", 0, "settings.evaluator=faster_coco_eval")
+    assert fast.metrics == pytest.approx(plain.metrics, abs=1e-8)
+    assert [note for note in fast.notes if note not in plain.notes] == [
+        "COCO's numbers by faster-coco-eval (those of pycocotools, sooner)"
+    ]
+
+
 def test_divergence_is_an_error_and_no_result(tiny_backbone: Path, tiny_photos: DatasetFolder, tmp_path: Path) -> None:
     info, tensors = load_backbone(tiny_backbone)
     huge = tmp_path / "huge.safetensors"
