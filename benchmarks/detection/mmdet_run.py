@@ -54,7 +54,7 @@ def run(cell: Cell) -> Outcome:
     draw_predictions(cell.out / "predictions.png", test, names, _shown(detections, test))
     metrics, per_class = coco_metrics(results, names, test.objects)
     notes = [*data_notes(cell.data, limits), *mask_notes(train, test)]
-    return Outcome(metrics, train.images, test.images, per_class, notes)
+    return Outcome(metrics, train.images, test.images, per_class, notes, sum(test.objects))
 
 
 def _train_and_test(

@@ -20,6 +20,10 @@ from scenebench.files import write_text
 # Every job's process imports this module: nothing heavy here. How a suite becomes a plan is in planning.py.
 
 PLAN_FILE = "plan.json"
+THEN = "+"
+"""Between the command lines of a job that runs several in one process (:mod:`.several`)."""
+SUITE_FILE = "suite.json"
+"""What the suite says, resolved, where the plan is that of one suite."""
 FORMAT_VERSION = 2
 
 
@@ -36,7 +40,9 @@ class Job:
         log: what it prints.
         seconds: expected, on one core.
         priority: expected seconds of the longest chain of jobs that starts here; larger goes first.
-        cell: for an evaluation, the cell of the tables that it fills.
+        cell: for an evaluation, the cell of the tables that it fills; ``more_cells``: further ones, of other rows that
+            come to the same backbone, or of other protocols judged in the same process.
+        wanted: it is wanted for itself, as a pretraining whose pictures are shown, and not for what needs it alone.
         gpus: devices that it asks for; 0: none of its own.
         gpu_hours: expected, on the kind of GPU that the suite's costs were stated for; 0 where it needs none.
         disk_mb: expected size of its folder.
@@ -52,6 +58,8 @@ class Job:
     seconds: float
     priority: int = 0
     cell: dict[str, Any] = field(default_factory=dict)
+    more_cells: list[dict[str, Any]] = field(default_factory=list)
+    wanted: bool = False
     gpus: int = 0
     gpu_hours: float = 0.0
     disk_mb: float = 0.0
@@ -63,7 +71,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of one suite on one data set; ``rows`` and ``protocols`` are the tables' order."""
+    """All jobs of one suite on one data set; ``rows`` and ``protocols`` are the tables' order.
+
+    ``values``: everything that the suite says, for the records. ``pictures``: a job's file that is shown, by the name that
+    it is shown under.
+    """
 
     suite: str
     size: str
@@ -72,6 +84,8 @@ class Plan:
     rows: list[str]
     protocols: list[str]
     jobs: list[Job]
+    values: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
 
     def job(self, job_id: str) -> Job:
         """The job of that id."""
@@ -79,8 +93,9 @@ class Plan:
 
     @property
     def targets(self) -> list[Job]:
-        """What it is all for: the evaluations, or, of a suite without protocols, the pretrainings."""
-        return [job for job in self.jobs if job.kind == "evaluate"] or [j for j in self.jobs if j.kind == "pretrain"]
+        """What it is all for: the evaluations and what is wanted for itself; without any, the pretrainings."""
+        targets = [job for job in self.jobs if job.kind == "evaluate" or job.wanted]
+        return targets or [job for job in self.jobs if job.kind == "pretrain"]
 
     def unfinished(self, out: Path) -> list[Job]:
         """The jobs that must run: evaluations without their record, and whatever those need that is not there."""

@@ -22,7 +22,8 @@ from benchmarks.workflow.engine_options import PARTITION, EngineOptions, job_res
 from benchmarks.workflow.group import load_suites
 from benchmarks.workflow.job import _executable
 from benchmarks.workflow.plan import Job, check_acyclic, read_plan
-from benchmarks.workflow.runner import SUITES_FOLDER, _only_one, run_plan
+from benchmarks.workflow.reporting import SUITES_FOLDER
+from benchmarks.workflow.runner import _only_one, run_plan
 from benchmarks.workflow.slurm import run_ids
 from benchmarks.workflow.work import prepare
 from pretrain.stopping import StopRequest
