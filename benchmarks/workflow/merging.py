@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.workflow.plan import THEN, Job, Plan
-from benchmarks.workflow.planning import each_once, with_priorities
+from benchmarks.workflow.plan import THEN, Job, Plan, each_once, with_priorities
 from scenebench.config import config_hash
 
 START_SECONDS = 7.0

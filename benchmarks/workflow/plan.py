@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ class Job:
 class Plan:
     """All jobs of one suite on one data set; ``rows`` and ``protocols`` are the tables' order.
 
-    ``values``: everything that the suite says, for the records. ``pictures``: a job's file that is shown, by the name that
-    it is shown under.
+    ``values``: everything that the suite says, for the records. ``pictures``: a job's file that is shown, by the name
+    that it is shown under.
     """
 
     suite: str
@@ -149,3 +150,34 @@ def check_acyclic(jobs: list[Job], where: str) -> None:
 
     for job in jobs:
         visit(job, [])
+
+
+def each_once(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs of one id as one; it fills the cells of all of them."""
+    unique: dict[str, Job] = {}
+    for job in jobs:
+        known = unique.get(job.id)
+        if known is None:
+            unique[job.id] = job
+            continue
+        cells = [cell for cell in (job.cell, *job.more_cells) if cell and cell not in (known.cell, *known.more_cells)]
+        wanted = known.wanted or job.wanted
+        unique[job.id] = replace(known, more_cells=[*known.more_cells, *cells], wanted=wanted)
+    return list(unique.values())
+
+
+def with_priorities(jobs: Sequence[Job]) -> list[Job]:
+    """Longest chain first, so that the last job to end is a short one and the cores end together."""
+    consumers: dict[str, list[Job]] = {}
+    for job in jobs:
+        for name in job.inputs:
+            consumers.setdefault(name, []).append(job)
+    chain: dict[str, float] = {}
+
+    def seconds_from(job: Job) -> float:
+        if job.id not in chain:
+            after = [seconds_from(consumer) for output in job.outputs for consumer in consumers.get(output, [])]
+            chain[job.id] = job.seconds + max(after, default=0.0)
+        return chain[job.id]
+
+    return [replace(job, priority=round(seconds_from(job))) for job in jobs]

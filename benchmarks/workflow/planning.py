@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from benchmarks.protocol import Protocol, load_protocol
 from benchmarks.workflow.costs import estimated_gpu_hours
 from benchmarks.workflow.data_places import PRETRAINING, DataPlace, place_of
-from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic
+from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic, each_once, with_priorities
 from benchmarks.workflow.source import Source
 from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
 from pretrain.recipe import Recipe, load_recipe
@@ -261,37 +260,6 @@ def _evaluate_job(
             "record": record if suite.name else f"records/{row}-{identity[:8]}/record.json",
         },
     )
-
-
-def each_once(jobs: Sequence[Job]) -> list[Job]:
-    """Jobs of one id as one; it fills the cells of all of them."""
-    unique: dict[str, Job] = {}
-    for job in jobs:
-        known = unique.get(job.id)
-        if known is None:
-            unique[job.id] = job
-            continue
-        cells = [cell for cell in (job.cell, *job.more_cells) if cell and cell not in (known.cell, *known.more_cells)]
-        wanted = known.wanted or job.wanted
-        unique[job.id] = replace(known, more_cells=[*known.more_cells, *cells], wanted=wanted)
-    return list(unique.values())
-
-
-def with_priorities(jobs: Sequence[Job]) -> list[Job]:
-    """Longest chain first, so that the last job to end is a short one and the cores end together."""
-    consumers: dict[str, list[Job]] = {}
-    for job in jobs:
-        for name in job.inputs:
-            consumers.setdefault(name, []).append(job)
-    chain: dict[str, float] = {}
-
-    def seconds_from(job: Job) -> float:
-        if job.id not in chain:
-            after = [seconds_from(consumer) for output in job.outputs for consumer in consumers.get(output, [])]
-            chain[job.id] = job.seconds + max(after, default=0.0)
-        return chain[job.id]
-
-    return [replace(job, priority=round(seconds_from(job))) for job in jobs]
 
 
 def _log_of(folder: str) -> str:
