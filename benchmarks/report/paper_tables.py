@@ -185,9 +185,10 @@ def _stand_ins(layout: PaperTable, groups: Sequence[Group]) -> list[str]:
     others = sorted(apart.difference(wanted))
     if not others or not wanted:
         return []
-    stand = "stands" if len(others) == 1 else "stand"
-    names = ", ".join(clip(name, 40) for name in others)
-    return [f"{names} {stand} in for {', '.join(wanted)}: another protocol on other data, never the paper's column."]
+    names, places = ", ".join(clip(name, 40) for name in others), ", ".join(wanted)
+    return [
+        f"In place of {places} stands here, apart: {names}. Other protocols on other data, never the paper's column."
+    ]
 
 
 def _title(setting: Setting, metric: str, has_variants: bool) -> str:
