@@ -43,7 +43,7 @@ OPS := $(VENV)/mmcv-ops
 TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
-.PHONY: help setup demo reproduce status mmcv-ops test test-slow test-slurm lint format docs
+.PHONY: help setup demo reproduce status mmcv-ops test test-slow test-reproduce test-slurm lint format docs
 .PHONY: bench-pretrain bench-eval bench-transfer lock clean
 
 help: ## List the targets
@@ -73,6 +73,9 @@ test: lint ## Lint, type-check and run the tests
 
 test-slow: $(VENV)/.ready ## Run the tests that take longer
 	@$(BIN)/python -m pytest -m slow
+
+test-reproduce: $(VENV)/.ready ## Reproduce both papers at demo size, then again killed five times, and compare the tables
+	@SCENEBENCH_REPRODUCE=papers $(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_killed_reproduction.py
 
 test-slurm: $(VENV)/.ready ## Run the workflow on a one-node Slurm (root; apt-get install slurm-wlm munge)
 	@$(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_slurm.py

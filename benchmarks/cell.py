@@ -39,10 +39,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was measured. ``metrics`` and ``per_class`` are percentages (0-100) or None where undefined."""
+    """What was measured. ``metrics`` and ``per_class`` are percentages (0-100) or None where undefined.
+
+    ``instances``: annotated objects that were to be found in the test images; None where none are looked for.
+    """
 
     metrics: dict[str, float | None]
     train_images: int
     test_images: int
     per_class: dict[str, dict[str, float | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    instances: int | None = None

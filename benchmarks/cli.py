@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 _EVALUATE_EXAMPLE = """\
 example:
@@ -43,6 +45,9 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument("--out", metavar="FOLDER", required=True, type=Path, help="where the record goes")
     evaluate.add_argument("--label", metavar="L", default="", help="name of the table's row (default: the recipe's)")
     evaluate.add_argument("--suite", metavar="S", default="", help="suite that the record belongs to")
+    evaluate.add_argument(
+        "--suite-file", metavar="JSON", type=Path, help="what the suite says in full, for the record ('run' writes it)"
+    )
     evaluate.add_argument(
         "--size", metavar="Z", default="", help="demo, mini or paper; takes the protocol's values of that size"
     )
@@ -112,6 +117,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             label=arguments.label,
             suite=arguments.suite,
             size=arguments.size,
+            suite_values=_values_of(arguments.suite_file),
         )
     finally:
         logger.removeHandler(handler)
@@ -120,6 +126,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         print(f"{name:10} {'undefined' if value is None else format(value, '.2f')}")
     print(arguments.out / "record.json")
     return 0
+
+
+def _values_of(suite_file: Path | None) -> dict[str, Any] | None:
+    """What a suite says in full."""
+    if suite_file is None:
+        return None
+    from scenebench.errors import UserError
+
+    try:
+        values = json.loads(suite_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"--suite-file: {suite_file}: not readable as JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise UserError(f"--suite-file: {suite_file}: a mapping is expected")
+    return values
 
 
 def _list(arguments: argparse.Namespace) -> int:

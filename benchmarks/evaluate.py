@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from benchmarks.cell import Cell, Outcome
 from benchmarks.environment import describe_environment, peak_accelerator_memory_mb, peak_memory_mb
 from benchmarks.official import open_data
 from benchmarks.protocol import Protocol
-from benchmarks.record import BackbonePart, DatasetPart, ProtocolPart, Record, read_record, write_record
+from benchmarks.record import BackbonePart, DatasetPart, JudgedPart, ProtocolPart, Record, read_record, write_record
 from benchmarks.toolboxes import require_toolbox
 from scenebench.config import config_hash
 from scenebench.errors import UserError, did_you_mean
@@ -53,6 +53,7 @@ def evaluate(
     label: str = "",
     suite: str = "",
     size: str = "",
+    suite_values: Mapping[str, Any] | None = None,
 ) -> Record:
     """Judge ``backbone`` by ``protocol`` on its data set and write ``out/record.json``, last and by rename.
 
@@ -67,6 +68,7 @@ def evaluate(
         backbone: a backbone file, or one of :data:`REFERENCES`.
         label: names the row in tables; the file's recipe or method if empty.
         suite, size: stored in the record; which table the run belongs to.
+        suite_values: everything that the suite says; stored with its hash, and no part of what the run is.
 
     Raises:
         UserError: bad input, a toolbox that is not installed, or ``out`` belongs to another run.
@@ -94,10 +96,11 @@ def evaluate(
             return record
         _start_again(out, identity)
         with _logging_to(out / LOG):
-            return _run(Cell(judged.source, judged.info, protocol, data, seed, out), judged.part, suite, size)
+            cell = Cell(judged.source, judged.info, protocol, data, seed, out)
+            return _run(cell, judged.part, suite, size, dict(suite_values or {}))
 
 
-def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str) -> Record:
+def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str, suite_values: dict[str, Any]) -> Record:
     protocol, data = cell.protocol, cell.data
     if not torch.cuda.is_available():
         torch.set_num_threads(1)  # reproducible, and measured faster: detection collapses with two threads on two cores
@@ -111,6 +114,8 @@ def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str) -> Record:
         notes.append(f"not the protocol's own values: {' '.join(protocol.overridden)}")
     record = Record(
         suite=suite,
+        suite_hash=config_hash(suite_values) if suite_values else "",
+        suite_resolved=suite_values,
         size=size,
         seed=cell.seed,
         protocol=ProtocolPart(
@@ -130,6 +135,7 @@ def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str) -> Record:
             test_images=outcome.test_images,
             categories=len(data.categories),
         ),
+        judged=JudgedPart(images=outcome.test_images, instances=outcome.instances),
         metrics=metrics,
         per_class=outcome.per_class,
         notes=notes,

@@ -73,7 +73,7 @@ def run(cell: Cell) -> Outcome:
     masks_wanted = protocol.settings.predicts_masks
     notes = [*data_notes(cell.data, limits), *(mask_notes(train, test) if masks_wanted else [])]
     notes += evaluator_note(protocol.settings.evaluator)
-    return Outcome(metrics, train.images, test.images, per_class, notes)
+    return Outcome(metrics, train.images, test.images, per_class, notes, sum(test.objects))
 
 
 def _train_and_test(

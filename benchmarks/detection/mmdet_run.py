@@ -55,7 +55,7 @@ def run(cell: Cell) -> Outcome:
     metrics, per_class = coco_metrics(results, names, test.objects)
     notes = [*data_notes(cell.data, limits), *mask_notes(train, test)]
     notes += evaluator_note(protocol.settings.evaluator)
-    return Outcome(metrics, train.images, test.images, per_class, notes)
+    return Outcome(metrics, train.images, test.images, per_class, notes, sum(test.objects))
 
 
 def _train_and_test(

@@ -19,7 +19,7 @@ from benchmarks.report.statistics import Summary, summarise
 from benchmarks.report.table_parts import Cell
 
 _PANELS_A_LINE = 3
-_MOST_PANELS = 9
+_MOST_PANELS = 12
 _MOST_ROWS = 30
 
 

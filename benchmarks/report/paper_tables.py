@@ -86,6 +86,7 @@ def make_paper_table(
         for title, columns, members, reasons in named
     ]
     placed += [[None] * len(layout.columns) for _ in further]
+    notes += _stand_ins(layout, groups)
     result = PaperResult(layout, all_rows, placed, groups, notes)
     return with_baselines(result, results.records)
 
@@ -175,6 +176,19 @@ def _group_apart(
     ]
     reasons = [f"data {clip(key[0])}, fingerprint {clip(key[1])}, size {clip(key[2]) or 'not given'}"]
     return describe(columns[0].setting) if columns and columns[0].setting else clip(key[0]), columns, members, reasons
+
+
+def _stand_ins(layout: PaperTable, groups: Sequence[Group]) -> list[str]:
+    """A sentence where what stands apart was judged by other protocols than the paper's."""
+    wanted = list(dict.fromkeys(column.judged_by for column in layout.columns))
+    apart = {column.setting.protocol for group in groups[1:] for column in group.columns if column.setting}
+    others = sorted(apart.difference(wanted))
+    if not others or not wanted:
+        return []
+    names, places = ", ".join(clip(name, 40) for name in others), ", ".join(wanted)
+    return [
+        f"In place of {places} stands here, apart: {names}. Other protocols on other data, never the paper's column."
+    ]
 
 
 def _title(setting: Setting, metric: str, has_variants: bool) -> str:

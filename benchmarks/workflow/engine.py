@@ -99,8 +99,10 @@ def _start(out: Path, options: EngineOptions, lock: int) -> subprocess.Popen[byt
     if options.retries is not None:
         arguments += ["--retries", str(options.retries)]
     # A job is done when its outputs exist (see plan.py): Snakemake's own bookkeeping of times, parameters and
-    # incomplete files would only add reasons to repeat work. Its lock is replaced by ours, which no kill leaves behind.
-    arguments += ["--rerun-triggers", "mtime", "--ignore-incomplete", "--drop-metadata", "--nolock", "--nocolor"]
+    # incomplete files would only add reasons to repeat work, and what is there under its final name is whole. Its lock
+    # is replaced by ours, which no kill leaves behind.
+    arguments += ["--rerun-triggers", "mtime", "--ignore-incomplete", "--keep-incomplete", "--drop-metadata"]
+    arguments += ["--nolock", "--nocolor"]
     cache = out / ".snakemake" / "cache"
     environment = {"XDG_CACHE_HOME": str(cache), GPU_SLOTS: str(options.slots), PARTITION: options.partition}
     log = out / ENGINE_LOG

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.workflow.plan import Job
+from benchmarks.workflow.status import protocols_of
 from benchmarks.workflow.work import Work
 from scenebench.files import replacing
 
@@ -82,18 +82,14 @@ def graph_of(work: Work, out: Path) -> tuple[dict[str, Box], set[tuple[str, str]
             before = [work.places[0].name]
         edges |= {(one, name) for one in before if not (job.kind == "evaluate" and boxes[one].column == "data")}
     for plan in work.plans:
-        done, total = _counts(plan.targets, unfinished)
-        boxes[f"tables {plan.suite}"] = Box(plan.title, "tables", done, total)
-        edges |= {(_box_of(job), f"tables {plan.suite}") for job in plan.targets}
+        done = sum(job.is_done(out) for job in plan.targets)
+        boxes[f"tables {plan.suite}"] = Box(plan.title, "tables", done, len(plan.targets))
+        edges |= {(_box_of(producers[job.outputs[0]]), f"tables {plan.suite}") for job in plan.targets}
     return boxes, edges
-
-
-def _counts(jobs: Sequence[Job], unfinished: set[str]) -> tuple[int, int]:
-    return sum(job.id not in unfinished for job in jobs), len(jobs)
 
 
 def _box_of(job: Job) -> str:
     """Its row, protocol or data set."""
     if job.kind == "evaluate":
-        return str(job.cell.get("protocol", job.label))
+        return " + ".join(protocols_of(job)) if job.cell else job.label
     return job.label.removeprefix("pretrain ").rpartition(", seed ")[0] or job.label

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.workflow.suite import SUITES, BackboneRow, Suite, find_suite, load_suite, suite_names
+from benchmarks.workflow.suite import SUITES, BackboneRow, Suite, find_suite, load_suite, scenes_spec, suite_names
+from pretrain.recipe import load_recipe
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, require_choice
 
 SIZES = Path(__file__).parent / "sizes.yaml"
+UNTRAINED = "random_init"
 
 
 @dataclass
 class _Size:
+    """What a size means to a suite.
+
+    Attributes:
+        suffix: of the suite's file.
+        seeds: of its seeds those that count; empty: all.
+        data: other values for the generated scenes.
+        pretraining: ``key=value`` pairs for every recipe that trains, under the row's own.
+        pretraining_seconds: share of the stated seconds that such a pretraining takes.
+        judging: ``key=value`` pairs by protocol, under the column's own.
+        judging_seconds: share of the stated seconds that a judging takes.
+    """
+
     suffix: str = ""
     seeds: list[int] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
+    pretraining: list[str] = field(default_factory=list)
+    pretraining_seconds: float = 1.0
+    judging: dict[str, list[str]] = field(default_factory=dict)
+    judging_seconds: float = 1.0
 
 
 @dataclass
@@ -41,7 +61,7 @@ def load_suites(name_or_path: str, size: str = "") -> list[Suite]:
         require_choice("--size", size, sizes)
     chosen = sizes.get(size, _Size())
     names = dict.fromkeys(_members(str(name_or_path), chosen.suffix, size, []))
-    return [_of_seeds(load_suite(name), chosen.seeds) for name in names]
+    return [_with_values(_of_seeds(load_suite(name), chosen.seeds), chosen) for name in names]
 
 
 def is_group(name_or_path: str) -> bool:
@@ -78,6 +98,27 @@ def _of_size(name: str, suffix: str, size: str) -> str:
         find_suite(name)  # an unknown name is the likelier slip
         raise UserError(f"suite '{name}' has no size '{size}': benchmarks/suites/{wanted}.yaml is not there")
     return wanted
+
+
+def _with_values(suite: Suite, size: _Size) -> Suite:
+    """``suite`` with what the size says of data, recipes and protocols; a suite's own values win over it."""
+    rows = [
+        replace(row, overrides=[*size.pretraining, *row.overrides], seconds=row.seconds * size.pretraining_seconds)
+        if size.pretraining and load_recipe(row.recipe).method != UNTRAINED
+        else row
+        for row in suite.backbones
+    ]
+    columns = [
+        replace(
+            column,
+            overrides=[*size.judging.get(column.protocol, []), *column.overrides],
+            seconds=column.seconds * size.judging_seconds,
+        )
+        for column in suite.protocols
+    ]
+    scenes_spec(size.data, f"{SIZES.name}: data")  # the names and types of the values
+    data = replace(suite.data, **size.data)
+    return replace(suite, data=data, backbones=rows, protocols=columns)
 
 
 def _of_seeds(suite: Suite, seeds: list[int]) -> Suite:

@@ -19,7 +19,7 @@ from benchmarks.workflow.damage import set_aside
 from benchmarks.workflow.devices import held_devices
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, STOPPED, Event, EventLog, now
 from benchmarks.workflow.lifeline import ENGINE_PID
-from benchmarks.workflow.plan import PLAN_FILE, Job, read_plan
+from benchmarks.workflow.plan import PLAN_FILE, THEN, Job, read_plan
 
 GPU_SLOTS = "SCENEBENCH_GPU_SLOTS"
 """Environment variable: how many GPUs of this machine the jobs share; 0 or unset: whoever starts us gives them out."""
@@ -124,6 +124,8 @@ def _executable(job: Job) -> list[str]:
     if job.gpus > 1 and job.kind == "pretrain":
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.gpus}"]
         return [sys.executable, "-P", *launcher, "-m", "scenebench.cli", *job.command[1:]]
+    if THEN in job.command:
+        return [sys.executable, "-P", "-m", "benchmarks.workflow.several", *job.command]
     return [sys.executable, "-P", "-m", "scenebench.cli", *job.command[1:]]
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from scenebench.files import write_text
 # Every job's process imports this module: nothing heavy here. How a suite becomes a plan is in planning.py.
 
 PLAN_FILE = "plan.json"
+THEN = "+"
+"""Between the command lines of a job that runs several in one process (:mod:`.several`)."""
+SUITE_FILE = "suite.json"
+"""What the suite says, resolved, where the plan is that of one suite."""
 FORMAT_VERSION = 2
 
 
@@ -36,7 +41,9 @@ class Job:
         log: what it prints.
         seconds: expected, on one core.
         priority: expected seconds of the longest chain of jobs that starts here; larger goes first.
-        cell: for an evaluation, the cell of the tables that it fills.
+        cell: for an evaluation, the cell of the tables that it fills; ``more_cells``: further ones, of other rows that
+            come to the same backbone, or of other protocols judged in the same process.
+        wanted: it is wanted for itself, as a pretraining whose pictures are shown, and not for what needs it alone.
         gpus: devices that it asks for; 0: none of its own.
         gpu_hours: expected, on the kind of GPU that the suite's costs were stated for; 0 where it needs none.
         disk_mb: expected size of its folder.
@@ -52,6 +59,8 @@ class Job:
     seconds: float
     priority: int = 0
     cell: dict[str, Any] = field(default_factory=dict)
+    more_cells: list[dict[str, Any]] = field(default_factory=list)
+    wanted: bool = False
     gpus: int = 0
     gpu_hours: float = 0.0
     disk_mb: float = 0.0
@@ -63,7 +72,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of one suite on one data set; ``rows`` and ``protocols`` are the tables' order."""
+    """All jobs of one suite on one data set; ``rows`` and ``protocols`` are the tables' order.
+
+    ``values``: everything that the suite says, for the records. ``pictures``: a job's file that is shown, by the name
+    that it is shown under.
+    """
 
     suite: str
     size: str
@@ -72,6 +85,8 @@ class Plan:
     rows: list[str]
     protocols: list[str]
     jobs: list[Job]
+    values: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
 
     def job(self, job_id: str) -> Job:
         """The job of that id."""
@@ -79,8 +94,9 @@ class Plan:
 
     @property
     def targets(self) -> list[Job]:
-        """What it is all for: the evaluations, or, of a suite without protocols, the pretrainings."""
-        return [job for job in self.jobs if job.kind == "evaluate"] or [j for j in self.jobs if j.kind == "pretrain"]
+        """What it is all for: the evaluations and what is wanted for itself; without any, the pretrainings."""
+        targets = [job for job in self.jobs if job.kind == "evaluate" or job.wanted]
+        return targets or [job for job in self.jobs if job.kind == "pretrain"]
 
     def unfinished(self, out: Path) -> list[Job]:
         """The jobs that must run: evaluations without their record, and whatever those need that is not there."""
@@ -134,3 +150,34 @@ def check_acyclic(jobs: list[Job], where: str) -> None:
 
     for job in jobs:
         visit(job, [])
+
+
+def each_once(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs of one id as one; it fills the cells of all of them."""
+    unique: dict[str, Job] = {}
+    for job in jobs:
+        known = unique.get(job.id)
+        if known is None:
+            unique[job.id] = job
+            continue
+        cells = [cell for cell in (job.cell, *job.more_cells) if cell and cell not in (known.cell, *known.more_cells)]
+        wanted = known.wanted or job.wanted
+        unique[job.id] = replace(known, more_cells=[*known.more_cells, *cells], wanted=wanted)
+    return list(unique.values())
+
+
+def with_priorities(jobs: Sequence[Job]) -> list[Job]:
+    """Longest chain first, so that the last job to end is a short one and the cores end together."""
+    consumers: dict[str, list[Job]] = {}
+    for job in jobs:
+        for name in job.inputs:
+            consumers.setdefault(name, []).append(job)
+    chain: dict[str, float] = {}
+
+    def seconds_from(job: Job) -> float:
+        if job.id not in chain:
+            after = [seconds_from(consumer) for output in job.outputs for consumer in consumers.get(output, [])]
+            chain[job.id] = job.seconds + max(after, default=0.0)
+        return chain[job.id]
+
+    return [replace(job, priority=round(seconds_from(job))) for job in jobs]

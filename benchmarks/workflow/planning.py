@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from benchmarks.protocol import Protocol, load_protocol
 from benchmarks.workflow.costs import estimated_gpu_hours
 from benchmarks.workflow.data_places import PRETRAINING, DataPlace, place_of
-from benchmarks.workflow.plan import Job, Plan, check_acyclic
+from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic, each_once, with_priorities
 from benchmarks.workflow.source import Source
 from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
 from pretrain.recipe import Recipe, load_recipe
@@ -52,29 +50,38 @@ def dataset_of(protocol: Protocol) -> str:
     return str(getattr(protocol.data, "dataset", ""))
 
 
-def build_plan(suite: Suite, source: Source) -> Plan:
+def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     """Resolve every recipe and protocol of ``suite`` and lay out its jobs.
+
+    Args:
+        shared: other suites may need the same evaluations. Then a cell's identity knows neither suite nor label, and
+            its record is filed under each of them when the tables are made (:mod:`.filing`).
 
     Raises:
         UserError: unknown recipe, protocol, key or value, or a recipe that learns from labels in a row without them.
     """
     data = _data_of(source)
     columns = resolve_columns(suite, source)
+    of_suite = _OfSuite("", "", suite.size) if shared else _OfSuite("given", suite.name, suite.size)
     jobs = [data.job] if data.job else []
+    pictures: dict[str, str] = {}
     for row in (_for_source(row, source) for row in suite.backbones):
         for seed in row.seeds:
-            pretraining = _pretrain_job(row, seed, data)
+            pretraining = replace(_pretrain_job(row, seed, data), wanted=bool(suite.pictures))
             jobs.append(pretraining)
+            shown = _slug(row.label) + (f"-s{seed}" if len(row.seeds) > 1 else "")
+            pictures |= {f"{shown}-{name}": f"{pretraining.id}/figures/{name}" for name in suite.pictures}
             for column, protocol in columns:
-                if column.seeds is None or seed in column.seeds:
-                    jobs.append(_evaluate_job(suite, column, protocol, data, row.label, seed, pretraining))
+                for run in seeds_of_runs(row, seed, column, protocol):
+                    jobs.append(_evaluate_job(of_suite, column, protocol, data, row.label, run, pretraining))
     references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
             if protocol.task == "classification":
-                jobs.append(_evaluate_job(suite, column, protocol, data, reference_label(name), _REFERENCE_SEED, name))
-    unique = {job.id: job for job in jobs}  # two rows may share a pretraining
-    check_acyclic(list(unique.values()), f"suite {suite.name}")
+                label = reference_label(name)
+                jobs.append(_evaluate_job(of_suite, column, protocol, data, label, _REFERENCE_SEED, name))
+    unique = each_once(jobs)  # two rows may share a pretraining
+    check_acyclic(unique, f"suite {suite.name}")
     return Plan(
         suite=suite.name,
         size=suite.size,
@@ -82,18 +89,22 @@ def build_plan(suite: Suite, source: Source) -> Plan:
         baseline=suite.baseline,
         rows=[row.label for row in suite.backbones] + [reference_label(name) for name in references],
         protocols=[protocol.id for _, protocol in columns],
-        jobs=_with_priorities(list(unique.values())),
+        jobs=with_priorities(unique),
+        values=suite.resolved,
+        pictures=pictures,
     )
 
 
-def merge_plans(name: str, size: str, plans: Sequence[Plan]) -> Plan:
-    """One graph of several suites; a job that several need is in it once."""
-    unique: dict[str, Job] = {}
-    for plan in plans:
-        for job in plan.jobs:
-            unique.setdefault(job.id, job)
-    title = f"{name}: {len(plans)} suites"
-    return Plan(name, size, title, "", [], [], _with_priorities(list(unique.values())))
+def seeds_of_runs(row: BackboneRow, seed: int, column: ProtocolColumn, protocol: Protocol) -> list[int]:
+    """The seeds by which the backbone of one pretraining seed is judged.
+
+    Its own; and the row's first backbone by the seeds of further runs that the protocol asks for, where it asks for
+    more than there are pretrainings. A column's own ``seeds`` come first.
+    """
+    if column.seeds is not None:
+        return [seed] if seed in column.seeds else []
+    further = [run for run in protocol.seeds if run not in row.seeds] if seed == row.seeds[0] else []
+    return [seed, *further[: max(0, len(protocol.seeds) - len(row.seeds))]]
 
 
 def resolve_columns(suite: Suite, source: Source) -> list[tuple[ProtocolColumn, Protocol]]:
@@ -116,7 +127,7 @@ def _for_source(entry: Entry, source: Source) -> Entry:
     """A row or column of the suite with the overrides that hold for this data."""
     if source.scene_types:  # generated
         return entry
-    return dataclasses.replace(entry, overrides=[*entry.overrides, *entry.user_data_overrides])
+    return replace(entry, overrides=[*entry.overrides, *entry.user_data_overrides])
 
 
 def reference_label(name: str) -> str:
@@ -195,8 +206,17 @@ def _check_labels(row: BackboneRow, recipe: Recipe) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _OfSuite:
+    """What a record says of its suite; ``label``: "" where rows are named when the record is filed."""
+
+    label: str
+    name: str
+    size: str
+
+
 def _evaluate_job(
-    suite: Suite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, backbone: Job | str
+    suite: _OfSuite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, backbone: Job | str
 ) -> Job:
     """``backbone`` is the job that makes it, or the name of a reference."""
     is_reference = isinstance(backbone, str)
@@ -207,13 +227,19 @@ def _evaluate_job(
             "protocol": protocol.hash,
             "inputs": [data.id, subject],  # their identities are in their paths
             "seed": seed,
-            "names": [label, suite.name, suite.size],  # the record repeats them
+            # the record repeats them
+            "names": [label, suite.name, suite.size] if suite.name else [suite.size],
         }
     )
-    folder = f"cells/evaluate/{_slug(label)}-s{seed}-{_slug(protocol.id)}-{identity[:8]}"
+    row = f"{_slug(label)}-s{seed}-{_slug(protocol.id)}"
+    judged = backbone if isinstance(backbone, str) else backbone.id.rpartition("/")[2].rpartition("-s")[0]
+    folder = f"cells/evaluate/{row if suite.name else f'{_slug(judged)}-s{seed}-{_slug(protocol.id)}'}-{identity[:8]}"
     command = ["scenebench", "evaluate", subject, "--protocol", column.protocol]
     command += ["--data", data.root_for(protocol), "--seed", str(seed)]
-    command += ["--out", folder, "--label", label, "--suite", suite.name, "--size", suite.size, *column.overrides]
+    command += ["--out", folder, "--size", suite.size]
+    if suite.name:
+        command += ["--label", label, "--suite", suite.name, "--suite-file", SUITE_FILE]
+    command += column.overrides
     record = f"{folder}/record.json"
     return Job(
         id=folder,
@@ -231,26 +257,9 @@ def _evaluate_job(
             "metrics": list(protocol.metrics),
             "seed": seed,
             "is_reference": is_reference,
-            "record": record,
+            "record": record if suite.name else f"records/{row}-{identity[:8]}/record.json",
         },
     )
-
-
-def _with_priorities(jobs: Sequence[Job]) -> list[Job]:
-    """Longest chain first, so that the last job to end is a short one and the cores end together."""
-    consumers: dict[str, list[Job]] = {}
-    for job in jobs:
-        for name in job.inputs:
-            consumers.setdefault(name, []).append(job)
-    chain: dict[str, float] = {}
-
-    def seconds_from(job: Job) -> float:
-        if job.id not in chain:
-            after = [seconds_from(consumer) for output in job.outputs for consumer in consumers.get(output, [])]
-            chain[job.id] = job.seconds + max(after, default=0.0)
-        return chain[job.id]
-
-    return [dataclasses.replace(job, priority=round(seconds_from(job))) for job in jobs]
 
 
 def _log_of(folder: str) -> str:

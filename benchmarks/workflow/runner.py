@@ -10,30 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.report.results import ExpectedCell, write_expected
 from benchmarks.toolboxes import require_toolbox
 from benchmarks.workflow.damage import set_aside
 from benchmarks.workflow.data_places import require_complete
 from benchmarks.workflow.engine import Outcome, execute
 from benchmarks.workflow.engine_options import EngineOptions, with_gpus
-from benchmarks.workflow.events import FAILED, EventLog, last_by_job
-from benchmarks.workflow.plan import PLAN_FILE, Plan
+from benchmarks.workflow.plan import PLAN_FILE, SUITE_FILE, Plan
+from benchmarks.workflow.reporting import report_all
 from benchmarks.workflow.slurm import check_cluster
 from benchmarks.workflow.source import Source
-from benchmarks.workflow.status import LOCK_FILE, read_status, status_lines
+from benchmarks.workflow.status import LOCK_FILE
 from benchmarks.workflow.status_page import write_page
-from benchmarks.workflow.work import Work, prepare
+from benchmarks.workflow.work import prepare
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
 RUN_FILE = "run.json"
 FORMAT_VERSION = 1
 """Of a results folder: how its cells are laid out."""
-SUITES_FOLDER = "suites"
-"""Of a group: a folder of tables for each suite."""
 _LOCK_SECONDS = 5.0
-# What jobs leave to look at, beside their outputs.
-PICTURES = {"contact sheet": "contact_sheet.png", "pretraining": "figures/*.png", "predictions": "predictions.png"}
 
 
 def run_suite(
@@ -74,12 +69,14 @@ def run_suite(
     with _only_one(out) as lock:
         plan = with_gpus(work.plan, options)
         plan.write(out / PLAN_FILE)
+        if len(work.plans) == 1:
+            write_text(out / SUITE_FILE, json.dumps(work.plans[0].values, indent=1) + "\n")
         outcome = run_plan(plan, out, options, lock)
         write_page(out, time.time())
         if outcome.signal:
             print("stopped; the finished jobs are kept, and the same command goes on from here")
             return 128 + outcome.signal
-        return _report_all(work, out)
+        return report_all(work, out)
 
 
 def show_plan(
@@ -168,64 +165,3 @@ def _only_one(out: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _report_all(work: Work, out: Path) -> int:
-    """Write and print what the records say, suite by suite, and sum up; returns 1 if a cell is missing."""
-    if len(work.plans) == 1:
-        missing = _report(work.plan, out, out)
-    else:
-        missing = sum(_report(plan, out, out / SUITES_FOLDER / plan.suite) for plan in work.plans)
-    print("\n" + "\n".join(status_lines(read_status(out, time.time()))))
-    return 1 if missing else 0
-
-
-def _report(plan: Plan, out: Path, folder: Path) -> int:
-    """Tables of one suite in ``folder``; returns the number of missing cells."""
-    from benchmarks.report.build import build_report, print_report
-
-    if not plan.protocols:
-        print(f"\n{plan.title}: the suite has no protocols; the backbones lie in {out / 'cells/pretrain'}")
-        return len(plan.unfinished(out))
-    missing = write_expected_cells(plan, out, folder)
-    print_report(build_report(folder))
-    for name, pattern in PICTURES.items():
-        for path in sorted(path for job in plan.jobs for path in out.glob(f"{job.id}/{pattern}")):
-            print(f"  {name:17} {path}")
-    if missing:
-        print(f"\n{missing} cells are missing; the same command tries them again")
-    return missing
-
-
-def write_expected_cells(plan: Plan, out: Path, folder: Path | None = None) -> int:
-    """Tell the report which cells the plan has, and why those without a record have none; returns their number.
-
-    Args:
-        folder: of the tables, where it is not ``out``: the records are copied there, for a report stands on its own.
-    """
-    folder = folder or out
-    last = last_by_job(EventLog(out).read_new())
-    producers = {output: job.id for job in plan.jobs for output in job.outputs}
-    cells = []
-    for job in plan.jobs:
-        if job.kind != "evaluate":
-            continue
-        reason = ""
-        if not job.is_done(out):
-            failed = [last[name] for name in _chain(plan, job.id, producers) if name in last]
-            failed = [event for event in failed if event.state == FAILED]
-            reason = "missing"
-            if failed:
-                log = plan.job(failed[0].job).log
-                reason = f"failed: {failed[0].reason} (log: {log})"
-        elif folder != out:
-            write_text(folder / job.outputs[0], (out / job.outputs[0]).read_text(encoding="utf-8"))
-        cells.append(ExpectedCell(**job.cell, reason=reason))
-    write_expected(folder, plan.suite, plan.size, plan.title, plan.baseline, plan.rows, plan.protocols, cells)
-    return sum(bool(cell.reason) for cell in cells)
-
-
-def _chain(plan: Plan, job_id: str, producers: dict[str, str]) -> list[str]:
-    """The job and what it needs, causes first."""
-    before = [producers[name] for name in plan.job(job_id).inputs if name in producers]
-    return [name for parent in before for name in _chain(plan, parent, producers)] + [job_id]

@@ -120,12 +120,15 @@ class Expectation:
 
 
 def _like(job: Job) -> str:
-    """Evaluations by one protocol cost the same, pretrainings of one row do."""
-    return (
-        f"evaluate {job.cell.get('protocol')}"
-        if job.kind == "evaluate"
-        else job.label.rpartition(", seed ")[0] or job.id
-    )
+    """Evaluations by the same protocols cost the same, pretrainings of one row do."""
+    if job.kind == "evaluate":
+        return f"evaluate {' '.join(protocols_of(job))}"
+    return job.label.rpartition(", seed ")[0] or job.id
+
+
+def protocols_of(job: Job) -> list[str]:
+    """Ids of the protocols that a job judges by, each once."""
+    return list(dict.fromkeys(str(cell.get("protocol")) for cell in (job.cell, *job.more_cells)))
 
 
 def _behind_failures(plan: Plan, unfinished: set[str], last: dict[str, Event]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -102,6 +102,7 @@ class Suite:
     """One suite. ``baseline`` is the label of the row that the tables take differences to.
 
     ``pretrain_data``: name in the registry of data sets; empty: the generated scenes, or the user's own images.
+    ``pictures``: what is shown of the pretrainings, by the names that they give them in their folder ``figures``.
     """
 
     name: str
@@ -114,6 +115,16 @@ class Suite:
     protocols: list[ProtocolColumn]
     references: list[str]
     pretrain_data: str = ""
+    pictures: list[str] = field(default_factory=list)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """Every value, sweeps expanded, as plain data; a file of one's own by its name, wherever it lies."""
+        values = asdict(self)
+        for key, entries in (("recipe", values["backbones"]), ("protocol", values["protocols"])):
+            for entry in entries:
+                entry[key] = Path(entry[key]).name
+        return values
 
     def __post_init__(self) -> None:
         labels = [row.label for row in self.backbones]
@@ -152,6 +163,7 @@ class _File:
     protocols: list[Any] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     pretrain_data: str = ""
+    pictures: list[str] = field(default_factory=list)
 
 
 def suite_names() -> list[str]:
@@ -167,8 +179,10 @@ def load_suite(name_or_path: str | Path) -> Suite:
     """
     path = find_suite(str(name_or_path))
     content = load_config(_File, {"name": path.stem}, read_yaml(path), where=str(path.name))
-    if not content.backbones or not content.protocols:
-        raise UserError(f"{path.name}: a suite needs at least one entry under 'backbones' and one under 'protocols'")
+    if not content.backbones or not (content.protocols or content.pictures):
+        raise UserError(
+            f"{path.name}: a suite needs at least one entry under 'backbones' and one under 'protocols' (or 'pictures')"
+        )
     backbones = _elements(BackboneRow, content.backbones, f"{path.name}: backbones", required=("recipe", "label"))
     protocols = _elements(ProtocolColumn, content.protocols, f"{path.name}: protocols", required=("protocol",))
     for row in backbones:
@@ -183,16 +197,18 @@ def load_suite(name_or_path: str | Path) -> Suite:
         size=content.size or content.name,
         title=content.title or content.name,
         baseline=content.baseline or backbones[0].label,
-        data=_scenes_spec(content.data, f"{path.name}: data"),
+        data=scenes_spec(content.data, f"{path.name}: data"),
         user_data=content.user_data,
         backbones=backbones,
         protocols=protocols,
         references=content.references,
         pretrain_data=content.pretrain_data,
+        pictures=content.pictures,
     )
 
 
-def _scenes_spec(values: dict[str, Any], where: str) -> ScenesSpec:
+def scenes_spec(values: dict[str, Any], where: str) -> ScenesSpec:
+    """What a suite or a size says of the generated data, checked; ``where`` names it in an error."""
     hints = get_type_hints(ScenesSpec)
     for key, value in values.items():
         if key not in GENERATOR_KEYS:

@@ -8,8 +8,9 @@ from pathlib import Path
 from benchmarks.protocol import Protocol
 from benchmarks.workflow.data_places import DataPlace
 from benchmarks.workflow.group import load_suites
+from benchmarks.workflow.merging import merge_plans
 from benchmarks.workflow.plan import Plan
-from benchmarks.workflow.planning import build_plan, data_places, merge_plans, resolve_columns
+from benchmarks.workflow.planning import build_plan, data_places, resolve_columns
 from benchmarks.workflow.source import Source, coco_source, official_source, scenes_source
 from benchmarks.workflow.suite import Suite
 from scenebench.errors import UserError
@@ -52,7 +53,7 @@ def prepare(
     for suite in suites:
         source = _source_of(suite, data, annotations, test_annotations)
         sources.append(source)
-        plans.append(build_plan(suite, source))
+        plans.append(build_plan(suite, source, shared=len(suites) > 1))
         places |= {place.name: place for place in data_places(suite, source)}
         protocols += [protocol for _, protocol in resolve_columns(suite, source)]
     if len(plans) == 1:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +23,8 @@ from benchmarks.workflow.damage import damage_of
 from benchmarks.workflow.engine import Outcome
 from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.plan import PLAN_FILE, Job, Plan
-from benchmarks.workflow.runner import _only_one, run_plan, write_expected_cells
+from benchmarks.workflow.reporting import write_expected_cells
+from benchmarks.workflow.runner import _only_one, run_plan
 from benchmarks.workflow.status import read_status, status_lines
 from benchmarks.workflow.status_page import write_page
 
@@ -149,6 +155,37 @@ def test_a_record_that_was_damaged_later_is_set_aside_and_made_again(
     assert [line.split()[0] for line in ledger(out)[before:]] == ["well"]
     assert "95.0" in (record.parent / "record.json.damaged").read_text()
     assert tables(plan, out) == first
+
+
+@contextmanager
+def tiny_disk(folder: Path) -> Iterator[None]:
+    """A file system of 64 KiB at ``folder`` (root only; skips where none can be mounted)."""
+    folder.mkdir(parents=True)
+    mount = shutil.which("mount")
+    if os.geteuid() or mount is None:
+        pytest.skip("only root mounts a file system")
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_said_and_the_rest_goes_on(tmp_path: Path) -> None:
+    plan = cells(tmp_path)
+    out, undisturbed = tmp_path / "out", tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    assert run(plan, undisturbed) == Outcome({})
+    with tiny_disk(out / "cells/evaluate/well"):
+        (out / "cells/evaluate/well/other.bin").write_bytes(bytes(64 * 1024))
+        failed = run(plan, out).failed
+        assert failed == {"cells/evaluate/well": "OSError: [Errno 28] No space left on device"}
+    assert "No space left on device (log: logs/evaluate/well.log)" in tables(plan, out)["tables.md"].decode()
+    before = len(ledger(out))
+    assert run(plan, out) == Outcome({})
+    assert [line.split()[0] for line in ledger(out)[before:]] == ["well"]
+    assert tables(plan, out) == tables(plan, undisturbed)
 
 
 def test_what_counts_as_damaged(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from test_plan import coco, write
 from benchmarks.workflow.display import Display
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event, EventLog, last_by_job
 from benchmarks.workflow.job import tail
-from benchmarks.workflow.runner import _claim, run_suite, write_expected_cells
+from benchmarks.workflow.reporting import write_expected_cells
+from benchmarks.workflow.runner import _claim, run_suite
 from benchmarks.workflow.source import coco_source, scenes_source
 from benchmarks.workflow.suite import load_suite
 from scenebench.cli import main
