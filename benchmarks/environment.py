@@ -69,7 +69,7 @@ def git_state(folder: Path) -> tuple[str, bool]:
 
 
 def stated_commit(text: str) -> tuple[str, bool]:
-    """As :func:`git_state`, from what an image was told when it was built: a commit, with ``-changed`` if it differed."""
+    """As :func:`git_state`, from what an image was told when it was built: a commit, maybe ``-changed``."""
     commit = text.removesuffix("-changed")
     return (commit, commit != text) if re.fullmatch(r"[0-9a-f]{40}", commit) else ("", False)
 

@@ -21,7 +21,7 @@ def main(operators: bool) -> None:
     if torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5).tolist() != [0, 2]:
         raise SystemExit("torchvision's non-maximum suppression gives a wrong answer")
     torch.linalg.svd(torch.rand(8, 8))
-    import detectron2.model_zoo
+    import detectron2.model_zoo  # noqa: F401
     import mmseg.models  # noqa: F401
 
     if operators:
@@ -30,9 +30,7 @@ def main(operators: bool) -> None:
 
         if mmcv.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)[1].tolist() != [0, 2]:
             raise SystemExit("mmcv's non-maximum suppression gives a wrong answer")
-    print(
-        f"torch {torch.__version__}, torchvision {torchvision.__version__}, detectron2 {detectron2.__version__}: working"
-    )
+    print(f"torch {torch.__version__}, torchvision {torchvision.__version__} and both toolboxes work together")
 
 
 if __name__ == "__main__":
