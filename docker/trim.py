@@ -1,7 +1,7 @@
 """Remove what an image never uses from its environment: trim.py ENVIRONMENT.
 
-The packages' own tests, torch's headers and build tools, the installers, and bytecode (written anew, once). Standard
-library only.
+The packages' own tests, torch's headers, what only compiling needs, and bytecode (written anew, once). Standard library
+only.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from pathlib import Path
 
 TESTED = ("numpy", "scipy", "pandas", "matplotlib", "sklearn", "sympy", "networkx", "skimage", "imageio", "shapely")
 """Packages whose ``tests`` folders nothing but their developers imports."""
-UNUSED = (
-    "torch/include", "torch/share", "mpl_toolkits/*/tests",
-    "pip", "pip-*.dist-info", "wheel", "wheel-*.dist-info", "ninja", "ninja-*.dist-info",
-)  # fmt: skip
+UNUSED = ("torch/include", "torch/share", "mpl_toolkits/*/tests", "ninja", "ninja-*.dist-info")
 """Patterns under site-packages."""
 
 
@@ -29,8 +26,7 @@ def main(environment: Path) -> None:
     for pattern in UNUSED:
         for path in site_packages.glob(pattern):
             shutil.rmtree(path)
-    for name in ("pip", "pip3", "pip3.11", "wheel", "ninja"):
-        (environment / "bin" / name).unlink(missing_ok=True)
+    (environment / "bin/ninja").unlink(missing_ok=True)
     for folder in sorted(environment.rglob("__pycache__")):
         shutil.rmtree(folder, ignore_errors=True)
     print(f"trimmed: {before / 1e6:.0f} MB became {size_of(environment) / 1e6:.0f} MB")
