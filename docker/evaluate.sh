@@ -52,9 +52,13 @@ version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$here/../scenebench/__init__
 backbone=$(resolved BACKBONE "$BACKBONE")
 mkdir -p "$OUT" 2>/dev/null || refuse "OUT: $OUT: cannot be made"
 out=$(resolved OUT "$OUT")
-run=("$ENGINE" run --rm --init --network none --read-only --tmpfs "/tmp:rw,mode=1777" --shm-size 1g
+run=("$ENGINE" run --rm --network none --read-only --tmpfs "/tmp:rw,mode=1777" --shm-size 1g
     --cap-drop ALL --security-opt no-new-privileges --user "$(id -u):$(id -g)")
-if [ "$(basename "$ENGINE")" = podman ] && [ "$(id -u)" != 0 ]; then run+=(--userns keep-id); fi
+if [ "$(basename "$ENGINE")" = podman ]; then
+    [ "$(id -u)" = 0 ] || run+=(--userns keep-id) # else the caller's number is another inside
+else
+    run+=(--init) # docker brings one; podman needs a package for it
+fi
 [ -z "$GPUS" ] || run+=(--gpus "$GPUS")
 
 # The file keeps its name: importers may look at its ending, and the table shows it.
