@@ -44,7 +44,7 @@ TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.loc
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
 .PHONY: help setup demo reproduce status mmcv-ops test test-slow test-reproduce test-slurm lint format docs
-.PHONY: bench-pretrain bench-eval bench-transfer lock clean
+.PHONY: bench-pretrain bench-eval bench-transfer lock clean docker-image docker-evaluate test-image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ status: $(VENV)/.ready ## How far the reproduction is: done, running, failed, ti
 mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
 	@echo "mmcv's compiled operators and MMDetection are installed."
 
+docker-image: ## Build the image that judges a checkpoint (VARIANT=cpu|cuda, ENGINE=docker, IMAGE=, BASE=, MMCV_OPS=0)
+	@docker/image.sh
+
+docker-evaluate: ## Judge a checkpoint in the image (BACKBONE=model.pth SUITE=mini OUT=results/mine, DATA=, EXPECTED=)
+	@SUITE="$(if $(filter file,$(origin SUITE)),,$(SUITE))" OUT="$(if $(filter file,$(origin OUT)),,$(OUT))" docker/evaluate.sh
+
 test: lint ## Lint, type-check and run the tests
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
@@ -79,6 +85,9 @@ test-reproduce: $(VENV)/.ready ## Reproduce both papers at demo size, then again
 
 test-slurm: $(VENV)/.ready ## Run the workflow on a one-node Slurm (root; apt-get install slurm-wlm munge)
 	@$(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_slurm.py
+
+test-image: $(VENV)/.ready ## Build the image with buildah and judge a checkpoint in it (root; buildah podman runc debootstrap)
+	@$(BIN)/python -m pytest -s -rs -m slow tests/docker/test_image.py
 
 lint: $(VENV)/.ready ## ruff, mypy and the rules on imports
 	@$(BIN)/ruff check .

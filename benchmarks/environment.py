@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -13,6 +15,9 @@ import torch
 
 import scenebench
 from benchmarks.record import EnvironmentPart
+
+COMMIT_VARIABLE = "SCENEBENCH_COMMIT"
+"""Set in an image, which holds a copy of the tree without its history."""
 
 # What can change a number; a package that is not installed is left out.
 _PACKAGES = (
@@ -26,6 +31,8 @@ _PACKAGES = (
 def describe_environment() -> EnvironmentPart:
     """The current process's environment."""
     commit, dirty = git_state(Path(__file__).resolve().parents[1])
+    if not commit:
+        commit, dirty = stated_commit(os.environ.get(COMMIT_VARIABLE, ""))
     return EnvironmentPart(
         packages=package_versions(),
         python=platform.python_version(),
@@ -59,6 +66,12 @@ def git_state(folder: Path) -> tuple[str, bool]:
     except (OSError, subprocess.SubprocessError):
         return "", False
     return commit, bool(dirty)
+
+
+def stated_commit(text: str) -> tuple[str, bool]:
+    """As :func:`git_state`, from what an image was told when it was built: a commit, maybe ``-changed``."""
+    commit = text.removesuffix("-changed")
+    return (commit, commit != text) if re.fullmatch(r"[0-9a-f]{40}", commit) else ("", False)
 
 
 def peak_memory_mb() -> float:
