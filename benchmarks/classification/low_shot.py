@@ -25,14 +25,12 @@ def draw_images(present: NDArray[np.uint8], settings: LowShotSettings, draw: int
     """The images of one draw, in ascending order: equal arguments, equal draw.
 
     With ``per_category`` k: k random images of every category, their union (an image counts for each of its
-    categories, so a category may have more). With ``share``: that share of all images, rounded, at least one.
+    categories, so a category may have more); all of a category that has fewer. With ``share``: that share of all
+    images, rounded, at least one.
 
     Args:
         present: 0/1, images x categories.
         draw: 0, 1, ...
-
-    Raises:
-        UserError: a category with fewer than k images.
     """
     rng = np.random.default_rng([draw, settings.per_category])
     if not settings.per_category:
@@ -41,11 +39,6 @@ def draw_images(present: NDArray[np.uint8], settings: LowShotSettings, draw: int
     chosen: set[int] = set()
     for column in range(present.shape[1]):
         holders = np.flatnonzero(present[:, column])
-        if len(holders) < settings.per_category:
-            raise UserError(
-                f"settings.low_shot.per_category: {settings.per_category}, but category {column} has only "
-                f"{len(holders)} training images; lower it, or give settings.low_shot.share instead"
-            )
         chosen.update(rng.permutation(holders)[: settings.per_category].tolist())
     return np.array(sorted(chosen), dtype=np.int64)
 
@@ -87,7 +80,7 @@ def low_shot_values(
         present: 0/1, images x categories; ``test_labels``: 1, 0, -1 (difficult).
 
     Raises:
-        UserError: as :func:`draw_images`, or the test images hold no category.
+        UserError: the test images hold no category.
     """
     values, per_category, images = [], [], []
     for draw in range(settings.draws):

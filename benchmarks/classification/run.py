@@ -104,6 +104,9 @@ def _run_low_shot(cell: Cell, protocol: ClassificationProtocol, notes: list[str]
     )
     told = ", ".join(f"{value:.2f} ({count} images)" for value, count in zip(values, images, strict=True))
     by_category = mean_by_category(per_category)
+    fewest = int(train.present.sum(dim=0).min())
+    if fewest < settings.per_category:
+        notes = [*notes, f"a category has {fewest} training images, fewer than {settings.per_category}: all are taken"]
     return Outcome(
         metrics={"mAP": math.fsum(values) / len(values)},
         per_class={name: {"AP": ap} for name, ap in zip(cell.data.categories, by_category, strict=True)},
