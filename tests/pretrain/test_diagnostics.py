@@ -278,7 +278,7 @@ def test_what_cannot_be_measured(data: tuple[Path, Path], tmp_path: Path) -> Non
     with pytest.raises(UserError, match="moco has neither pseudo-labels nor saliency maps"):
         Diagnostics(recipe_of(data, "moco", ON), images, tmp_path)
     with pytest.raises(UserError, match="diagnostics.every_epochs: 1 needs the truth; add data.annotations=FILE"):
-        Diagnostics(recipe_of(data, "mls", ON, "data.annotations="), images, tmp_path)
+        Diagnostics(load_recipe("mls_demo", [*SMALL, f"data.root={data[0]}", ON]), images, tmp_path)
     empty = tmp_path / "empty.json"
     content = json.loads(data[1].read_text())
     empty.write_text(json.dumps({**content, "annotations": []}))
