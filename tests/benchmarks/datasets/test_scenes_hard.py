@@ -128,7 +128,7 @@ def test_from_the_command_line_and_in_a_suite(tmp_path: Path, capsys: pytest.Cap
         generate_scenes(tmp_path / "hard", ScenesSpec(images=12, size=48, seed=7))
     capsys.readouterr()
     assert main([*arguments, "--variant", "hadr", str(tmp_path / "other")]) == 2
-    assert "did you mean hard" in capsys.readouterr().err
+    assert "did you mean 'hard'" in capsys.readouterr().err
     assert main([*arguments, "--variant", "hard", "--cooccurrence", "0.5", str(tmp_path / "other")]) == 2
     assert "variant hard has none" in capsys.readouterr().err
     assert load_suite("mini_hard").data == ScenesSpec(images=2400, size=128, seed=7, variant="hard")
