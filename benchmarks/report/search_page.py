@@ -43,7 +43,7 @@ mean of both probes, which is about the spread of kNN over seeds. One seed tells
 _NOT_RUN = """\
 Nothing yet: the search is ready and has not been run, so version 1 keeps the values of the demo recipes, each with its
 reason in `pretrain/recipes/*_demo.yaml`. They were chosen on scenes of seed 0. To run it, and write this page anew
-(about 16 minutes on one core):
+(about 20 minutes on one core):
 
 ```
 scenebench run mini_search --out results/mini_search
