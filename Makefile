@@ -43,7 +43,7 @@ OPS := $(VENV)/mmcv-ops
 TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
-.PHONY: help setup demo reproduce status mmcv-ops test test-slow test-reproduce test-slurm lint format docs
+.PHONY: help setup demo reproduce status mmcv-ops test test-slow test-reproduce test-slurm lint format docs tables
 .PHONY: bench-pretrain bench-eval bench-transfer lock clean docker-image docker-evaluate test-image
 
 help: ## List the targets
@@ -103,6 +103,10 @@ docs: $(VENV)/.ready ## Write the pages that are made from the code's own tables
 	@$(BIN)/python -m transfer.moving_weights docs/moving-weights.md
 	@$(BIN)/scenebench protocol page > docs/protocols.md.part && mv docs/protocols.md.part docs/protocols.md
 
+tables: $(VENV)/.ready ## Write results/README.md and results/tables from the records kept under results/
+	@$(BIN)/python -m benchmarks.report.results_page results
+	@$(BIN)/python -m benchmarks.report.search_page results docs/mini-settings.md
+
 bench-pretrain: $(VENV)/.ready ## Measure how fast this machine pretrains, beside torchvision and lightly (PHOTOGRAPHS=)
 	@$(BIN)/scenebench bench --out results/benchmarks $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)")
 
@@ -121,7 +125,7 @@ lock: ## Pin and hash every package of requirements/*.in anew (needs uv)
 		requirements/mmcv-ops.in -o requirements/mmcv-ops.lock
 
 clean: ## Remove the environment and every generated result
-	rm -rf $(VENV) results/demo* results/tables results/leaderboard
+	rm -rf $(VENV) results/demo* results/leaderboard
 
 # pip comes from the system only to put the pinned pip into an empty environment: Debian's venv has none of its own.
 $(VENV)/.bootstrap: requirements/bootstrap.lock

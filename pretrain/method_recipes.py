@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pretrain.recipe_checks import number_range, require, require_momentum
 from scenebench.errors import UserError, require_choice
@@ -184,3 +184,18 @@ class ProbeRecipe:
         require(self.resolution >= 32, "probe.resolution", self.resolution, "at least 32 (the backbone's stride)")
         require(self.k >= 1, "probe.k", self.k, "at least 1")
         require(self.temperature > 0, "probe.temperature", self.temperature, "positive")
+
+
+@dataclass
+class DiagnosticsRecipe:
+    """Pseudo-labels and saliency maps held against ``data.annotations``; the run is the same without. Ours."""
+
+    every_epochs: int | None = None  # None: never
+    images: int = 512  # queries, or images whose maps are looked at
+    ks: list[int] = field(default_factory=lambda: [1, 2, 5, 10, 20, 40])  # of pseudo-labels, beside mls.k
+
+    def __post_init__(self) -> None:
+        if self.every_epochs is not None:
+            require(self.every_epochs >= 1, "diagnostics.every_epochs", self.every_epochs, "at least 1, or null")
+        require(self.images >= 2, "diagnostics.images", self.images, "at least 2")
+        require(bool(self.ks) and min(self.ks) >= 1, "diagnostics.ks", self.ks, "numbers of at least 1")

@@ -81,6 +81,10 @@ class Progress:
         self._mark += seconds
         print(f"{self.name}: epoch {epoch:.1f}, kNN probe {knn_map:.2f} mAP ({seconds:.0f} s)", flush=True)
 
+    def paused(self, seconds: float) -> None:
+        """Leave out time that was spent on something other than training."""
+        self._mark += seconds
+
     def close(self) -> None:
         """Flush TensorBoard."""
         if self._board is not None:

@@ -21,6 +21,7 @@ from pretrain.data_recipe import DataRecipe, ViewsRecipe
 from pretrain.method_recipes import (
     ByolRecipe,
     DenseClRecipe,
+    DiagnosticsRecipe,
     MlsRecipe,
     MocoRecipe,
     ProbeRecipe,
@@ -40,6 +41,7 @@ KEYS_WITHOUT_EFFECT = (
     "data.workers",
     "data.cache",
     "probe",
+    "diagnostics",
     "run.log_every",
     "run.checkpoint_every_epochs",
     "run.checkpoint_every_steps",
@@ -175,6 +177,7 @@ class Recipe:
     saliency: SaliencyRecipe = field(default_factory=SaliencyRecipe)
     random_init: RandomInitRecipe = field(default_factory=RandomInitRecipe)
     probe: ProbeRecipe = field(default_factory=ProbeRecipe)
+    diagnostics: DiagnosticsRecipe = field(default_factory=DiagnosticsRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
     run: RunRecipe = field(default_factory=RunRecipe)
@@ -235,7 +238,7 @@ class Recipe:
             else:
                 del plain[section]
         if not self.reads_labels():
-            del plain["data"]["annotations"]  # at most the probe reads them
+            del plain["data"]["annotations"]  # at most the probe and the diagnostics read them
         return plain
 
 

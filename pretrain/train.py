@@ -23,6 +23,7 @@ from torch import Tensor
 from pretrain.checkpoint import load_checkpoint, restore, save_checkpoint
 from pretrain.computer import check_device, check_processes, set_up_fabric
 from pretrain.data import PretrainDataset, build_loader
+from pretrain.diagnostics import Diagnostics
 from pretrain.distributed import (
     AnyProcess,
     GroupedStatistics,
@@ -100,6 +101,7 @@ class _Run:
         self.fabric = fabric
         self.any_process = any_process
         self.probe = KnnProbe(recipe, images)
+        self.diagnostics = Diagnostics(recipe, images, out)
         self.method: Method = build_method(recipe, images)
         self.grouped_statistics: GroupedStatistics | None = None
         if recipe.network.bn_groups == 1:
@@ -122,6 +124,7 @@ class _Run:
                 figures = self.out / "figures"
                 figures.mkdir(exist_ok=True)
                 self.method.draw_figures(figures, self.recipe.schedule.epochs if self.method.trains else 0)
+                self.diagnostics.draw(figures)
             info = self._backbone_info()
             save_backbone(self.out / BACKBONE, self.method.backbone.state_dict(), info)
             print(f"{self.recipe.name}: finished; the backbone is {self.out / BACKBONE}", flush=True)
@@ -148,7 +151,7 @@ class _Run:
             try:
                 while self.step < self.total_steps:
                     epoch, position = divmod(self.step, steps_per_epoch)
-                    self.probe.at_epoch_boundary(self.method, self.step, progress)
+                    self._look(progress)
                     self.method.on_epoch_start(epoch)
                     batches = iter(build_loader(recipe, dataset, epoch, position))
                     for _ in range(position, steps_per_epoch):
@@ -173,9 +176,14 @@ class _Run:
                             raise Stopped(stop.signal_number or signal.SIGTERM)
                         if self._checkpoint_due(steps_per_epoch):
                             self._save(optimiser, dataset)
-                self.probe.at_epoch_boundary(self.method, self.step, progress)
+                self._look(progress)
             finally:
                 progress.close()
+
+    def _look(self, progress: Progress) -> None:
+        """What is measured between two epochs; it changes nothing."""
+        self.probe.at_epoch_boundary(self.method, self.step, progress)
+        progress.paused(self.diagnostics.at_epoch_boundary(self.method, self.step, progress.steps_per_epoch))
 
     def _report_due(self) -> bool:
         return self.step % self.recipe.run.log_every == 0 or self.step == self.total_steps

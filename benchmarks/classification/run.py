@@ -5,6 +5,7 @@ Published probes of stored features are in ``stored``, whatever trains on images
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.fine_tuning import run_training
 from benchmarks.classification.images import POSITIVE
 from benchmarks.classification.linear import LinearProbe, Standardisation, fit_path
+from benchmarks.classification.low_shot import low_shot_values, mean_by_category
 from benchmarks.classification.splits import split_images
 from benchmarks.classification.stored import COLOUR_HISTOGRAM, run_stored, stored_features
 from benchmarks.inputs import choose_images, data_notes
@@ -53,7 +55,7 @@ def run(cell: Cell) -> Outcome:
     probe = protocol.settings.probe
     if probe == "train":
         outcome = run_training(cell)
-    elif probe in ("knn", "linear"):
+    elif probe in ("knn", "linear", "low_shot"):
         outcome = _run_multilabel(cell, protocol)
     else:
         outcome = run_stored(cell)
@@ -65,6 +67,8 @@ def run(cell: Cell) -> Outcome:
 def _run_multilabel(cell: Cell, protocol: ClassificationProtocol) -> Outcome:
     notes = data_notes(cell.data, protocol.data)
     test_labels = _labels(cell, protocol.data.test_split, protocol.data.max_test_images)
+    if protocol.settings.probe == "low_shot" and cell.backbone != SCENE_TYPE_ORACLE:
+        return _run_low_shot(cell, protocol, notes)
     if cell.backbone == SCENE_TYPE_ORACLE:
         scores, train_images = _score_by_scene_type(cell, protocol)
         notes.append("knows the scene type of every image and nothing of its pixels; the same whatever the probe")
@@ -87,6 +91,28 @@ def _run_multilabel(cell: Cell, protocol: ClassificationProtocol) -> Outcome:
         train_images=train_images,
         test_images=len(test_labels),
         notes=notes,
+    )
+
+
+def _run_low_shot(cell: Cell, protocol: ClassificationProtocol, notes: list[str]) -> Outcome:
+    settings = protocol.settings.low_shot
+    assert settings is not None
+    train = _split(cell, protocol.data.train_split, protocol.data.max_train_images)
+    test = _split(cell, protocol.data.test_split, protocol.data.max_test_images)
+    values, per_category, images = low_shot_values(
+        train.features, train.present.numpy(), test.features, test.labels, settings
+    )
+    told = ", ".join(f"{value:.2f} ({count} images)" for value, count in zip(values, images, strict=True))
+    by_category = mean_by_category(per_category)
+    fewest = int(train.present.sum(dim=0).min())
+    if fewest < settings.per_category:
+        notes = [*notes, f"a category has {fewest} training images, fewer than {settings.per_category}: all are taken"]
+    return Outcome(
+        metrics={"mAP": math.fsum(values) / len(values)},
+        per_class={name: {"AP": ap} for name, ap in zip(cell.data.categories, by_category, strict=True)},
+        train_images=max(images),
+        test_images=len(test.labels),
+        notes=[*notes, f"{len(values)} draws of labelled images, the same for every backbone: mAP {told}"],
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from benchmarks.schema import later, require_positive
 from scenebench.errors import UserError, require_choice
 
-PROBES = ("knn", "linear", "knn_classes", "linear_grid", "svm", "svm_low_shot", "train")
+PROBES = ("knn", "linear", "low_shot", "knn_classes", "linear_grid", "svm", "svm_low_shot", "train")
 _SECTIONS = {
+    "low_shot": ("low_shot",),
     "linear_grid": ("linear_grid",),
     "svm": ("svm",),
     "svm_low_shot": ("svm",),
@@ -50,6 +51,29 @@ class LinearSettings:
     l2: list[float] = field(default_factory=lambda: [10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01])
     default_l2: float = 0.1
     max_iterations: int = 200
+
+
+@dataclass
+class LowShotSettings:
+    """Logistic regression as ``linear``, on few labelled images; the mean over draws (see ``low_shot``).
+
+    Attributes:
+        per_category: labelled images of every category; 0: ``share`` of all images instead.
+        l2: strength of L2; fixed, since few labels leave none to choose it on.
+    """
+
+    per_category: int = 0
+    share: float = 0.0
+    draws: int = 10
+    l2: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_positive(self, "draws", "l2")
+        if self.per_category < 0 or not 0 <= self.share <= 1 or bool(self.per_category) == bool(self.share):
+            raise UserError(
+                f"settings.low_shot: per_category {self.per_category} and share {self.share:g}; give either a number "
+                "of images a category or a share of all images, in (0, 1]"
+            )
 
 
 @dataclass
@@ -196,9 +220,9 @@ class ClassificationSettings:
     """How frozen features are probed, or a network is fine-tuned.
 
     Attributes:
-        probe: ``knn``, ``linear`` (multi-label, of this suite), ``knn_classes`` and ``linear_grid`` (one class an
-            image; stored features), ``svm``, ``svm_low_shot`` (multi-label), or ``train`` (SGD on images; multi-label
-            by binary cross-entropy, else by cross-entropy).
+        probe: ``knn``, ``linear``, ``low_shot`` (multi-label, of this suite), ``knn_classes`` and ``linear_grid`` (one
+            class an image; stored features), ``svm``, ``svm_low_shot`` (multi-label), or ``train`` (SGD on images;
+            multi-label by binary cross-entropy, else by cross-entropy).
         image_size: side in pixels of the image whose features are stored; the whole image is squeezed.
         crop_from: stored features: not squeezed; the short side is resized to this and the centre cut out.
         feature: the stage that is pooled, ``layer1`` .. ``layer4``; of a vision transformer ``layer4``, its output.
@@ -219,6 +243,7 @@ class ClassificationSettings:
     average_precision: str = later("sum")
     difficult: str = later("negative")
     train_list: str = later("")
+    low_shot: LowShotSettings | None = later(None)
     linear_grid: LinearGridSettings | None = later(None)
     svm: SVMSettings | None = later(None)
     views: ViewSettings | None = later(None)

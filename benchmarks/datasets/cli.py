@@ -50,6 +50,9 @@ def _add_scenes(commands: argparse._SubParsersAction) -> None:
         metavar="X",
         help="how strongly the scene type decides the categories, 0-1 (0.2)",
     )
+    parser.add_argument(
+        "--variant", default=unset, metavar="V", help="default, or hard: no co-occurrence, any hue and texture"
+    )
     parser.add_argument("--objects", type=_range, default=unset, metavar="A-B", help="objects in a scene (2-4)")
     _add_workers(parser)
     parser.set_defaults(run=_run_scenes)
@@ -117,7 +120,7 @@ def _run_scenes(arguments: argparse.Namespace) -> int:
     from benchmarks.datasets.folder import DESCRIPTION
     from benchmarks.datasets.scenes import ScenesSpec, generate_scenes
 
-    values = _given(arguments, "images", "size", "seed", "cooccurrence")
+    values = _given(arguments, "images", "size", "seed", "cooccurrence", "variant")
     if hasattr(arguments, "objects"):
         values["objects_min"], values["objects_max"] = arguments.objects
     spec = ScenesSpec(**values)

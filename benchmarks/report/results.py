@@ -25,6 +25,7 @@ _NOT_OF_A_ROW = (
     ("data", "workers"),
     ("data", "cache"),
     ("probe",),
+    ("diagnostics",),
     ("run",),
 )
 

@@ -47,7 +47,9 @@ def scenes_source(spec: ScenesSpec) -> Source:
     command = ["scenebench", "data", "scenes", "--images", str(spec.images), "--size", str(spec.size)]
     command += ["--seed", str(spec.seed), "--cooccurrence", str(spec.cooccurrence)]
     command += ["--objects", f"{spec.objects_min}-{spec.objects_max}"]
-    identity = config_hash({"name": scenes.NAME, "version": scenes.VERSION, **dataclasses.asdict(spec)})
+    if spec.variant != "default":
+        command += ["--variant", spec.variant]
+    identity = config_hash({"name": scenes.NAME, "version": scenes.VERSION, **spec.identity})
     return Source(scenes.NAME, scenes.NAME, identity, command, scene_types=True)
 
 

@@ -16,7 +16,7 @@ REFERENCES = ("scene_type_oracle", "colour_histogram")
 SCENE_TYPE_ORACLE = "scene_type_oracle"
 
 # What a suite may say of the generated data: what 'scenebench data scenes' takes.
-GENERATOR_KEYS = ("images", "size", "seed", "cooccurrence", "objects_min", "objects_max")
+GENERATOR_KEYS = ("images", "size", "seed", "cooccurrence", "objects_min", "objects_max", "variant")
 
 Schema = TypeVar("Schema")
 

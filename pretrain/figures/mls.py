@@ -130,6 +130,11 @@ def one_batch(method: Mls) -> Batch:
 def query_outputs(method: Mls, batch: Batch) -> tuple[Tensor, Tensor]:
     """g1 and z1 as in training (batch statistics, augmentation), leaving no trace in the method."""
     views = method.network_input(batch.global_views[:, 0].to(method.device), batch.global_photometric[:, 0])
+    return outputs_of(method, views)
+
+
+def outputs_of(method: Mls, views: Tensor) -> tuple[Tensor, Tensor]:
+    """g1 and z1 of network input, with batch statistics and without a gradient; leaves no trace in the method."""
     encoder = local_copy(method.query_encoder).train()
     with torch.no_grad(), unchanged_running_statistics(encoder):
         features, embeddings = encoder(views)

@@ -42,7 +42,8 @@ def judge(backbone: Path, name: str, root: Path, out: Path, *overrides: str, see
 
 def test_this_file_knows_every_protocol() -> None:
     named = [name for name in list_protocols() if isinstance(load_protocol(name), ClassificationProtocol)]
-    assert sorted([*OFFICIAL, "multilabel_knn", "multilabel_linear"]) == named
+    few_labels = ["multilabel_1pct", "multilabel_10pct", "multilabel_low_shot"]
+    assert sorted([*OFFICIAL, *few_labels, "multilabel_knn", "multilabel_linear"]) == named
 
 
 @pytest.mark.parametrize(

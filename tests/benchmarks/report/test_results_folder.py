@@ -1,15 +1,21 @@
-"""The numbers in results/README.md are those that the records beside it give."""
+"""Everything under results/ that is made of the records there is what the records give."""
 
 from __future__ import annotations
 
+import csv
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmarks.record import read_record, write_record
 from benchmarks.report.build import write_tables
+from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.results import collect
+from benchmarks.report.results_page import build_results
+from benchmarks.report.search_page import search_page
 from benchmarks.report.tables import make_tables
 from scenebench.cli import main
 
@@ -44,12 +50,41 @@ def test_tables_of_migrated_records_are_those_of_the_records(tmp_path: Path) -> 
         assert made.read_bytes() == (tmp_path / "new_tables" / made.name).read_bytes()
 
 
-def test_the_table_is_made_of_the_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["table", str(RESULTS / "records/methods_demo"), "--out", str(tmp_path / "tables")]) == 0
-    made = (tmp_path / "tables/tables.md").read_text(encoding="utf-8")
-    shown = (RESULTS / "README.md").read_text(encoding="utf-8")
-    rows = [line for line in shown.splitlines() if line.startswith("|")]
-    assert len(rows) == 11
-    for row in rows:
-        assert row in made
-    assert capsys.readouterr().out
+def test_make_tables_writes_what_is_committed(tmp_path: Path) -> None:
+    """To the byte: page, tables and figures."""
+    copy = tmp_path / "results"
+    for name in (RECORDS, DIAGNOSTICS, COSTS):
+        if (RESULTS / name).is_dir():
+            shutil.copytree(RESULTS / name, copy / name)
+    made = build_results(copy)
+    committed = {path.relative_to(RESULTS) for path in [*(RESULTS / "tables").rglob("*"), RESULTS / "README.md"]}
+    assert {path.relative_to(copy) for path in made} == {path for path in committed if (RESULTS / path).is_file()}
+    for path in made:
+        assert path.read_bytes() == (RESULTS / path.relative_to(copy)).read_bytes(), f"{path.name}: run 'make tables'"
+    page = (RESULTS.parent / "docs/mini-settings.md").read_text(encoding="utf-8")
+    assert search_page(copy) == page, "docs/mini-settings.md: run 'make tables'"
+
+
+def test_the_makefile_calls_both() -> None:
+    recipe = subprocess.run(
+        ["make", "-n", "tables"], cwd=RESULTS.parent, capture_output=True, text=True, check=False
+    ).stdout
+    assert "benchmarks.report.results_page results" in recipe
+    assert "benchmarks.report.search_page results docs/mini-settings.md" in recipe
+
+
+def test_every_number_of_the_page_stands_in_the_table_it_links_to() -> None:
+    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r'\[([^\[\]]+)\]\((tables/[^ )]+) "([^:"]+): ([^;"]+); (\w+), ([^"]+)"\)', page)
+    assert len(links) > 8
+    values = csv_of("methods_demo")
+    for text, file, suite, row, protocol, metric in links:
+        assert (RESULTS / file).is_file()
+        if suite == "methods_demo" and " and " not in row:
+            (line,) = [one for one in values if (one["row"], one["protocol"], one["metric"]) == (row, protocol, metric)]
+            assert text.startswith(f"{float(line['mean']):.1f}")
+
+
+def csv_of(suite: str) -> list[dict[str, str]]:
+    with open(RESULTS / "tables" / suite / "values.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,94 @@
+"""From a finished run to what is kept of it under ``results/``: records, diagnostics and what the run has cost.
+
+    python -m benchmarks.report.publish RUN_FOLDER... --to results
+
+A record is copied as it is. Weights, logs and data stay where they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.record import read_record
+from benchmarks.report.results import RECORD_FILE
+from benchmarks.workflow.events import FINISHED, EventLog
+from benchmarks.workflow.plan import PLAN_FILE, read_plan
+from scenebench.errors import UserError
+from scenebench.files import write_text
+
+RECORDS, DIAGNOSTICS, COSTS = "records", "diagnostics", "costs"
+
+
+def publish(run: Path, results: Path) -> list[Path]:
+    """Copy what is kept of the run, under its suite's name; what was kept of that suite before is replaced.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: not a folder of ``scenebench run``, no record yet, or a damaged one.
+    """
+    if not (run / PLAN_FILE).is_file():
+        raise UserError(f"{run}: holds no results of 'scenebench run' ({PLAN_FILE} is missing); name its --out")
+    plan = read_plan(run / PLAN_FILE)
+    records = [run / job.outputs[0] for job in plan.jobs if job.kind == "evaluate" and (run / job.outputs[0]).is_file()]
+    if not records:
+        raise UserError(f"{run}: holds no record yet; run 'scenebench run {plan.suite} --out {run}' first")
+    for record in records:
+        read_record(record)  # a damaged one is an error
+    for kept in (results / RECORDS / plan.suite, results / DIAGNOSTICS / plan.suite):
+        shutil.rmtree(kept, ignore_errors=True)
+    written = [_copy(path, results / RECORDS / plan.suite / path.parent.name / RECORD_FILE) for path in records]
+    for job in plan.jobs:
+        if job.kind == "pretrain":
+            for path in sorted((run / job.id / DIAGNOSTICS).glob("*.*")):
+                written.append(_copy(path, results / DIAGNOSTICS / plan.suite / Path(job.id).name / path.name))
+    cost = results / COSTS / f"{plan.suite}.json"
+    write_text(cost, json.dumps(run_cost(run), indent=1, sort_keys=True) + "\n")
+    return [*written, cost]
+
+
+def run_cost(run: Path) -> dict[str, float | int | str]:
+    """Seconds of all finished jobs by kind; each runs on one core, so these are core-seconds at most.
+
+    A job that was run again counts each time that it finished.
+    """
+    plan = read_plan(run / PLAN_FILE)
+    kinds = {job.id: job.kind for job in plan.jobs}
+    seconds = dict.fromkeys(("data", "pretrain", "evaluate"), 0.0)
+    jobs = 0
+    for event in EventLog(run).read_new():
+        if event.state == FINISHED and event.job in kinds:
+            seconds[kinds[event.job]] += event.seconds
+            jobs += 1
+    total = {f"{kind}_seconds": round(value, 1) for kind, value in seconds.items()}
+    return {"suite": plan.suite, "jobs": jobs, "core_hours": round(sum(seconds.values()) / 3600, 3), **total}
+
+
+def _copy(source: Path, target: Path) -> Path:
+    write_text(target, source.read_text(encoding="utf-8"))
+    return target
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Keep records, diagnostics and costs of finished runs.")
+    parser.add_argument("run", nargs="+", type=Path, metavar="RUN_FOLDER", help="results folder of 'scenebench run'")
+    parser.add_argument("--to", type=Path, default=Path("results"), metavar="FOLDER", help="(default: results)")
+    arguments = parser.parse_args(argv)
+    try:
+        for run in arguments.run:
+            print(f"{run}: {len(publish(run, arguments.to))} files -> {arguments.to}")
+    except UserError as error:
+        print(f"scenebench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,262 @@
+"""Everything under ``results/`` that is made of its records: tables, figures, and ``README.md``.
+
+    python -m benchmarks.report.results_page results
+
+The words of the page are in ``templates/results.md``; every number in it is asked for by suite, protocol and row, and a
+missing record is an error that names it. Equal records give equal bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from benchmarks.record import Record
+from benchmarks.report.build import write_tables
+from benchmarks.report.diagnostics import DiagnosedRow, diagnostics_table, draw_diagnostics, read_diagnostics
+from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
+from benchmarks.report.published import read_published
+from benchmarks.report.rank_agreement import METHODS, paired_test, published_orders, rank_agreement
+from benchmarks.report.render import notes_to_markdown, to_markdown
+from benchmarks.report.results import Results, collect
+from benchmarks.report.statistics import summarise
+from benchmarks.report.table_parts import METRIC_NAMES
+from benchmarks.report.tables import Table, make_tables
+from benchmarks.workflow.suite import load_suite, suite_names
+from scenebench.errors import UserError
+from scenebench.files import write_text
+
+TEMPLATE = Path(__file__).parent / "templates" / "results.md"
+TABLES, PAGE = "tables", "README.md"
+_MINUS = "−"
+
+
+class SuiteResults:
+    """The records of one suite under ``results/records``."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.folder = folder / RECORDS / name
+
+    @cached_property
+    def results(self) -> Results:
+        """Its records; differences are to the suite's baseline."""
+        results = collect(self.folder)
+        if self.name not in suite_names():
+            return results
+        suite = load_suite(self.name)
+        baseline = suite.baseline if suite.baseline in {row.label for row in suite.backbones} else results.baseline
+        return dataclasses.replace(results, title=suite.title, baseline=baseline)
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """Its tables."""
+        return make_tables(self.results)
+
+    def by_seed(self, protocol: str, label: str, metric: str) -> dict[int, float]:
+        """The values of one row, by seed.
+
+        Raises:
+            UserError: there is no such record.
+        """
+        values = {
+            record.seed: value
+            for record in self.results.records
+            if record.protocol.id == protocol and record.backbone.label == label
+            if (value := record.metrics.get(metric)) is not None
+        }
+        if not values:
+            raise UserError(
+                f"{self.folder}: holds no record of row '{label}', protocol {protocol}, metric {metric}; run the suite "
+                f"'{self.name}' and publish it, or take the number out of {TEMPLATE.name}"
+            )
+        return values
+
+
+class Page:
+    """What the template may ask for. Every answer is text for Markdown."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        records = folder / RECORDS
+        names = sorted(path.name for path in records.iterdir() if path.is_dir()) if records.is_dir() else []
+        self.suites = {name: SuiteResults(folder, name) for name in names}
+
+    def has(self, suite: str) -> bool:
+        """Whether there are records of the suite."""
+        return suite in self.suites
+
+    def suite(self, name: str) -> SuiteResults:
+        """The records of a suite that must be there."""
+        if name not in self.suites:
+            raise UserError(
+                f"{self.folder / RECORDS / name}: there are no records of suite '{name}'; publish a run of it"
+            )
+        return self.suites[name]
+
+    def value(self, suite: str, protocol: str, label: str, metric: str = "mAP") -> str:
+        """``[19.0 ± 0.4 (3)](tables/SUITE/tables.md "...")``: a table's cell, linked to the table it stands in."""
+        found = summarise(list(self.suite(suite).by_seed(protocol, label, metric).values()))
+        assert found is not None
+        spread = "" if found.std is None else f" ± {found.std:.1f}"
+        return _linked(f"{found.mean:.1f}{spread} ({found.n})", suite, protocol, metric, label)
+
+    def gain(self, suite: str, protocol: str, label: str, baseline: str, metric: str = "mAP") -> str:
+        """The paired difference of two rows: ``+0.4 (-0.2 to +1.0; p 0.15, n 5)``."""
+        own = self.suite(suite)
+        test = paired_test(own.by_seed(protocol, label, metric), own.by_seed(protocol, baseline, metric))
+        if test is None:
+            raise UserError(f"{own.folder}: rows '{label}' and '{baseline}' share no seed of protocol {protocol}")
+        sure = ""
+        if test.p is not None and test.low is not None and test.high is not None:
+            sure = f"{_signed(test.low)} to {_signed(test.high)}; p {test.p:.2g}, "
+        return _linked(
+            f"{_signed(test.difference)} ({sure}n {test.n})",
+            suite,
+            protocol,
+            metric,
+            f"{label} and {baseline}, paired by seed",
+        )
+
+    def table(self, suite: str) -> str:
+        """All tables of a suite; the notes on how to read them are :meth:`notes`."""
+        return "\n".join(map(to_markdown, self.suite(suite).tables)).rstrip()
+
+    def notes(self) -> str:
+        """How to read the tables of all suites."""
+        return notes_to_markdown([table for suite in self.suites.values() for table in suite.tables]).rstrip()
+
+    def agreement(self, suite: str) -> str:
+        """Kendall's tau between our columns and the published ones of the same four methods, as a Markdown table."""
+        own = self.suite(suite)
+        columns = sorted({(r.protocol.id, metric) for r in own.results.records for metric in _main_metrics(r)})
+        measured = {
+            column: {label: list(own.by_seed(column[0], label, column[1]).values()) for label in METHODS}
+            for column in columns
+            if all(_has(own.results.records, column, label) for label in METHODS)
+        }
+        if not measured:
+            raise UserError(f"{own.folder}: no protocol has records of all of {', '.join(METHODS)}")
+        head = ["published", *(f"{protocol} {METRIC_NAMES.get(metric, metric)}" for protocol, metric in measured)]
+        lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+        for (table, protocol, metric, epochs), values in published_orders(read_published()).items():
+            name = f"MLS {table}, {protocol} {METRIC_NAMES.get(metric, metric)}"
+            cells = [name + (f", {epochs} epochs" if epochs else "")]
+            for ours in measured.values():
+                found = rank_agreement(ours, values)
+                cells.append(
+                    "–"
+                    if found is None
+                    else f"{_signed(found.tau, 2)} ({_signed(found.low, 2)} to {_signed(found.high, 2)}; n {found.n})"
+                )
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+    def diagnostics(self, suite: str, method: str) -> str:
+        """The table of a suite's diagnostics."""
+        return diagnostics_table(self.diagnosed(suite), method).rstrip()
+
+    def diagnosed(self, suite: str) -> list[DiagnosedRow]:
+        """The diagnostics of a suite."""
+        return read_diagnostics(self.folder / DIAGNOSTICS / suite)
+
+    def cost(self, suite: str) -> str:
+        """``1.62 core-hours (209 jobs)``, as noted when the run was published; else of the evaluations alone."""
+        path = self.folder / COSTS / f"{suite}.json"
+        if not path.is_file():
+            seconds = math.fsum(record.wall_seconds for record in self.suite(suite).results.records)
+            return f"{seconds / 3600:.2f} core-hours of evaluation (that of pretraining was not kept)"
+        cost = _read_cost(path)
+        return f"{cost['core_hours']:.2f} core-hours ({cost['jobs']} jobs)"
+
+    def total_cost(self) -> str:
+        """The sum over all suites here, and what it leaves out."""
+        hours, without = 0.0, []
+        for name, suite in self.suites.items():
+            path = self.folder / COSTS / f"{name}.json"
+            if path.is_file():
+                hours += _read_cost(path)["core_hours"]
+            else:
+                hours += math.fsum(record.wall_seconds for record in suite.results.records) / 3600
+                without.append(name)
+        left_out = f", without the pretraining of {', '.join(without)}, whose time was not kept" if without else ""
+        return f"{hours:.1f} core-hours{left_out}"
+
+
+def build_results(folder: Path) -> list[Path]:
+    """Write ``tables/`` and ``README.md`` of a results folder anew.
+
+    Raises:
+        UserError: no records, a damaged one, or one that the page asks for and that is missing.
+    """
+    page = Page(folder)
+    if not page.suites:
+        raise UserError(f"{folder}: holds no folder {RECORDS} with records of a suite")
+    text = _environment().from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page)
+    files = []
+    shutil.rmtree(folder / TABLES, ignore_errors=True)  # of a suite that is no longer there
+    for name, suite in page.suites.items():
+        files += write_tables(suite.results, suite.tables, folder / TABLES / name)
+        if (folder / DIAGNOSTICS / name).is_dir():
+            files += draw_diagnostics(page.diagnosed(name), folder / TABLES / name)
+    write_text(folder / PAGE, text.rstrip() + "\n")
+    return [*files, folder / PAGE]
+
+
+def _environment() -> jinja2.Environment:
+    """Markdown needs no escaping of HTML; an unknown name is an error."""
+    return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+
+
+def _read_cost(path: Path) -> dict[str, Any]:
+    try:
+        cost = json.loads(path.read_text(encoding="utf-8"))
+        return {"core_hours": float(cost["core_hours"]), "jobs": int(cost["jobs"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: is damaged ({error}); publish the run again") from error
+
+
+def _main_metrics(record: Record) -> list[str]:
+    return [metric for metric in ("mAP", "box_AP", "mask_AP", "mIoU") if metric in record.metrics]
+
+
+def _has(records: Sequence[Record], column: tuple[str, str], label: str) -> bool:
+    protocol, metric = column
+    own = [one for one in records if one.backbone.label == label and one.protocol.id == protocol]
+    return any(one.metrics.get(metric) is not None for one in own)
+
+
+def _linked(text: str, suite: str, protocol: str, metric: str, row: str) -> str:
+    return f'[{text}]({TABLES}/{suite}/tables.md "{suite}: {row}; {protocol}, {METRIC_NAMES.get(metric, metric)}")'
+
+
+def _signed(value: float, digits: int = 1) -> str:
+    return f"{_MINUS if round(value, digits) < 0 else '+'}{abs(value):.{digits}f}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Make the tables, figures and page of a results folder.")
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="the folder that holds records/")
+    arguments = parser.parse_args(argv)
+    try:
+        for path in build_results(arguments.results):
+            print(path)
+    except UserError as error:
+        print(f"scenebench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Kendall's tau against scipy's, its interval, the published orders, and the paired test."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, ttest_rel
+
+from benchmarks.report.published import read_published
+from benchmarks.report.rank_agreement import METHODS, kendall_tau, paired_test, published_orders, rank_agreement
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("n", [2, 4, 9])
+def test_tau_is_scipys(seed: int, n: int) -> None:
+    """Small integers, so that there are ties."""
+    first, second = np.random.default_rng(seed).integers(0, 4, (2, n)).tolist()
+    expected = kendalltau(first, second).statistic
+    found = kendall_tau(first, second)
+    assert (found is None and math.isnan(expected)) or found == pytest.approx(expected)
+
+
+def test_an_order_that_no_resample_changes_has_no_width() -> None:
+    measured = {"a": [1.0, 1.1], "b": [2.0, 2.1], "c": [3.0, 3.1], "d": [4.0, 4.1]}
+    found = rank_agreement(measured, {"a": 10, "b": 20, "c": 30, "d": 40})
+    assert found is not None
+    assert (found.tau, found.low, found.high, found.n) == (1.0, 1.0, 1.0, 4)
+    assert found.chance == pytest.approx(1 / 24)
+    turned = rank_agreement(measured, {"a": 40, "b": 30, "c": 20, "d": 10})
+    assert turned is not None
+    assert (turned.tau, turned.chance) == (-1.0, 1.0)
+
+
+def test_seeds_that_overlap_widen_the_interval() -> None:
+    measured = {"a": [1.0, 9.0, 5.0], "b": [2.0, 8.0, 5.2], "c": [3.0, 7.0, 5.4], "d": [1.0, 9.0, 6.0]}
+    found = rank_agreement(measured, {"a": 1, "b": 2, "c": 3, "d": 4, "not ours": 9})
+    assert found is not None
+    assert found.low < 0 < found.high
+    reversed_seeds = {name: values[::-1] for name, values in measured.items()}
+    assert found == rank_agreement(reversed_seeds, {"a": 1, "b": 2, "c": 3, "d": 4})
+    assert rank_agreement({"a": [1.0]}, {"a": 1.0}) is None
+
+
+def test_the_published_orders_have_all_four_methods_at_equal_epochs() -> None:
+    orders = published_orders(read_published())
+    assert all(values.keys() == METHODS.keys() for values in orders.values())
+    assert orders["table1", "mask_rcnn_r50_fpn_1x", "box_AP", 800].keys() == METHODS.keys()
+    assert {table for table, *_ in orders} == {"table1", "table2", "table3"}
+    by_hand = {
+        (v.method, v.value)
+        for v in read_published()
+        if (v.table, v.metric, v.pretrain_epochs) == ("table2", "mask_AP", 400) and v.method in METHODS.values()
+    }
+    assert {
+        (METHODS[name], value) for name, value in orders["table2", "mask_rcnn_r50_c4_1x", "mask_AP", 400].items()
+    } == (by_hand)
+
+
+def test_the_paired_test_is_scipys_and_takes_shared_seeds_only() -> None:
+    values, baseline = {0: 3.0, 1: 4.5, 2: 5.0, 9: 100.0}, {2: 4.4, 1: 4.0, 0: 2.9, 7: -100.0}
+    oracle = ttest_rel([3.0, 4.5, 5.0], [2.9, 4.0, 4.4])
+    found = paired_test(values, baseline)
+    assert found is not None
+    assert found.n == 3
+    assert found.p == pytest.approx(oracle.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(oracle.confidence_interval()))
+    assert found.difference == pytest.approx(0.4)
+
+
+def test_pairs_without_a_spread_have_no_test() -> None:
+    assert paired_test({0: 1.0}, {1: 1.0}) is None
+    for values in ({0: 2.0}, {0: 2.0, 1: 3.0}):
+        found = paired_test(values, {0: 1.0, 1: 2.0})
+        assert found is not None
+        assert (found.difference, found.p, found.low) == (1.0, None, None)
+
+
+def test_all_24_orders_of_four_give_seven_values_of_tau() -> None:
+    taus = {round(kendall_tau(order, range(4)) or 0.0, 6) for order in itertools.permutations(range(4))}
+    assert len(taus) == 7

@@ -1,0 +1,196 @@
+"""The page of results: what stands in it, what a missing record is told as, and what is kept of a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from made_up_records import fill, make_record
+
+from benchmarks.record import read_record, write_record
+from benchmarks.report import results_page
+from benchmarks.report.diagnostics import diagnostics_table, draw_diagnostics, read_diagnostics
+from benchmarks.report.publish import publish, run_cost
+from benchmarks.report.results_page import Page, build_results
+from benchmarks.report.search_page import chosen_rate, search_page
+from benchmarks.workflow.events import FINISHED, Event, EventLog
+from benchmarks.workflow.plan import Job, Plan
+from benchmarks.workflow.suite import load_suite
+from scenebench.errors import UserError
+
+
+def records_of(suite: str, rows: list[str], protocols: tuple[str, ...], seeds: int = 3) -> list:
+    return [
+        make_record(label, protocol, seed, {"mAP": 10.0 + 3 * number + seed % 2 + number * seed / 10}, suite=suite)
+        for number, label in enumerate(rows)
+        for protocol in protocols
+        for seed in range(seeds)
+    ]
+
+
+def results_of(folder: Path, suite: str = "own") -> Path:
+    rows = ["random", "moco", "byol", "densecl", "mls"]
+    fill(folder / "records" / suite, records_of(suite, rows, ("multilabel_knn", "multilabel_linear")))
+    return folder
+
+
+def template(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
+    path = folder / "template.md"
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(results_page, "TEMPLATE", path)
+
+
+def test_numbers_are_those_of_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = results_of(tmp_path / "results")
+    text = '{{ page.value("own", "multilabel_knn", "mls") }}\n{{ page.gain("own", "multilabel_knn", "mls", "moco") }}\n'
+    template(monkeypatch, tmp_path, text + '{{ page.agreement("own") }}\n{{ page.table("own") }}\n{{ page.notes() }}')
+    made = build_results(results)
+    page = (results / "README.md").read_text(encoding="utf-8")
+    # mls: 22.0, 23.4, 22.8; moco: 13.0, 14.1, 13.2
+    assert page.startswith('[22.7 ± 0.7 (3)](tables/own/tables.md "own: mls; multilabel_knn, mAP")\n')
+    assert "[+9.3 (+8.6 to +10.0; p 0.00035, n 3)](tables/own/tables.md" in page
+    assert "n 4)" in page
+    assert (results / "tables/own/tables.md") in made
+    before = {path: path.read_bytes() for path in made}
+    (results / "tables/gone").mkdir()
+    assert {path: path.read_bytes() for path in build_results(results)} == before
+    assert not (results / "tables/gone").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{{ page.value("own", "multilabel_knn", "soco") }}', "no record of row 'soco', protocol multilabel_knn"),
+        ('{{ page.value("own", "fcn_demo", "mls", "mIoU") }}', "protocol fcn_demo, metric mIoU"),
+        ('{{ page.table("other") }}', "there are no records of suite 'other'"),
+        ('{{ page.diagnostics("own", "mls") }}', "holds no diagnostics"),
+    ],
+)
+def test_a_missing_record_is_an_error_that_names_it(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = results_of(tmp_path / "results")
+    template(monkeypatch, tmp_path, text)
+    with pytest.raises(UserError, match=message):
+        build_results(results)
+    assert not (results / "README.md").exists()
+
+
+def test_nothing_to_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert results_page.main([str(tmp_path)]) == 2
+    assert "holds no folder records" in capsys.readouterr().err
+
+
+# --- publishing ------------------------------------------------------------------------------------------------------
+
+
+def finished_run(folder: Path) -> Path:
+    """A run of two pretrainings and two evaluations, as ``scenebench run`` leaves it."""
+    jobs = []
+    for seed in (0, 1):
+        pretrain = f"cells/pretrain/mls_demo-s{seed}-abc"
+        record = f"cells/evaluate/mls-s{seed}/record.json"
+        write_record(folder / record, make_record("mls", seed=seed))
+        jobs += [Job(pretrain, "pretrain", "p", [], [], [f"{pretrain}/b"], "log", 60.0, cell={})]
+        jobs += [Job(f"cells/evaluate/mls-s{seed}", "evaluate", "e", [], [], [record], "log", 9.0, cell={})]
+        diagnostics = folder / pretrain / "diagnostics"
+        diagnostics.mkdir(parents=True)
+        about = {"method": "saliency", "seed": seed, "epochs": 2, "settings": {"beta": 1.0}}
+        (diagnostics / "about.json").write_text(json.dumps(about))
+        lines = [f"{epoch},{epoch},{0.2 + 0.1 * epoch + 0.01 * seed},0.2,0.2,0.5,0.4,0.4" for epoch in (0, 1, 2)]
+        head = "epoch,step,iou,other_iou,chance_iou,pointing,other_pointing,chance_pointing"
+        (diagnostics / "saliency.csv").write_text("\n".join([head, *lines]) + "\n")
+    Plan("own", "mini", "Own", "mls", ["mls"], ["multilabel_knn"], jobs).write(folder / "plan.json")
+    log = EventLog(folder)
+    for job in jobs:
+        log.append(Event(job.id, FINISHED, 1, 1.0, 90.0 if job.kind == "pretrain" else 10.0))
+    return folder
+
+
+def test_what_is_kept_of_a_run(tmp_path: Path) -> None:
+    run, results = finished_run(tmp_path / "run"), tmp_path / "results"
+    stale = results / "records/own/stale"
+    stale.mkdir(parents=True)
+    written = publish(run, results)
+    assert not stale.exists()
+    records = sorted((results / "records/own").rglob("record.json"))
+    assert [path.parent.name for path in records] == ["mls-s0", "mls-s1"]
+    assert [read_record(path).seed for path in records] == [0, 1]
+    assert len(list((results / "diagnostics/own").rglob("saliency.csv"))) == 2
+    cost = json.loads((results / "costs/own.json").read_text())
+    assert cost == run_cost(run)
+    assert (cost["jobs"], cost["core_hours"]) == (4, pytest.approx(200 / 3600, abs=1e-3))
+    assert results / "costs/own.json" in written
+    assert Page(results).cost("own").endswith("core-hours (4 jobs)")
+    assert Page(results).total_cost() == "0.1 core-hours"
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no results of 'scenebench run'"):
+        publish(tmp_path, tmp_path / "results")
+
+
+def test_diagnostics_over_seeds(tmp_path: Path) -> None:
+    publish(finished_run(tmp_path / "run"), tmp_path / "results")
+    rows = read_diagnostics(tmp_path / "results/diagnostics/own")
+    assert [(row.method, row.name, sorted(row.runs)) for row in rows] == [("saliency", "saliency", [0, 1])]
+    table = diagnostics_table(rows, "saliency")
+    assert "| saliency | 0.405 ± 0.007 (2) | 0.200 ± 0.000 (2) |" in table, "of the last epoch"
+    pictures = draw_diagnostics(rows, tmp_path)
+    first = [path.read_bytes() for path in pictures]
+    assert [path.read_bytes() for path in draw_diagnostics(rows, tmp_path)] == first
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def search_records(folder: Path, split: str = "val") -> Path:
+    records = []
+    for method, by_rate in {"moco": {1e-3: 17.0, 2e-3: 18.0, 4e-3: 18.5}, "mls": {1e-3: 19.0, 2e-3: 18.0}}.items():
+        for rate, value in by_rate.items():
+            for probe in ("multilabel_knn", "multilabel_low_shot"):
+                recipe = {"name": f"{method}_demo", "seed": 0, "optimiser": {"lr": rate}}
+                record = make_record(f"{method} {rate}", probe, metrics={"mAP": value}, method=method, recipe=recipe)
+                data = record.dataset.model_copy(update={"test_split": split})
+                records.append(record.model_copy(update={"dataset": data}))
+    return fill(folder / "records/mini_search", records).parents[1]
+
+
+def test_the_page_of_settings_follows_the_rule(tmp_path: Path) -> None:
+    page = search_page(search_records(tmp_path))
+    assert "| moco | 0.002 | 18.0 | 18.0 | 18.0 | taken |" in page, "4e-3 is better by .5, within the margin"
+    assert "| mls | 0.001 | 19.0 | 19.0 | 19.0 | taken |" in page
+    assert "has not been run" not in page
+    assert "has not been run" in search_page(tmp_path / "nothing")
+    with pytest.raises(UserError, match="the standing rate 0.002 was not tried"):
+        chosen_rate({0.001: [1.0]}, 0.002)
+    with pytest.raises(UserError, match="a record of split 'test' is among those of the search"):
+        search_page(search_records(tmp_path / "test", split="test"))
+
+
+def test_the_search_reads_neither_the_test_split_nor_minis_scenes() -> None:
+    search, mini = load_suite("mini_search"), load_suite("mini")
+    assert search.data.seed not in (0, mini.data.seed)
+    assert all("data.test_split=val" in column.overrides for column in search.protocols)
+    assert mini.data.seed == 7
+
+
+@pytest.mark.parametrize("name", ["mini", "mini_mls_ablation", "mini_saliency_2x2", "mini_hard"])
+def test_seeds_are_paired_across_the_rows(name: str) -> None:
+    suite = load_suite(name)
+    assert len({tuple(row.seeds) for row in suite.backbones}) == 1
+    assert len(suite.backbones[0].seeds) == (5 if name == "mini" else 3)
+    assert suite.size == "mini"
+    assert "version 1" in suite.title
+
+
+def test_values_csv_has_the_same_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = results_of(tmp_path / "results")
+    template(monkeypatch, tmp_path, "{{ page.total_cost() }}")
+    build_results(results)
+    assert "without the pretraining of own" in (results / "README.md").read_text(encoding="utf-8")
+    with open(results / "tables/own/values.csv", encoding="utf-8", newline="") as file:
+        (line,) = [one for one in csv.DictReader(file) if (one["row"], one["protocol"]) == ("mls", "multilabel_knn")]
+    assert float(line["mean"]) == pytest.approx((22.0 + 23.4 + 22.8) / 3, abs=1e-6)

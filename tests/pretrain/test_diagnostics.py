@@ -1,0 +1,290 @@
+"""Diagnostics: measures against slow oracles, what is written and when, and that training does not notice them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from pretrain.diagnostic_measures import category_precision, pseudo_label_quality, saliency_quality
+from pretrain.diagnostics import Diagnostics, read_rows
+from pretrain.methods import METHODS
+from pretrain.methods.mls import Mls
+from pretrain.methods.saliency import Saliency
+from pretrain.recipe import Recipe, load_recipe
+from pretrain.stopping import Stopped
+from pretrain.train import pretrain
+from scenebench.errors import UserError
+
+COUNT, CATEGORIES, STEPS = 22, 3, 5
+SMALL = [
+    "network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=4", "schedule.epochs=3",
+    "views.crop_size=32", "run.log_every=1", "mls.dictionary_size=16", "mls.k=2", "moco.queue_size=16",
+    "saliency.map_input_size=64", "diagnostics.images=12", "diagnostics.ks=[1,4,400]",
+]  # fmt: skip
+ON = "diagnostics.every_epochs=1"
+
+
+# --- the measures ----------------------------------------------------------------------------------------------------
+
+
+def made_up(seed: int) -> tuple[torch.Tensor, ...]:
+    rng = np.random.default_rng(seed)
+    scores = torch.from_numpy(rng.normal(size=(7, 19)).astype(np.float32))
+    queries, slots = (torch.from_numpy(rng.random((count, 4)) < 0.3) for count in (7, 19))
+    excluded = torch.from_numpy(rng.random((7, 19)) < 0.2)
+    queries[0] = False  # a query without a category counts nowhere
+    slots[:5] = False  # slots that hold no image
+    queries[1], slots[:, 3] = torch.tensor([False, False, False, True]), False  # nothing to find for this one
+    return scores, queries, slots, excluded
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("k", [1, 3, 19, 50])
+def test_pseudo_labels_are_those_of_a_slow_count(seed: int, k: int) -> None:
+    scores, queries, slots, excluded = made_up(seed)
+    precision, recall, chance, chance_recall = [], [], [], []
+    for b in range(len(queries)):
+        if not queries[b].any():
+            continue
+        left = [d for d in range(len(slots)) if not excluded[b, d]]
+        shares = [d for d in left if any(bool(queries[b, c] and slots[d, c]) for c in range(4))]
+        picked = sorted(left, key=lambda d: -float(scores[b, d]))[:k]
+        hits = sum(d in shares for d in picked)
+        precision.append(hits / len(picked))
+        chance.append(len(shares) / len(left))
+        if shares:
+            recall.append(hits / len(shares))
+            chance_recall.append(len(picked) / len(left))
+    (found,) = pseudo_label_quality(scores, queries, slots, excluded, [k])
+    expected = [np.mean(values) for values in (precision, recall, chance, chance_recall)]
+    assert [found.precision, found.recall, found.chance_precision, found.chance_recall] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_precision_by_category_is_that_of_a_slow_count(seed: int) -> None:
+    scores, queries, slots, excluded = made_up(seed)
+    shares, chances, holding = category_precision(scores, queries, slots, excluded, 3)
+    for c in range(4):
+        own, chance = [], []
+        for b in range(len(queries)):
+            if queries[b, c]:
+                left = [d for d in range(len(slots)) if not excluded[b, d]]
+                picked = sorted(left, key=lambda d: -float(scores[b, d]))[:3]
+                own.append(np.mean([bool(slots[d, c]) for d in picked]))
+                chance.append(np.mean([bool(slots[d, c]) for d in left]))
+        assert int(holding[c]) == len(own)
+        assert float(shares[c]) == pytest.approx(np.mean(own) if own else math.nan, nan_ok=True)
+        assert float(chances[c]) == pytest.approx(np.mean(chance) if chance else math.nan, nan_ok=True)
+
+
+def test_picks_by_the_labels_themselves_are_perfect_and_random_ones_are_chance() -> None:
+    rng = np.random.default_rng(0)
+    queries, slots = (torch.from_numpy(rng.random((count, 4)) < 0.3) for count in (300, 400))
+    excluded = torch.zeros(300, 400, dtype=torch.bool)
+    related = (queries.double() @ slots.double().T) > 0
+    (perfect,) = pseudo_label_quality(related.double(), queries, slots, excluded, [5])
+    assert perfect.precision == 1.0
+    (blind,) = pseudo_label_quality(torch.from_numpy(rng.random((300, 400))), queries, slots, excluded, [20])
+    assert blind.precision == pytest.approx(blind.chance_precision, abs=0.02)
+    assert blind.recall == pytest.approx(blind.chance_recall, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_saliency_is_that_of_a_slow_count(seed: int) -> None:
+    """Maps of the masks' own size, so that nothing is enlarged."""
+    rng = np.random.default_rng(seed)
+    maps, masks = rng.random((3, 6, 5)), rng.random((3, 6, 5)) < 0.4
+    maps[2] = 0.7
+    iou, pointing, chance = [], [], []
+    for one, mask in zip(maps, masks, strict=True):
+        mean = one.sum() / one.size
+        salient = {(y, x) for y in range(6) for x in range(5) if one[y, x] >= mean - 1e-6}
+        objects = {(y, x) for y in range(6) for x in range(5) if mask[y, x]}
+        iou.append(len(salient & objects) / len(salient | objects))
+        best = {(y, x) for y in range(6) for x in range(5) if one[y, x] == one.max()}
+        pointing.append(len(best & objects) / len(best))
+        p, m = len(salient) / 30, len(objects) / 30
+        chance.append(p * m / (p + m - p * m))
+    found = saliency_quality(torch.from_numpy(maps), torch.from_numpy(masks))
+    assert [found.iou, found.pointing, found.chance_iou] == pytest.approx(
+        [np.mean(iou), np.mean(pointing), np.mean(chance)]
+    )
+    assert found.chance_pointing == found.object_area == pytest.approx(masks.mean())
+
+
+def test_a_map_of_the_objects_is_right_and_of_the_rest_is_wrong() -> None:
+    masks = torch.zeros(2, 64, 64, dtype=torch.bool)
+    masks[0, :32], masks[1, 16:48, 16:48] = True, True
+    right = saliency_quality(masks[:, ::16, ::16].float(), masks)
+    assert right.pointing == 1.0
+    assert right.iou > 0.8 > right.chance_iou
+    wrong = saliency_quality(1 - masks[:, ::16, ::16].float(), masks)
+    assert wrong.pointing == 0.0
+    assert wrong.iou < wrong.chance_iou
+    flat = saliency_quality(torch.ones(2, 4, 4), masks)
+    assert flat.iou == pytest.approx(flat.chance_iou)
+    assert flat.pointing == pytest.approx(flat.chance_pointing)
+
+
+# --- within a run ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder of images and their annotations; the last image is not listed, the one before holds nothing."""
+    folder = tmp_path_factory.mktemp("data") / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(COUNT):
+        pixels = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((48, 40)).save(folder / f"{index:02d}.png")
+    labels = rng.random((COUNT - 2, CATEGORIES)) < 0.5
+    content = {
+        "images": [{"id": i, "file_name": f"{i:02d}.png", "width": 48, "height": 40} for i in range(COUNT - 1)],
+        "categories": [{"id": 10 * column, "name": str(column)} for column in range(CATEGORIES)],
+        "annotations": [
+            {"id": 100 * i + c, "image_id": i, "category_id": 10 * c, "bbox": [4 * c, 2 * c, 20, 18]}
+            for i, c in np.argwhere(labels).tolist()
+        ],
+    }
+    path = folder.parent / "instances.json"
+    path.write_text(json.dumps(content))
+    return folder, path
+
+
+@pytest.fixture(autouse=True)
+def _without_other_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The methods' own pictures, which take most of such a short run, are tested elsewhere."""
+    for method in (Mls, Saliency):
+        monkeypatch.setattr(method, "draw_figures", lambda self, folder, epochs: [])
+
+
+def recipe_of(data: tuple[Path, Path], method: str, *overrides: str) -> Recipe:
+    return load_recipe(f"{method}_demo", [*SMALL, f"data.root={data[0]}", f"data.annotations={data[1]}", *overrides])
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides"),
+    [("mls", ["mls.dictionaries=z_only"]), ("saliency", ["saliency.source=random"]), ("saliency", [])],
+)
+def test_training_is_equal_to_the_bit_with_and_without(
+    method: str, overrides: list[str], data: tuple[Path, Path], tmp_path: Path
+) -> None:
+    short = [*overrides, "schedule.epochs=2", "schedule.batch_size=8"]
+    without = load_file(pretrain(recipe_of(data, method, *short), tmp_path / "without"))
+    watched = load_file(pretrain(recipe_of(data, method, *short, ON), tmp_path / "watched"))
+    assert without.keys() == watched.keys()
+    assert all(torch.equal(without[key], watched[key]) for key in without)
+    assert not (tmp_path / "without/diagnostics").exists()
+    assert recipe_of(data, method, ON).identity() == recipe_of(data, method).identity()
+
+
+def test_what_is_written_of_mls(data: tuple[Path, Path], tmp_path: Path) -> None:
+    pretrain(recipe_of(data, "mls", ON), tmp_path / "run")
+    folder = tmp_path / "run/diagnostics"
+    rows = read_rows(folder / "pseudo_labels.csv")
+    assert [(row["epoch"], row["step"], row["k"]) for row in rows] == [
+        (epoch, epoch * STEPS, k) for epoch in (1, 2, 3) for k in (1, 2, 4)
+    ], "nothing before training, and no k above the dictionary"
+    assert all(0 <= row[key] <= 1 for row in rows for key in ("precision", "recall", "chance_precision"))
+    assert all(row["queries"] == 12 for row in rows)
+    assert [row["empty_slots"] for row in rows] == [0.0] * 9
+    by_category = read_rows(folder / "by_category.csv")
+    assert [row["category"] for row in by_category] == [0, 1, 2] * 3
+    annotations = json.loads(data[1].read_text())["annotations"]
+    held = [len({a["image_id"] for a in annotations if a["category_id"] == 10 * c}) for c in range(3)]
+    assert [row["images"] for row in by_category[:3]] == held
+    about = json.loads((folder / "about.json").read_text())
+    assert (about["recipe"], about["method"], about["seed"], about["settings"]["k"]) == ("mls_demo", "mls", 0, 2)
+    assert (tmp_path / "run/figures/diagnostics_pseudo_labels.png").stat().st_size > 5000
+
+
+def test_the_first_measurement_is_that_of_the_slots_and_labels(data: tuple[Path, Path], tmp_path: Path) -> None:
+    """A dictionary of known images and scores: half of it empty, the rest all of one image."""
+    recipe = recipe_of(data, "mls", ON, "mls.own_view=in")
+    images = sorted(data[0].iterdir())
+    torch.manual_seed(0)
+    method = METHODS["mls"](recipe, images)
+    assert isinstance(method, Mls)
+    diagnostics = Diagnostics(recipe, images, tmp_path)
+    assert diagnostics.at_epoch_boundary(method, 0, STEPS) >= 0
+    assert not (tmp_path / "diagnostics/pseudo_labels.csv").exists()
+    image = int(diagnostics.labels.any(dim=1).nonzero()[0])
+    method.dictionary.image_ids[8:] = image
+    before = torch.get_rng_state()
+    diagnostics.at_epoch_boundary(method, STEPS, STEPS)
+    assert torch.equal(torch.get_rng_state(), before)
+    row = read_rows(tmp_path / "diagnostics/pseudo_labels.csv")[0]
+    assert row["empty_slots"] == 0.5
+    queries = [index for part, _ in diagnostics._queries(method) for index in part.tolist()]
+    own = [index for index in queries if diagnostics.labels[index].any()]
+    sharing = [bool((diagnostics.labels[index] & diagnostics.labels[image]).any()) for index in own]
+    assert row["chance_precision"] == pytest.approx(np.mean(sharing) / 2, abs=1e-6)
+
+
+def test_what_is_written_of_saliency(data: tuple[Path, Path], tmp_path: Path) -> None:
+    pretrain(recipe_of(data, "saliency", "diagnostics.every_epochs=2", "schedule.epochs=4"), tmp_path / "run")
+    rows = read_rows(tmp_path / "run/diagnostics/saliency.csv")
+    assert [row["epoch"] for row in rows] == [0, 2, 4]
+    assert all(0 <= row[key] <= 1 for row in rows for key in ("iou", "pointing", "other_iou", "chance_pointing"))
+    assert len({row["images"] for row in rows}) == 1
+    assert 0 < rows[0]["images"] <= 12
+    assert (tmp_path / "run/figures/diagnostics_saliency.png").stat().st_size > 5000
+
+
+def test_an_oracles_maps_are_found_to_be_good(data: tuple[Path, Path], tmp_path: Path) -> None:
+    pretrain(recipe_of(data, "saliency", ON, "saliency.source=mask", "schedule.epochs=1"), tmp_path / "run")
+    row = read_rows(tmp_path / "run/diagnostics/saliency.csv")[-1]
+    assert row["pointing"] > 0.8 > row["chance_pointing"] + 0.3
+    assert row["iou"] > row["chance_iou"]
+
+
+def test_a_stopped_run_ends_with_the_same_lines(
+    data: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(data, "mls", ON)
+    pretrain(recipe, tmp_path / "whole")
+    steps = []
+    original = Mls.training_step
+
+    def stopping(self: Mls, batch: object) -> object:
+        steps.append(1)
+        if len(steps) == STEPS + 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Mls, "training_step", stopping)
+    with pytest.raises(Stopped):
+        pretrain(recipe, tmp_path / "parts")
+    assert len(read_rows(tmp_path / "parts/diagnostics/pseudo_labels.csv")) == 3
+    pretrain(recipe, tmp_path / "parts")
+    for name in ("pseudo_labels.csv", "by_category.csv", "about.json"):
+        assert (tmp_path / "parts/diagnostics" / name).read_bytes() == (
+            tmp_path / "whole/diagnostics" / name
+        ).read_bytes()
+
+
+def test_what_cannot_be_measured(data: tuple[Path, Path], tmp_path: Path) -> None:
+    images = sorted(data[0].iterdir())
+    with pytest.raises(UserError, match="moco has neither pseudo-labels nor saliency maps"):
+        Diagnostics(recipe_of(data, "moco", ON), images, tmp_path)
+    with pytest.raises(UserError, match="diagnostics.every_epochs: 1 needs the truth; add data.annotations=FILE"):
+        Diagnostics(load_recipe("mls_demo", [*SMALL, f"data.root={data[0]}", ON]), images, tmp_path)
+    empty = tmp_path / "empty.json"
+    content = json.loads(data[1].read_text())
+    empty.write_text(json.dumps({**content, "annotations": []}))
+    for method in ("mls", "saliency"):
+        with pytest.raises(UserError, match="none of the images that the diagnostics read holds an object"):
+            Diagnostics(recipe_of((data[0], empty), method, ON), images, tmp_path)
+    for value in ("diagnostics.every_epochs=0", "diagnostics.images=1", "diagnostics.ks=[0]", "diagnostics.ks=[]"):
+        with pytest.raises(UserError, match=r"^diagnostics\."):
+            recipe_of(data, "mls", value)
