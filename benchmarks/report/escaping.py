@@ -72,6 +72,9 @@ def visible(text: str, keep: str = "") -> str:
     Args:
         keep: invisible signs that stay as they are, say a line break.
     """
-    if text.isprintable():
+    bare = text
+    for sign in keep:
+        bare = bare.replace(sign, "")
+    if bare.isprintable():
         return text
     return "".join(sign if sign.isprintable() or sign in keep else f"[U+{ord(sign):04X}]" for sign in text)

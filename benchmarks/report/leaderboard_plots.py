@@ -178,9 +178,10 @@ def _cost(panels: Sequence[Panel], records: dict[str, Record]) -> Figure | None:
     figure, axes = _panels(len(panels), 3.0, 2.3, caption)
     unit = "images seen in pretraining" if _has_images(panels, records) else "epochs of pretraining"
     for each, panel, mine in zip(axes, panels, points, strict=False):
-        for x, mean, std, method in mine[:_MOST_POINTS]:
+        for method in dict.fromkeys(method for *_, method in mine[:_MOST_POINTS]):
             colour = COLOURS[methods.index(method)] if method in methods else GREY
-            each.errorbar(x, mean, yerr=std, fmt="o", color=colour, markersize=4, elinewidth=0.8, alpha=0.75)
+            xs, means, spreads = zip(*(rest for *rest, name in mine[:_MOST_POINTS] if name == method), strict=True)
+            each.errorbar(xs, means, yerr=spreads, fmt="o", color=colour, markersize=4, elinewidth=0.8, alpha=0.75)
         seen = [x for x, *_ in mine if x > 0]
         if seen and max(seen) / min(seen) > _LOG_FROM:
             each.set_xscale("symlog", linthresh=min(seen))
@@ -193,7 +194,7 @@ def _cost(panels: Sequence[Panel], records: dict[str, Record]) -> Figure | None:
     return figure
 
 
-def _points_of_cost(panel: Panel, records: dict[str, Record]) -> list[tuple[float, float, float | None, str]]:
+def _points_of_cost(panel: Panel, records: dict[str, Record]) -> list[tuple[float, float, float, str]]:
     has_images = _has_images([panel], records)
     found = []
     for row in panel[0].rows:
@@ -202,7 +203,7 @@ def _points_of_cost(panel: Panel, records: dict[str, Record]) -> list[tuple[floa
         if cell.summary is not None and record is not None and not row.is_reference:
             seen = record.backbone.images_seen if has_images else record.backbone.epochs
             if seen or row.method == "random_init":
-                found.append((float(seen), cell.summary.mean, cell.summary.std, row.method))
+                found.append((float(seen), cell.summary.mean, cell.summary.std or 0.0, row.method))
     return found
 
 

@@ -73,8 +73,7 @@ def write_record_pages(results: Results, tables: Sequence[Table], environment: E
         )
         # Not flushed one by one: the whole folder is renamed into place when all is written.
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
-        content = json.dumps(record.model_dump(mode="json"), sort_keys=True)
-        (folder / f"{name}.json").write_text(content + "\n", encoding="utf-8")
+        (folder / f"{name}.json").write_text(record.model_dump_json() + "\n", encoding="utf-8")
 
 
 def _places(tables: Sequence[Table]) -> dict[str, Place]:

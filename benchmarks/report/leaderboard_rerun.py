@@ -63,4 +63,4 @@ def _as_yaml(value: Any) -> str:
 
 
 def _quote(text: str) -> str:
-    return shlex.quote(clip(one_line(text), MAX_WORD))
+    return shlex.quote(clip(text if text.isprintable() else one_line(text), MAX_WORD))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ MAX_LINE = 400
 _TAIL_BYTES = 16_000
 _CURVE_BYTES = 4_000_000
 _MOST_POINTS = 300
-_TOOLBOX_LOGS = ("toolbox/metrics.json", "toolbox/*/vis_data/scalars.json")
+_TOOLBOX_LOGS = ("metrics.json", "*/vis_data/scalars.json")
 _STEPS = ("step", "iteration", "iter")
 _LOSSES = ("loss", "total_loss")
 
@@ -56,7 +57,9 @@ def curves(record_file: Path, folder: Path, backbones: Mapping[str, str]) -> lis
     """
     backbone = backbones.get(str(record_file.relative_to(folder))) if record_file.is_relative_to(folder) else None
     paths = [] if backbone is None else [("Pretraining", (folder / backbone).parent / PRETRAIN_LOG)]
-    paths += [("Transfer", path) for name in _TOOLBOX_LOGS for path in sorted(record_file.parent.glob(name))[:1]]
+    toolbox = record_file.with_name("toolbox")
+    if toolbox.is_dir():
+        paths += [("Transfer", path) for name in _TOOLBOX_LOGS for path in sorted(toolbox.glob(name))[:1]]
     found = [(title, _points(path)) for title, path in paths if _is_inside(path, folder)]
     return [Curve(title, points) for title, points in found if len(points) > 1]
 
@@ -80,7 +83,8 @@ def backbone_of_records(folder: Path) -> dict[str, str]:
 
 
 def _is_inside(path: Path, folder: Path) -> bool:
-    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    """Whether ``path`` is a file, and links lead to nowhere outside (os.path is several times faster than pathlib)."""
+    return path.is_file() and os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
 
 
 def _points(path: Path) -> tuple[tuple[float, float], ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.report.statistics import CONFIDENCE
 
-RANK_DRAWS = 2_000
+RANK_DRAWS = 1_000
 
 
 @dataclass(frozen=True)
