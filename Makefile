@@ -32,6 +32,10 @@ RUN_OPTIONS = --size $(SIZE) --cores $(CORES) $(if $(DATA),--data "$(DATA)") \
 	$(if $(PROFILE),--profile "$(PROFILE)") $(if $(GPUS),--gpus $(GPUS)) $(if $(RETRIES),--retries $(RETRIES)) \
 	$(if $(PLAN),--plan)
 
+# make leaderboard
+RECORDS ?= results/records
+BOARD = $(if $(filter file,$(origin OUT)),results/leaderboard,$(OUT))
+
 # make bench-pretrain
 PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
 
@@ -41,7 +45,7 @@ TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.loc
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
 .PHONY: help setup demo reproduce status mmcv-ops test test-slow test-slurm lint format docs
-.PHONY: bench-pretrain bench-eval bench-transfer lock clean
+.PHONY: leaderboard test-browser bench-pretrain bench-eval bench-transfer bench-leaderboard lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +66,9 @@ reproduce-%: $(VENV)/.ready
 status: $(VENV)/.ready ## How far the reproduction is: done, running, failed, time left (OUT=results/FOLDER)
 	@$(BIN)/scenebench status "$(REPRODUCED)"
 
+leaderboard: $(VENV)/.ready ## The leaderboard's pages from records (RECORDS=results/records, OUT=results/leaderboard)
+	@$(BIN)/scenebench leaderboard "$(RECORDS)" --out "$(BOARD)"
+
 mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
 	@echo "mmcv's compiled operators and MMDetection are installed."
 
@@ -70,6 +77,10 @@ test: lint ## Lint, type-check and run the tests
 
 test-slow: $(VENV)/.ready ## Run the tests that take longer
 	@$(BIN)/python -m pytest -m slow
+
+test-browser: $(VENV)/.ready ## Test the leaderboard in headless Chromium (needs chromium, node and npm)
+	@cd tests/browser && npm ci --silent
+	@$(BIN)/python -m pytest -rs tests/benchmarks/report/test_leaderboard_browser.py
 
 test-slurm: $(VENV)/.ready ## Run the workflow on a one-node Slurm (root; apt-get install slurm-wlm munge)
 	@$(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_slurm.py
@@ -96,6 +107,10 @@ bench-eval: $(VENV)/.ready ## Measure the kNN and linear probe of 10,000 x 2,048
 
 bench-transfer: $(VENV)/.ready ## Measure import, proof and export of a ResNet-50
 	@$(BIN)/python -m transfer.benchmark --to torchvision timm mmseg detectron2
+
+bench-leaderboard: $(VENV)/.ready ## Measure a leaderboard of 10,000 records: building, and sorting and filtering in Chromium
+	@cd tests/browser && npm ci --silent
+	@$(BIN)/python tests/browser/bench_leaderboard.py
 
 lock: ## Pin and hash every package of requirements/*.in anew (needs uv)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-annotate --no-header \
