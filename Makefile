@@ -32,6 +32,10 @@ RUN_OPTIONS = --size $(SIZE) --cores $(CORES) $(if $(DATA),--data "$(DATA)") \
 	$(if $(PROFILE),--profile "$(PROFILE)") $(if $(GPUS),--gpus $(GPUS)) $(if $(RETRIES),--retries $(RETRIES)) \
 	$(if $(PLAN),--plan)
 
+# make leaderboard
+RECORDS ?= results/records
+BOARD = $(if $(filter file,$(origin OUT)),results/leaderboard,$(OUT))
+
 # make bench-pretrain
 PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
 
@@ -43,8 +47,9 @@ OPS := $(VENV)/mmcv-ops
 TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
-.PHONY: help setup demo reproduce status mmcv-ops test test-slow test-reproduce test-slurm lint format docs tables
-.PHONY: bench-pretrain bench-eval bench-transfer lock clean docker-image docker-evaluate test-image
+.PHONY: help setup demo reproduce status mmcv-ops test test-slow test-reproduce test-browser test-slurm lint format docs
+.PHONY: tables leaderboard bench-pretrain bench-eval bench-transfer bench-leaderboard lock clean
+.PHONY: docker-image docker-evaluate test-image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +70,9 @@ reproduce-%: $(VENV)/.ready
 status: $(VENV)/.ready ## How far the reproduction is: done, running, failed, time left (OUT=results/FOLDER)
 	@$(BIN)/scenebench status "$(REPRODUCED)"
 
+leaderboard: $(VENV)/.ready ## The leaderboard's pages from records (RECORDS=results/records, OUT=results/leaderboard)
+	@$(BIN)/scenebench leaderboard "$(RECORDS)" --out "$(BOARD)"
+
 mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
 	@echo "mmcv's compiled operators and MMDetection are installed."
 
@@ -82,6 +90,10 @@ test-slow: $(VENV)/.ready ## Run the tests that take longer
 
 test-reproduce: $(VENV)/.ready ## Reproduce both papers at demo size, then again killed five times, and compare the tables
 	@SCENEBENCH_REPRODUCE=papers $(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_killed_reproduction.py
+
+test-browser: $(VENV)/.ready ## Test the leaderboard in headless Chromium (needs chromium, node and npm)
+	@cd tests/browser && npm ci --silent
+	@$(BIN)/python -m pytest -rs tests/benchmarks/report/test_leaderboard_browser.py
 
 test-slurm: $(VENV)/.ready ## Run the workflow on a one-node Slurm (root; apt-get install slurm-wlm munge)
 	@$(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_slurm.py
@@ -115,6 +127,10 @@ bench-eval: $(VENV)/.ready ## Measure probes, COCO's evaluation, toolboxes' star
 
 bench-transfer: $(VENV)/.ready ## Measure import, proof and export of a ResNet-50
 	@$(BIN)/python -m transfer.benchmark --to torchvision timm mmseg detectron2
+
+bench-leaderboard: $(VENV)/.ready ## Measure a leaderboard of 10,000 records: building, and sorting and filtering in Chromium
+	@cd tests/browser && npm ci --silent
+	@$(BIN)/python tests/browser/bench_leaderboard.py
 
 lock: ## Pin and hash every package of requirements/*.in anew (needs uv)
 	uv pip compile -q --python-version 3.11 --generate-hashes --no-annotate --no-header \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 from benchmarks.report.curve import draw_curve
 from benchmarks.report.figure import draw_figure
 from benchmarks.report.leaderboard import write_leaderboard
+from benchmarks.report.leaderboard_check import collect_for_leaderboard
+from benchmarks.report.leaderboard_plots import draw_plots
 from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
-from benchmarks.report.results import Results, collect
+from benchmarks.report.results import Results
 from benchmarks.report.tables import Table, make_tables
 from scenebench.files import write_text
 
@@ -31,12 +34,29 @@ class Report:
 def build_report(results_folder: Path | str, out: Path | str | None = None) -> Report:
     """Write tables, figure and leaderboard of the results in a folder (into it, unless ``out`` is given)."""
     out = Path(results_folder if out is None else out)
-    results = collect(results_folder)
+    results = collect_for_leaderboard(results_folder)
     tables = make_tables(results)
     files = write_tables(results, tables, out / TABLES_FOLDER)
-    figures = [path for path in files if path.suffix == ".svg"]
-    page = write_leaderboard(results, tables, figures, out / LEADERBOARD_FOLDER)
+    page = _write_page(results, tables, out / LEADERBOARD_FOLDER)
     return Report(results, tables, files, page)
+
+
+def build_leaderboard(results_folder: Path | str, out: Path | str | None = None) -> tuple[Results, Path]:
+    """Write the leaderboard alone (to ``leaderboard`` in the folder, unless ``out`` is given): records, page.
+
+    Raises:
+        UserError: no records, or one is refused (:mod:`.leaderboard_check`); nothing is written then.
+    """
+    results = collect_for_leaderboard(results_folder)
+    folder = Path(results_folder) / LEADERBOARD_FOLDER if out is None else Path(out)
+    return results, _write_page(results, make_tables(results), folder)
+
+
+def _write_page(results: Results, tables: list[Table], folder: Path) -> Path:
+    with tempfile.TemporaryDirectory() as scratch:
+        pictures = draw_plots(tables, results.records, Path(scratch))
+        pictures += draw_curves(results, tables, Path(scratch))
+        return write_leaderboard(results, tables, pictures, folder)
 
 
 def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Path]:
@@ -61,15 +81,27 @@ def draw_figures(results: Results, tables: list[Table], folder: Path) -> list[Pa
 
     The first are called ``comparison`` and ``curve``, further ones are numbered.
     """
+    files = []
+    for suffix, group in _groups(tables):
+        files += draw_figure(group, folder, f"comparison{suffix}")
+    return files + draw_curves(results, tables, folder)
+
+
+def draw_curves(results: Results, tables: list[Table], folder: Path) -> list[Path]:
+    """The curves of :func:`draw_figures` alone."""
+    return [
+        path
+        for suffix, group in _groups(tables)
+        for path in draw_curve(group, results.records, folder, f"curve{suffix}")
+    ]
+
+
+def _groups(tables: list[Table]) -> list[tuple[str, list[Table]]]:
+    """Tables of one data set and size together, each with what the names of its files end in."""
     groups: dict[tuple[str, str, str], list[Table]] = {}
     for table in tables:
         groups.setdefault((table.data, table.fingerprint, table.size), []).append(table)
-    files = []
-    for number, group in enumerate(groups.values(), start=1):
-        suffix = "" if number == 1 else f"-{number}"
-        files += draw_figure(group, folder, f"comparison{suffix}")
-        files += draw_curve(group, results.records, folder, f"curve{suffix}")
-    return files
+    return [("" if n == 1 else f"-{n}", group) for n, group in enumerate(groups.values(), start=1)]
 
 
 def print_report(report: Report, write: Callable[[str], object] = print) -> None:

@@ -69,19 +69,8 @@ def _table(arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
-    import tempfile
-    from pathlib import Path
+    from benchmarks.report.build import build_leaderboard
 
-    from benchmarks.report.build import LEADERBOARD_FOLDER, draw_figures
-    from benchmarks.report.leaderboard import write_leaderboard
-    from benchmarks.report.results import collect
-    from benchmarks.report.tables import make_tables
-
-    results = collect(arguments.results)
-    tables = make_tables(results)
-    with tempfile.TemporaryDirectory() as scratch:
-        figures = [path for path in draw_figures(results, tables, Path(scratch)) if path.suffix == ".svg"]
-        folder = Path(arguments.out or Path(arguments.results) / LEADERBOARD_FOLDER)
-        page = write_leaderboard(results, tables, figures, folder)
+    results, page = build_leaderboard(arguments.results, arguments.out)
     print(f"{len(results.records)} records -> {page}")
     return 0

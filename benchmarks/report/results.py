@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class Results:
         rows, protocols: labels and protocol ids in the order of the suite; empty where only records are known.
         baseline: label of the row that differences are taken to; "" where there is none.
         repeats: records left out because a later one repeats the same row, protocol, data and seed.
+        files: content hash -> the file that a record was read from.
+        folder: where they were found.
     """
 
     title: str
@@ -63,6 +66,8 @@ class Results:
     records: list[Record]
     gaps: list[ExpectedCell]
     repeats: int = 0
+    files: dict[str, Path] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 def write_expected(
@@ -96,10 +101,13 @@ def collect(folder: Path | str) -> Results:
         raise UserError(f"{folder}: no such folder of results")
     if (folder / EXPECTED_FILE).is_file():
         return _collect_expected(folder)
-    paths = sorted({*folder.rglob(RECORD_FILE), *folder.glob("*.json"), *folder.rglob("records/**/*.json")})
+    paths = record_files(folder)
     if not paths:
         raise UserError(f"{folder}: holds no records; make some with 'scenebench run' or 'scenebench evaluate'")
-    found = {record.content_hash: record for record in (read_record(path) for path in paths)}
+    found, files = {}, {}
+    for path in paths:
+        record = read_record(path)
+        found[record.content_hash], files[record.content_hash] = record, path
     records = _latest(list(found.values()))
     return Results(
         title="Results",
@@ -109,7 +117,18 @@ def collect(folder: Path | str) -> Results:
         records=sorted(records, key=lambda r: (r.backbone.label, r.protocol.id, r.seed, r.content_hash)),
         gaps=[],
         repeats=len(found) - len(records),
+        files=files,
+        folder=folder,
     )
+
+
+def record_files(folder: Path) -> list[Path]:
+    """What :func:`collect` takes for records where no suite says which they are; no linked folder is entered."""
+    found = []
+    for parent, _, names in os.walk(folder):
+        is_records = Path(parent) == folder or "records" in Path(parent).relative_to(folder).parts
+        found += [f"{parent}/{n}" for n in names if n == RECORD_FILE or (is_records and n.endswith(".json"))]
+    return [Path(path) for path in sorted(found)]
 
 
 def _collect_expected(folder: Path) -> Results:
@@ -123,7 +142,7 @@ def _collect_expected(folder: Path) -> Results:
         lists = {key: [str(item) for item in content[key]] for key in ("rows", "protocols")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: damaged ({error}); run 'scenebench run' on that folder again") from error
-    records, gaps = [], []
+    records, gaps, files = [], [], {}
     for cell in cells:
         path = folder / cell.record
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -133,10 +152,20 @@ def _collect_expected(folder: Path) -> Results:
             continue
         try:
             records.append(read_record(path))
+            files[records[-1].content_hash] = path
         except UserError as error:
             reason = f"failed: {str(error).removeprefix(str(folder) + '/')}; remove it and run again"
             gaps.append(dataclasses.replace(cell, reason=reason))
-    return Results(texts["title"], texts["baseline"], lists["rows"], lists["protocols"], records, gaps)
+    return Results(
+        texts["title"],
+        texts["baseline"],
+        lists["rows"],
+        lists["protocols"],
+        records,
+        gaps,
+        files=files,
+        folder=folder,
+    )
 
 
 def row_key(record: Record) -> str:

@@ -24,7 +24,7 @@ def make_frame(results: Results) -> pandas.DataFrame:
             "version": record.protocol.version,
             "hash": record.protocol.hash,
             "label": record.backbone.label,
-            "row": row_key(record),
+            "row": key,
             "method": record.backbone.method,
             "origin": record.backbone.origin,
             "merged": bool(record.protocol.resolved.get("data", {}).get("merge_categories", False)),
@@ -34,7 +34,7 @@ def make_frame(results: Results) -> pandas.DataFrame:
             "record": record.content_hash,
             "reason": None,
         }
-        for record in results.records
+        for record, key in ((record, row_key(record)) for record in results.records)
         for metric, value in record.metrics.items()
     ]
     frame = pandas.DataFrame(lines + [line for gap in results.gaps for line in _gap_lines(gap, lines)])

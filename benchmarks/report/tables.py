@@ -19,6 +19,9 @@ from benchmarks.report.statistics import bootstrap_interval, difference, summari
 from benchmarks.report.table_frame import make_frame
 from benchmarks.report.table_parts import KINDS, METRIC_NAMES, Cell, Column, Kind, Row, Table, clip
 
+Line = dict[Any, Any]
+"""A line of :func:`make_frame`."""
+
 
 def make_tables(results: Results) -> list[Table]:
     """All tables of ``results``: by data set, then kind; the order of the records does not matter."""
@@ -101,15 +104,18 @@ def _row_keys(frame: pandas.DataFrame, results: Results) -> list[str]:
 
 
 def _rows(frame: pandas.DataFrame, columns: Sequence[Column], results: Results) -> list[Row]:
+    lines_of: dict[str, dict[tuple[str, ...], list[Line]]] = {}
+    for line in frame.sort_values(["seed", "record"]).to_dict("records"):
+        place = line["protocol"], line["hash"], line["metric"]
+        lines_of.setdefault(line["row"], {}).setdefault(place, []).append(line)
+    first_of = frame.drop_duplicates("row").set_index("row").to_dict("index")
     rows = []
     for key in _row_keys(frame, results):
-        mine = frame[frame["row"] == key]
-        first = mine.iloc[0]
+        first, mine = first_of[key], lines_of[key]
         is_reference = first["origin"] == "reference"
         cells = []
         for column in columns:
-            is_column = (mine["protocol"] == column.protocol) & (mine["hash"] == column.hash)
-            lines = mine[is_column & (mine["metric"] == column.metric)].sort_values(["seed", "record"])
+            lines = mine.get((column.protocol, column.hash, column.metric), [])
             cells.append(_cell(lines, planned=bool(results.rows), is_reference=bool(is_reference)))
         rows.append(
             Row(
@@ -123,16 +129,16 @@ def _rows(frame: pandas.DataFrame, columns: Sequence[Column], results: Results) 
     return rows
 
 
-def _cell(lines: pandas.DataFrame, planned: bool, is_reference: bool) -> Cell:
+def _cell(lines: Sequence[Line], planned: bool, is_reference: bool) -> Cell:
     """One cell from the lines of its seeds. Nothing there: not planned, or, where no plan is known, missing."""
-    if not len(lines):
+    if not lines:
         return Cell("none" if planned or is_reference else "missing")
-    measured = lines[lines["record"].notna()]
-    values = tuple(float(value) for value in measured["value"].dropna())
-    reasons = tuple(dict.fromkeys(str(reason) for reason in lines["reason"].dropna()))
+    measured = [line for line in lines if isinstance(line["record"], str)]
+    values = tuple(float(line["value"]) for line in measured if not pandas.isna(line["value"]))
+    reasons = tuple(dict.fromkeys(line["reason"] for line in lines if isinstance(line["reason"], str)))
     if values:
         state = "measured"
-    elif len(measured):
+    elif measured:
         state = "undefined"
     else:
         state = "failed" if any(reason.startswith("failed") for reason in reasons) else "missing"
@@ -140,7 +146,7 @@ def _cell(lines: pandas.DataFrame, planned: bool, is_reference: bool) -> Cell:
         state=state,
         summary=summarise(values),
         planned=len(lines),
-        records=tuple(str(record) for record in measured["record"]),
+        records=tuple(line["record"] for line in measured),
         values=values,
         reasons=reasons,
     )

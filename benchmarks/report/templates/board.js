@@ -1,165 +1,169 @@
 "use strict";
-// Sorting, filtering, the theme, and the records behind a number. All text of records is set through textContent.
+// The theme on every page; sorting and filtering on the leaderboard. It moves and hides rows that the page already has
+// and sets no HTML; texts of records are compared, never written.
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2, minimumFractionDigits: 2 });
+  // --- light and dark: as the system says, unless the reader chose; remembered ------------------------------------
+  const THEMES = ["system", "light", "dark"];
+  const KEY = "scenebench-theme";
 
-  function element(tag, text, ...children) {
-    const node = document.createElement(tag);
-    if (text) node.textContent = text;
-    node.append(...children);
-    return node;
-  }
-
-  // --- sorting: by value, rows without one last in both directions -----------------------------------------------
-  function sortBy(button) {
-    const head = button.closest("th");
-    const table = head.closest("table");
-    const column = [...head.parentNode.children].indexOf(head);
-    const isText = "text" in button.dataset;
-    const before = head.getAttribute("aria-sort");
-    const first = isText ? "ascending" : "descending";
-    const other = isText ? "descending" : "ascending";
-    const direction = before === first ? other : first;
-    for (const cell of head.parentNode.children) cell.setAttribute("aria-sort", "none");
-    head.setAttribute("aria-sort", direction);
-    const sign = direction === "ascending" ? 1 : -1;
-    const body = table.tBodies[0];
-    const keyed = [...body.rows].map((row) => {
-      const value = row.cells[column].dataset.value;
-      return { row, key: value === undefined || value === "" ? null : isText ? value.toLowerCase() : Number(value) };
-    });
-    keyed.sort((a, b) => {
-      if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
-      if (isText) return sign * a.key.localeCompare(b.key);
-      return sign * (a.key - b.key);
-    });
-    body.append(...keyed.map((entry) => entry.row));
-  }
-
-  // --- filtering ---------------------------------------------------------------------------------------------------
-  const filter = document.getElementById("filter");
-  const task = document.getElementById("task");
-  const origin = document.getElementById("origin");
-
-  function applyFilters() {
-    const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const section of document.querySelectorAll("section[data-task]")) {
-      section.hidden = task.value !== "" && section.dataset.task !== task.value;
-      if (section.dataset.task === "figure") continue;
-      for (const row of section.querySelectorAll("tbody tr")) {
-        const text = row.dataset.search.toLowerCase();
-        const isWanted = origin.value === "" || row.dataset.origin === origin.value;
-        row.hidden = !isWanted || !words.every((word) => text.includes(word));
-      }
+  function storedTheme() {
+    try {
+      const name = localStorage.getItem(KEY);
+      return THEMES.includes(name) ? name : "system";
+    } catch {
+      return "system"; // storage is switched off
     }
   }
 
-  // --- the records behind a number -----------------------------------------------------------------------------------
-  const dialog = document.getElementById("details");
-  const title = document.getElementById("details-title");
-  const body = document.getElementById("details-body");
-
-  function facts(pairs) {
-    const list = element("dl");
-    list.className = "facts";
-    for (const [name, value] of pairs) {
-      if (value !== "" && value !== null && value !== undefined) list.append(element("dt", name), element("dd", String(value)));
+  function storeTheme(name) {
+    try {
+      localStorage.setItem(KEY, name);
+    } catch {
+      // storage is switched off: the choice lasts as long as the page
     }
-    return list;
   }
-
-  function block(name, content, isOpen = false) {
-    const text = typeof content === "string" ? content : JSON.stringify(content, null, 2);
-    const details = element("details", "", element("summary", name), element("pre", text));
-    details.open = isOpen;
-    return details;
-  }
-
-  function perClass(classes, metric) {
-    const metrics = [...new Set(Object.values(classes).flatMap((values) => Object.keys(values)))];
-    const chosen = metrics.includes(metric) ? [metric] : metrics;
-    const head = element("tr", "", element("th", "category"), ...chosen.map((name) => element("th", name)));
-    const rows = Object.entries(classes).map(([name, values]) =>
-      element("tr", "", element("th", name), ...chosen.map((key) => element("td", format(values[key])))));
-    const table = element("table", "", element("thead", "", head), element("tbody", "", ...rows));
-    table.className = "classes";
-    return element("details", "", element("summary", "Per category"), table);
-  }
-
-  function format(value) {
-    return typeof value === "number" ? numbers.format(value) : "undefined";
-  }
-
-  function describe(id, metric, isOpen) {
-    const record = data.records[id];
-    const environment = data.shared[record.environment];
-    const run = element("details", "", element("summary", `seed ${record.seed}: ${metric} ${format(record.metrics[metric])}`));
-    run.className = "run";
-    run.open = isOpen;
-    const all = Object.entries(record.metrics).map(([name, value]) => `${name} ${format(value)}`).join(", ");
-    run.append(facts([
-      ["Metrics", all],
-      ["Protocol", `${record.protocol.id}, version ${record.protocol.version} (${record.protocol.hash})`],
-      ["Backbone", `${record.backbone.architecture}, ${record.backbone.method}, ${record.backbone.epochs} epochs`],
-      ["Pretrained on", record.backbone.dataset && `${record.backbone.dataset} (${record.backbone.dataset_fingerprint})`],
-      ["Weights", record.backbone.sha256 && `sha256 ${record.backbone.sha256}`],
-      ["Judged on", `${record.dataset.name} (${record.dataset.fingerprint}): ${record.dataset.train_images} training, `
-        + `${record.dataset.test_images} test images, ${record.dataset.categories} categories`],
-      ["Run", `${record.started}, ${numbers.format(record.wall_seconds)} s, ${numbers.format(record.peak_memory_mb)} MB at most`],
-      ["Machine", [environment.processor, environment.accelerator, `${environment.threads} thread(s)`].filter(Boolean).join(", ")],
-      ["Code", environment.git_commit && `${environment.git_commit}${environment.git_dirty ? ", with changes" : ""}`],
-      ["Notes", record.notes.join(" ")],
-    ]));
-    run.append(block("How to run it again", record.rerun.join("\n"), true));
-    if (Object.keys(record.per_class).length) run.append(perClass(record.per_class, metric));
-    run.append(block("Protocol, resolved", data.shared[record.protocol.resolved]));
-    const recipe = data.shared[record.backbone.recipe];
-    if (Object.keys(recipe).length) run.append(block(`Recipe ${record.backbone.recipe_name}, resolved`, recipe));
-    run.append(block("Environment", environment));
-    const link = element("a", "The whole record as JSON");
-    link.href = `records/${id}.json`;
-    run.append(element("p", "", link));
-    return run;
-  }
-
-  function open(ids, metric) {
-    const known = ids.filter((id) => Object.hasOwn(data.records, id));
-    if (!known.length) return;
-    const first = data.records[known[0]];
-    title.textContent = `${first.backbone.label}: ${first.protocol.id}, ${metric}`;
-    body.replaceChildren(...known.map((id, index) => describe(id, metric, index === 0)));
-    dialog.showModal();
-    dialog.scrollTop = 0;
-  }
-
-  // --- light and dark ------------------------------------------------------------------------------------------------
-  const themes = ["system", "light", "dark"];
-  const button = document.getElementById("theme");
 
   function setTheme(name) {
     if (name === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = name;
-    button.textContent = `Theme: ${name}`;
   }
 
-  button.addEventListener("click", () => {
-    const now = document.documentElement.dataset.theme || "system";
-    setTheme(themes[(themes.indexOf(now) + 1) % themes.length]);
-  });
+  setTheme(storedTheme()); // before anything is painted
 
-  document.addEventListener("click", (event) => {
-    const target = event.target.closest("button");
-    if (!target) {
-      if (event.target === dialog) dialog.close();
-    } else if (target.classList.contains("sort")) sortBy(target);
-    else if (target.classList.contains("cell")) open(target.dataset.records.split(" "), target.dataset.metric);
-  });
-  for (const control of [filter, task, origin]) control.addEventListener("input", applyFilters);
-
-  // index.html#record=<id> opens that record.
-  const wanted = /^#record=([0-9a-f]+)$/.exec(location.hash);
-  if (wanted && Object.hasOwn(data.records, wanted[1])) {
-    open([wanted[1]], Object.keys(data.records[wanted[1]].metrics)[0]);
+  function startTheme() {
+    const button = document.getElementById("theme");
+    const show = (name) => { button.textContent = `Theme: ${name}`; };
+    show(storedTheme());
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const now = document.documentElement.dataset.theme || "system";
+      const next = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length];
+      setTheme(next);
+      storeTheme(next);
+      show(next);
+    });
   }
+
+  // --- the tables: rows of the page beside what the embedded data say of them ----------------------------------------
+  const FIRST_ROWS = 100; // what a table shows before it is asked for more
+  const FILTERS = ["task", "data", "architecture", "epochs", "origin", "size"];
+  const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+  function readTables() {
+    const told = JSON.parse(document.getElementById("board-data").textContent).tables;
+    return [...document.querySelectorAll(".board-section")].map((section, index) => {
+      const body = section.querySelector("tbody");
+      const rows = [...body.rows].map((node, number) => {
+        const row = told[index].rows[number];
+        return { node, ...row, text: row.text.toLowerCase(), isWanted: true };
+      });
+      const table = { ...told[index], section, body, rows, isWhole: false, more: section.querySelector(".more") };
+      table.more.firstElementChild.addEventListener("click", () => {
+        table.isWhole = true;
+        show(table);
+      });
+      return table;
+    });
+  }
+
+  function show(table) {
+    let shown = 0;
+    let wanted = 0;
+    for (const row of table.rows) {
+      const isShown = row.isWanted && (table.isWhole || wanted < FIRST_ROWS);
+      wanted += row.isWanted;
+      shown += isShown;
+      if (row.node.hidden === isShown) row.node.hidden = !isShown;
+    }
+    table.section.hidden = wanted === 0 && table.rows.length > 0;
+    table.more.hidden = shown === wanted;
+    table.more.firstElementChild.textContent = `Show all ${wanted} rows`;
+    return wanted;
+  }
+
+  // --- sorting: rows without a value last in both directions ----------------------------------------------------------
+  function compare(a, b, sign) {
+    if (a === null || b === null) return (a === null) - (b === null);
+    return sign * (typeof a === "string" ? order.compare(a, b) : a - b);
+  }
+
+  function sortBy(table, button) {
+    const head = button.closest("th");
+    const column = [...head.parentNode.children].indexOf(head);
+    const isText = table.rows.some((row) => typeof row.sort[column] === "string");
+    const isRank = head.classList.contains("rank");
+    const first = isText || isRank ? "ascending" : "descending";
+    const other = first === "ascending" ? "descending" : "ascending";
+    const direction = head.getAttribute("aria-sort") === first ? other : first;
+    for (const cell of head.parentNode.children) cell.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", direction);
+    const sign = direction === "ascending" ? 1 : -1;
+    table.rows.sort((a, b) => compare(a.sort[column], b.sort[column], sign));
+    const moved = document.createDocumentFragment();
+    for (const row of table.rows) moved.append(row.node);
+    table.body.append(moved);
+    show(table);
+  }
+
+  // --- filtering ---------------------------------------------------------------------------------------------------
+  function isOfOrigin(row, origin) {
+    if (origin === "measured") return row.origin !== "published";
+    return origin === "" || row.origin === origin;
+  }
+
+  function applyFilters(tables, controls, words) {
+    let shown = 0;
+    let all = 0;
+    for (const table of tables) {
+      const isTable = (controls.task === "" || table.kinds.includes(controls.task))
+        && (controls.data === "" || table.data.includes(controls.data))
+        && (controls.size === "" || table.size === controls.size);
+      for (const row of table.rows) {
+        row.isWanted = isTable && isOfOrigin(row, controls.origin)
+          && (controls.architecture === "" || row.architecture === controls.architecture)
+          && (controls.epochs === "" || row.epochs === Number(controls.epochs))
+          && words.every((word) => row.text.includes(word));
+      }
+      all += table.rows.length;
+      shown += show(table);
+    }
+    for (const kind of ["measured", "published"]) {
+      const isEmpty = tables.every((table) => !table.section.classList.contains(kind) || table.section.hidden);
+      for (const part of document.querySelectorAll(`.part.${kind}, .warning.${kind}`)) part.hidden = isEmpty;
+    }
+    document.getElementById("shown").textContent = shown === all ? `${all} rows` : `${shown} of ${all} rows`;
+  }
+
+  function startBoard() {
+    const tables = readTables();
+    const form = document.querySelector(".controls");
+    const search = document.getElementById("search");
+    const update = () => {
+      const controls = Object.fromEntries(FILTERS.map((name) => [name, document.getElementById(name).value]));
+      applyFilters(tables, controls, search.value.toLowerCase().split(/\s+/).filter(Boolean));
+      for (const table of tables) {
+        const details = table.section.querySelector("details:not(.notes)");
+        if (details && controls.origin === "published") details.open = true;
+      }
+    };
+    form.hidden = false;
+    form.addEventListener("input", update);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(update));
+    for (const table of tables) {
+      table.section.addEventListener("click", (event) => {
+        const button = event.target.closest(".sort");
+        if (button) sortBy(table, button);
+      });
+    }
+    update();
+    // A link into a closed part opens it.
+    const wanted = document.getElementById(location.hash.slice(1));
+    if (wanted) wanted.scrollIntoView();
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    startTheme();
+    if (document.getElementById("board-data")) startBoard();
+  });
 })();

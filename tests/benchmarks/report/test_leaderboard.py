@@ -1,46 +1,26 @@
 from __future__ import annotations
 
-import base64
-import hashlib
+import html
 import json
-import re
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hostile_records import HOSTILE
 from made_up_records import demo_records, fill, make_record
 
 from benchmarks.record import read_record
-from benchmarks.report.build import Report, build_report, print_report
-from benchmarks.report.leaderboard import MAX_TEXT, write_leaderboard
+from benchmarks.report.build import Report, build_leaderboard, build_report, print_report
+from benchmarks.report.leaderboard import write_leaderboard
+from benchmarks.report.leaderboard_check import collect_for_leaderboard
+from benchmarks.report.leaderboard_rerun import rerun_commands
+from benchmarks.report.leaderboard_runs import backbone_of_records, curves, log_tail
 from benchmarks.report.results import collect
 from benchmarks.report.tables import make_tables
 from pretrain.recipe import load_recipe
 from scenebench.cli import main
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</script><script>alert(1)</script>",
-    "<!--<script>",
-    '"><img src=x onerror=alert(1)>',
-    "' onclick='alert(1)",
-    "{{ 7 * 7 }}{% for x in y %}",
-    "../../etc/passwd",
-    "..\\..\\windows",
-    "javascript:alert(1)",
-    "\u2028\u2029 line separators",
-    "\x1b[2J a terminal's clear",
-    "`rm -rf /`; $(rm -rf /) && rm",
-    "</title><h1>",
-    "&lt;b&gt;",
-    "=cmd|' /C calc'!A0",
-    "\x00 nul",
-    "A" * 100_000,
-    "名前 имя 🙂",
-    "]]><x>",
-    "</style><script>alert(1)</script>",
-]
+from scenebench.errors import UserError
 
 
 class Page(HTMLParser):
@@ -67,81 +47,118 @@ class Page(HTMLParser):
 
 
 def board(folder: Path) -> Page:
-    results = collect(folder)
+    """The page of a folder of records, beside them in ``leaderboard``."""
+    results = collect_for_leaderboard(folder)
     page = write_leaderboard(results, make_tables(results), [], folder / "leaderboard")
     return Page(page.read_text(encoding="utf-8"))
 
 
 def test_the_page_shows_the_tables_and_stands_alone(tmp_path: Path) -> None:
+    _, path = build_leaderboard(fill(tmp_path, demo_records()))
+    pages = [path, *(path.parent / "runs").glob("*.html")]
+    assert len(pages) == 1 + len(demo_records())
+    text = " ".join(Page(path.read_text(encoding="utf-8")).text)
+    for part in ("28.0", "± 1.0", "Not comparable", "reproduced"):
+        assert part in text
+    for file in pages:
+        page = Page(file.read_text(encoding="utf-8"))
+        policy = next(a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+        assert policy is not None
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        for tag, attributes in page.tags:
+            assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
+            for name in ("src", "href", "action", "srcset", "poster", "data"):
+                value = attributes.get(name)
+                if value is not None and not value.startswith(("data:,", "#")):
+                    assert (file.parent / value.partition("#")[0]).resolve().is_relative_to(path.parent), value
+                    assert (file.parent / value.partition("#")[0]).is_file(), value
+
+
+def test_every_measured_cell_leads_to_its_record_and_every_record_is_there(tmp_path: Path) -> None:
     page = board(fill(tmp_path, demo_records()))
-    text = " ".join(page.text)
-    assert "28.0" in text
-    assert "± 1.0" in text
-    assert "Not comparable" in text
-    assert "reproduced" in text
-    for tag, attributes in page.tags:
-        for name in ("src", "href", "action", "srcset", "poster", "data"):
-            value = attributes.get(name)
-            assert value is None or value.startswith("data:"), (tag, attributes)
-        assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
-    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy is not None
-    for kind, content in (("script", page.scripts[-1]), ("style", page.styles[0])):
-        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        assert f"{kind}-src 'sha256-{digest}'" in policy, "the browser would refuse our own script or style"
+    runs = tmp_path / "leaderboard" / "runs"
+    linked = {a["href"] for _, a in page.tags if a.get("class") in ("cell", "cell best")}
+    assert all(link and (tmp_path / "leaderboard" / link).is_file() for link in linked)
+    read = [read_record(path) for path in runs.glob("*.json")]
+    assert len(read) == len(demo_records())
+    for record in read:
+        text = (runs / f"{record.content_hash[:16]}.html").read_text(encoding="utf-8")
+        shown = html.unescape(text)
+        assert f"seed {record.seed}" in shown
+        assert "scenebench evaluate" in shown
+        assert '"image_size": 128' in shown
+        assert record.environment.processor in shown
+        for value in record.metrics.values():
+            assert f"<td>{value:.2f}</td>" in text
+        if record.protocol.id.startswith("multilabel") and record.backbone.origin == "own":
+            assert text.count('.html" aria-current="page">') == 1
+            assert "Seeds of this value" in text
 
 
-def test_every_measured_cell_opens_its_records_and_every_record_is_there(tmp_path: Path) -> None:
+def test_what_the_script_sorts_by_is_what_the_page_shows(tmp_path: Path) -> None:
     page = board(fill(tmp_path, demo_records()))
-    data = json.loads(page.scripts[0])
-    buttons = [a["data-records"] for t, a in page.tags if t == "button" and "data-records" in a]
-    named = {name for names in buttons if names for name in names.split()}
-    assert named == set(data["records"])
-    assert {path.stem for path in (tmp_path / "leaderboard" / "records").iterdir()} == named
-    for name, record in data["records"].items():
-        on_disk = read_record(tmp_path / "leaderboard" / "records" / f"{name}.json")
-        assert record["metrics"] == on_disk.metrics
-        assert data["shared"][record["protocol"]["resolved"]] == on_disk.protocol.resolved
-        assert data["shared"][record["backbone"]["recipe"]] == on_disk.backbone.recipe
-        assert any(line.startswith("scenebench evaluate") for line in record["rerun"])
+    data = json.loads(page.scripts[-1])["tables"]
+    first = data[0]
+    assert first["kinds"] == ["classification"]
+    assert [row["sort"][0] for row in first["rows"]][:4] == ["random", "mls", "moco", "saliency"]
+    mls = next(row for row in first["rows"] if row["text"].startswith("mls"))
+    assert mls["sort"][1:5] == ["resnet18, stem 16", 8, pytest.approx(28.0), 1]
+    assert (mls["origin"], mls["epochs"]) == ("own", 8)
+    assert {row["origin"] for table in data for row in table["rows"]} == {"own", "reference", "published"}
 
 
-def test_hostile_text_stays_text(tmp_path: Path) -> None:
-    records = [
-        make_record(
-            text,
-            protocol=text,
-            method=text,
-            metrics={"mAP": float(number), text: 1.0},
-            notes=[text],
-            recipe={text: text},
-            suite=text,
-            per_class={text: {text: 1.0}},
-        )
-        for number, text in enumerate(HOSTILE)
+def test_published_values_never_stand_among_measured_ones(tmp_path: Path) -> None:
+    page = board(fill(tmp_path, demo_records()))
+    for table in json.loads(page.scripts[-1])["tables"]:
+        origins = {row["origin"] == "published" for row in table["rows"]}
+        assert len(origins) == 1
+        assert (table["data"] == ["scenes"]) == (origins == {False})
+
+
+def test_a_run_folder_gives_its_log_and_curves(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "results", [make_record("mls")])
+    run = folder / "run000"
+    (run / "log.txt").write_text("".join(f"line {n}\n" for n in range(100)) + "\x1b[31mred\n", encoding="utf-8")
+    (run / "toolbox").mkdir()
+    lines = [{"iteration": n, "total_loss": 2.0 - 0.1 * n} for n in range(5)]
+    lines.append({"iteration": 5, "total_loss": float("nan")})
+    (run / "toolbox" / "metrics.json").write_text("\n".join(map(json.dumps, lines)) + "\n{half", encoding="utf-8")
+    (tmp_path / "results" / "pre").mkdir()
+    (folder / "pre" / "log.jsonl").write_text('{"step": 1, "loss": 7}\n{"step": 9, "loss": 5}\n', encoding="utf-8")
+    job = {"outputs": ["run000/record.json"], "inputs": ["pre/backbone.safetensors"]}
+    (folder / "logs").mkdir()
+    (folder / "plan.json").write_text(json.dumps({"jobs": [job]}), encoding="utf-8")
+    found = curves(run / "record.json", folder, backbone_of_records(folder))
+    assert [(curve.title, len(curve.points), curve.points[-1]) for curve in found] == [
+        ("Pretraining", 2, (9.0, 5.0)),
+        ("Transfer", 5, (4.0, pytest.approx(1.6))),
     ]
-    harmless = [make_record(f"label {i}", metrics={"mAP": 1.0}) for i in range(len(HOSTILE))]
-    page = board(fill(tmp_path / "hostile", records))
-    plain = board(fill(tmp_path / "plain", harmless))
-    kinds = {tag for tag, _ in plain.tags}
-    assert {tag for tag, _ in page.tags} <= kinds, "a record's text made a tag"
-    assert len(page.scripts) == len(plain.scripts) == 2
-    assert page.scripts[1] == plain.scripts[1]
-    for _, attributes in page.tags:
-        assert not any(name.startswith("on") for name in attributes)
-    data = json.loads(page.scripts[0])
-    assert len(data["records"]) == len(HOSTILE)
-    labels = {record["backbone"]["label"] for record in data["records"].values()}
-    assert "../../etc/passwd" in labels
-    assert max(map(len, labels)) < MAX_TEXT + 100
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert all(re.fullmatch(r"[\w.-]+", path.name) for path in written)
-    assert (tmp_path / "hostile" / "leaderboard" / "index.html").stat().st_size < 2_000_000
-    for record in data["records"].values():
-        for line in record["rerun"]:
-            assert "\n" not in line
-            unquoted = re.sub(r"'[^']*'|\"'\"", "", line)
-            assert not re.search(r"[`$;&|]", unquoted), line
+    tail = log_tail(run / "record.json", folder).splitlines()
+    assert len(tail) == 40
+    assert tail[-1] == "[U+001B][31mred"
+    outside = tmp_path / "secret.txt"
+    outside.write_text("secret", encoding="utf-8")
+    (run / "log.txt").unlink()
+    (run / "log.txt").symlink_to(outside)
+    assert log_tail(run / "record.json", folder) == ""
+
+
+def test_a_folder_that_is_no_leaderboard_is_left_alone(tmp_path: Path) -> None:
+    fill(tmp_path / "results", demo_records()[:2])
+    site = tmp_path / "site"
+    (site / "runs").mkdir(parents=True)
+    (site / "runs" / "mine").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="is no leaderboard's; choose another folder"):
+        build_leaderboard(tmp_path / "results", site)
+    assert [path.name for path in site.rglob("*")] == ["runs", "mine"]
+    (site / "runs" / "mine").unlink()
+    (site / "runs").rmdir()
+    (site / "CNAME").write_text("kept", encoding="utf-8")
+    build_leaderboard(tmp_path / "results", site)
+    build_leaderboard(tmp_path / "results", site)
+    assert (site / "CNAME").is_file()
+    assert len(list((site / "runs").iterdir())) == 4
 
 
 def test_terminal_output_holds_no_control_characters(tmp_path: Path) -> None:
@@ -186,15 +203,11 @@ def test_commands_rebuild_from_records_alone(tmp_path: Path, capsys: pytest.Capt
         ("saliency_demo", ["saliency.source=mask", "data.annotations=a.json"], "saliency_demo saliency.source=mask"),
     ],
 )
-def test_the_command_that_repeats_a_pretraining_makes_its_recipe(
-    tmp_path: Path, name: str, overrides: list[str], written: str
-) -> None:
+def test_the_command_that_repeats_a_pretraining_makes_its_recipe(name: str, overrides: list[str], written: str) -> None:
     recipe = load_recipe(name, [*overrides, "seed=2", "data.root=cells/data/images/train"])
     record = make_record("a row", seed=2, recipe=recipe.to_plain())
     record = record.model_copy(update={"backbone": record.backbone.model_copy(update={"recipe_name": name})})
-    page = board(fill(tmp_path, [record]))
-    (embedded,) = json.loads(next(text for text in page.scripts if text.startswith("{")))["records"].values()
-    command = embedded["rerun"][0]
+    command = rerun_commands(record)[0]
     assert command.startswith(f"scenebench pretrain {written} seed=2 data.root=DATA/images/train ")
     words = shlex.split(command)
     given = [word for word in words[3:] if "=" in word]

@@ -1,0 +1,109 @@
+"""What a leaderboard refuses: records are files from anywhere, and a page must not be broken by one of them.
+
+A refused record is an error that names its file; nothing is written then. Beyond what every reader of records checks
+(:mod:`benchmarks.record`: schema, hashes, finite metrics) a record must be a plain file inside the folder, of a sane
+size, depth and number of metrics, valid JSON in the strict sense, and its metrics must be of a percentage's size.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from benchmarks.record import Record
+from benchmarks.report.results import EXPECTED_FILE, Results, collect, record_files
+from scenebench.errors import UserError
+
+MAX_BYTES = 2_000_000
+MAX_DEPTH = 40
+MAX_METRICS = 100
+MAX_METRIC = 10_000.0
+"""A mean corruption error may exceed 100 %, but not by this much."""
+ID_DIGITS = 16
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_CONSTANT = re.compile(rb"\b(?:NaN|Infinity)\b")
+
+
+def collect_for_leaderboard(folder: Path | str) -> Results:
+    """As :func:`.results.collect`, with every file and every record checked first.
+
+    Raises:
+        UserError: a record is refused; it names the file.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and not (folder / EXPECTED_FILE).is_file():
+        for path in record_files(folder):
+            require_sane_file(path, folder)
+    results = collect(folder)
+    for record in results.records:
+        path = results.files[record.content_hash]
+        require_sane_file(path, folder)
+        require_sane_record(record, path)
+    require_distinct_ids([record.content_hash for record in results.records])
+    return results
+
+
+def require_sane_file(path: Path, folder: Path) -> None:
+    """Refuse a link out of the folder, a file that is none, too large, too deep, or not strictly JSON in Unicode."""
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise UserError(f"{path}: a link that leads out of {folder}; copy the record there instead")
+    if not path.is_file():
+        raise UserError(f"{path}: not a plain file")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise UserError(f"{path}: {size:,} bytes, a record has {MAX_BYTES:,} at most; shorten its notes")
+    content = path.read_bytes()
+    # Each of these costs as much as reading the record, so only what might be refused is looked at closely.
+    if _CONSTANT.search(content) or _SURROGATE.search(content):
+        _require_strict(content, path)
+    if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(content) > MAX_DEPTH:
+        raise UserError(f"{path}: nested more than {MAX_DEPTH} levels deep")
+
+
+def require_sane_record(record: Record, path: Path) -> None:
+    """Refuse more metrics than a table can show, and values that no percentage has."""
+    if len(record.metrics) > MAX_METRICS:
+        raise UserError(f"{path}: {len(record.metrics)} metrics, a record has {MAX_METRICS} at most")
+    for name, value in record.metrics.items():
+        if value is not None and abs(value) > MAX_METRIC:
+            raise UserError(f"{path}: metric {name[:80]} is {value:g}; metrics are percentages")
+
+
+def require_distinct_ids(hashes: Sequence[str]) -> None:
+    """Refuse two records whose pages would have one name."""
+    seen: dict[str, str] = {}
+    for content_hash in hashes:
+        other = seen.setdefault(content_hash[:ID_DIGITS], content_hash)
+        if other != content_hash:
+            raise UserError(f"records {other} and {content_hash} share their first {ID_DIGITS} digits; remove one")
+
+
+def _require_strict(content: bytes, path: Path) -> None:
+    def refuse(constant: str) -> NoReturn:
+        raise UserError(f"{path}: {constant} is no JSON; an undefined value is stored as null")
+
+    try:
+        parsed = json.loads(content, parse_constant=refuse)
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeError as error:
+        raise UserError(f"{path}: holds half a sign (a lone surrogate), which is no Unicode text") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable record: {error}") from error
+
+
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
+
+
+def _depth(content: bytes) -> int:
+    """Deepest nesting of brackets outside of strings."""
+    depth = deepest = 0
+    for token in _TOKENS.findall(content):
+        if token in (b"[", b"{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in (b"]", b"}"):
+            depth -= 1
+    return deepest

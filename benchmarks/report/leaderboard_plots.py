@@ -1,0 +1,212 @@
+"""The leaderboard's pictures: bars by task, rank over tasks, cost against quality. Numbers of one data set each.
+
+A picture is drawn for a light ground; :func:`dark` gives it the colours of a dark one.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.record import Record
+from benchmarks.report.figure import COLOURS, GREY, house_style, printable
+from benchmarks.report.leaderboard_views import column_ranks
+from benchmarks.report.render import place
+from benchmarks.report.table_parts import Row, Table
+from scenebench.files import replacing
+
+MOST_GROUPS = 3
+"""Data sets that have pictures; the tables show all."""
+_MOST_PANELS = 6
+_MOST_ROWS = 12
+_MOST_POINTS = 400
+_LOG_FROM = 20.0
+_INK, _SOFT, _LINE, _GROUND = "#1b1f24", "#59636e", "#d5dae0", "#ffffff"
+_DARK = {_INK: "#e6e9ed", _SOFT: "#9aa5b1", _LINE: "#343b44", _GROUND: "#14171b"}
+# Okabe and Ito's blue and green are too dark on a dark ground.
+_DARK |= {COLOURS[0]: "#56a8ee", COLOURS[2]: "#2fc79a", GREY: "#a0a0a0", "#dddddd": "#343b44", "#555555": "#9aa5b1"}
+_RC: dict[Any, Any] = {
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _SOFT,
+    "axes.titlecolor": _INK,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "grid.color": _LINE,
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "figure.facecolor": _GROUND,
+    "axes.facecolor": _GROUND,
+}
+Panel = tuple[Table, int]
+
+
+def draw_plots(tables: Sequence[Table], records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write ``bars.svg``, ``ranks.svg`` and ``cost.svg`` of every data set and size (further ones are numbered).
+
+    Equal tables give equal bytes. A picture that would show nothing is not drawn. Returns the paths.
+    """
+    groups: dict[tuple[str, str, str], list[Panel]] = {}
+    for table in tables:
+        for index, column in enumerate(table.columns):
+            if column.primary and any(row.cells[index].summary for row in table.rows):
+                groups.setdefault((table.data, table.fingerprint, table.size), []).append((table, index))
+    by_hash = {record.content_hash: record for record in records}
+    files = []
+    with house_style(), matplotlib.rc_context(_RC):
+        for number, panels in enumerate(list(groups.values())[:MOST_GROUPS], start=1):
+            suffix = "" if number == 1 else f"-{number}"
+            drawn = {
+                "bars": _bars(panels[:_MOST_PANELS]),
+                "ranks": _ranks(panels[:_MOST_PANELS]),
+                "cost": _cost(panels[:_MOST_PANELS], by_hash),
+            }
+            files += [_save(figure, folder / f"{name}{suffix}.svg") for name, figure in drawn.items() if figure]
+    return files
+
+
+def dark(picture: str) -> str:
+    """An SVG picture with the colours of a dark ground in place of a light one's."""
+    for light, colour in _DARK.items():
+        picture = picture.replace(light.lower(), colour).replace(light, colour)
+    return picture
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    return path
+
+
+def _panels(number: int, width: float, height: float, caption: str) -> tuple[Figure, list[Any]]:
+    across = min(number, 3)
+    down = -(-number // across)
+    figure = Figure(figsize=(width * across, height * down + 0.3), layout="constrained")
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    for panel in axes[number:]:
+        panel.set_visible(False)
+    figure.suptitle(caption, x=0.01, ha="left", fontsize=7.5, color=_SOFT)
+    return figure, axes
+
+
+def _title(axes: Any, panel: Panel) -> None:
+    column = panel[0].columns[panel[1]]
+    title = f"{printable(column.title)[:60]}: {printable(column.metric_name)[:24]} (%)"
+    axes.set_title(textwrap.fill(title, 30, break_on_hyphens=False), loc="left")
+
+
+def _bars(panels: Sequence[Panel]) -> Figure:
+    number = max(len(_best_rows(panel)) for panel in panels)
+    caption = f"{place(panels[0][0])}: mean, bars of one standard deviation over seeds, dots: seeds; grey: references"
+    figure, axes = _panels(len(panels), 3.2, 0.85 + 0.2 * number, caption)
+    for each, panel in zip(axes, panels, strict=False):
+        rows = _best_rows(panel)
+        for height, row in enumerate(reversed(rows)):
+            cell = row.cells[panel[1]]
+            if cell.summary is not None:
+                colour = GREY if row.is_reference or row.is_baseline else COLOURS[0]
+                each.barh(height, cell.summary.mean, height=0.66, color=colour, alpha=0.55)
+                each.errorbar(cell.summary.mean, height, xerr=cell.summary.std, color=_INK, capsize=2, elinewidth=1)
+                if cell.summary.n > 1:
+                    each.plot(cell.values, [height] * len(cell.values), "o", color=_INK, markersize=1.8, alpha=0.6)
+        each.set_yticks(range(len(rows)), [printable(row.label)[:26] for row in reversed(rows)])
+        each.set_ylim(len(rows) - number - 0.6, len(rows) - 0.4)
+        each.tick_params(axis="y", length=0)
+        each.grid(axis="x")
+        _title(each, panel)
+    return figure
+
+
+def _best_rows(panel: Panel) -> list[Row]:
+    """The best backbones, then as many references as there is room for."""
+    table, index = panel
+    judged = [row for row in table.rows if row.cells[index].summary is not None]
+    judged.sort(key=lambda row: (row.is_reference, -row.cells[index].summary.mean))  # type: ignore[union-attr]
+    return judged[:_MOST_ROWS]
+
+
+def _ranks(panels: Sequence[Panel]) -> Figure | None:
+    """One line a backbone that has a rank on every task; the best on the mean of ranks."""
+    ranks = [column_ranks(table)[index] for table, index in panels]
+    labelled = [
+        {table.rows[n].label: rank for n, rank in of.items()} for (table, _), of in zip(panels, ranks, strict=True)
+    ]
+    shared = [label for label in labelled[0] if all(label in of for of in labelled)]
+    if len(panels) < 2 or len(shared) < 2:
+        return None
+    shared.sort(key=lambda label: sum(of[label].place for of in labelled))
+    caption = f"{place(panels[0][0])}: rank (1 is best), bars: 95 % of bootstrap resamples of the seeds"
+    figure, (axes, *_) = _panels(1, 2.2 + 1.3 * len(panels), 1.0 + 0.24 * min(len(shared), _MOST_ROWS), caption)
+    chosen = shared[:_MOST_ROWS]
+    for number, label in enumerate(chosen):
+        colour, marker = COLOURS[number % len(COLOURS)], "os^Dvp"[number // len(COLOURS) % 6]
+        at = np.arange(len(panels)) + 0.05 * (number - (len(chosen) - 1) / 2)
+        mine = [of[label] for of in labelled]
+        below = [rank.place - (rank.low or rank.place) for rank in mine]
+        above = [(rank.high or rank.place) - rank.place for rank in mine]
+        spread = np.maximum([below, above], 0)
+        name = printable(label)[:26]
+        axes.errorbar(
+            at, [rank.place for rank in mine], yerr=spread, color=colour, marker=marker, markersize=4, capsize=2,
+            linewidth=1, elinewidth=1, label=name,
+        )  # fmt: skip
+    names = [f"{t.columns[i].title}: {t.columns[i].metric_name}" for t, i in panels]
+    axes.set_xticks(range(len(panels)), [textwrap.fill(printable(name)[:60], 16) for name in names])
+    axes.invert_yaxis()
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylabel("rank")
+    axes.grid(axis="y")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=7.5)
+    return figure
+
+
+def _cost(panels: Sequence[Panel], records: dict[str, Record]) -> Figure | None:
+    """Images seen in pretraining (epochs, where no record says how many images) against each primary metric."""
+    points = [_points_of_cost(panel, records) for panel in panels]
+    if not any(len({x for x, *_ in mine}) > 1 for mine in points):
+        return None
+    methods = list(dict.fromkeys(method for mine in points for *_, method in mine))[: len(COLOURS)]
+    caption = f"{place(panels[0][0])}: mean and one standard deviation over seeds; each dot is a backbone"
+    figure, axes = _panels(len(panels), 3.0, 2.3, caption)
+    unit = "images seen in pretraining" if _has_images(panels, records) else "epochs of pretraining"
+    for each, panel, mine in zip(axes, panels, points, strict=False):
+        for method in dict.fromkeys(method for *_, method in mine[:_MOST_POINTS]):
+            colour = COLOURS[methods.index(method)] if method in methods else GREY
+            xs, means, spreads = zip(*(rest for *rest, name in mine[:_MOST_POINTS] if name == method), strict=True)
+            each.errorbar(xs, means, yerr=spreads, fmt="o", color=colour, markersize=4, elinewidth=0.8, alpha=0.75)
+        seen = [x for x, *_ in mine if x > 0]
+        if seen and max(seen) / min(seen) > _LOG_FROM:
+            each.set_xscale("symlog", linthresh=min(seen))
+        each.set_xlabel(unit)
+        each.grid()
+        _title(each, panel)
+    for method in methods:
+        axes[0].plot([], [], "o", color=COLOURS[methods.index(method)], label=printable(method)[:24])
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
+    return figure
+
+
+def _points_of_cost(panel: Panel, records: dict[str, Record]) -> list[tuple[float, float, float, str]]:
+    has_images = _has_images([panel], records)
+    found = []
+    for row in panel[0].rows:
+        cell = row.cells[panel[1]]
+        record = next((records[name] for name in cell.records if name in records), None)
+        if cell.summary is not None and record is not None and not row.is_reference:
+            seen = record.backbone.images_seen if has_images else record.backbone.epochs
+            if seen or row.method == "random_init":
+                found.append((float(seen), cell.summary.mean, cell.summary.std or 0.0, row.method))
+    return found
+
+
+def _has_images(panels: Sequence[Panel], records: dict[str, Record]) -> bool:
+    named = [name for table, index in panels for row in table.rows for name in row.cells[index].records]
+    return any(records[name].backbone.images_seen for name in named if name in records)

@@ -1,0 +1,135 @@
+"""A record's own page: one static file a record, readable without a script, and the record itself beside it.
+
+File names come from content hashes alone, never from a record's text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from benchmarks.record import Record
+from benchmarks.report.escaping import visible
+from benchmarks.report.leaderboard_check import ID_DIGITS
+from benchmarks.report.leaderboard_rerun import rerun_commands
+from benchmarks.report.leaderboard_runs import Curve, backbone_of_records, curves, log_tail
+from benchmarks.report.results import Results
+from benchmarks.report.table_parts import METRIC_NAMES, Table, clip
+
+MAX_TEXT = 2000
+"""Longest note of a record that a page shows, in characters; the record beside the page has it whole."""
+MAX_NAME = 200
+MAX_BLOCK = 50_000
+"""The same of a configuration written out."""
+MAX_CLASSES = 500
+_WIDTH, _HEIGHT = 320, 120
+
+
+def record_id(content_hash: str) -> str:
+    """How pages and files call a record; a record's hash was checked when it was read, so it is hexadecimal."""
+    return content_hash[:ID_DIGITS]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a record counts: the table's anchor and title, and the records of the same cell, one a seed."""
+
+    anchor: str
+    title: str
+    records: tuple[str, ...]
+
+
+def write_record_pages(results: Results, tables: Sequence[Table], environment: Environment, folder: Path) -> None:
+    """Write ``<id>.html`` and ``<id>.json`` of every record into ``folder``, which must exist."""
+    template = environment.get_template("record.html")
+    places = _places(tables)
+    seeds = {record.content_hash: record.seed for record in results.records}
+    backbones = backbone_of_records(results.folder) if results.folder else {}
+    blocks = _Blocks()
+    for record in results.records:
+        name = record_id(record.content_hash)
+        file = results.files.get(record.content_hash)
+        page = template.render(
+            record=record,
+            name=name,
+            place=places.get(record.content_hash),
+            seeds=seeds,
+            metrics=[(METRIC_NAMES.get(key, clip(key)), value) for key, value in record.metrics.items()],
+            rerun=rerun_commands(record),
+            blocks=blocks.of(record),
+            classes=_classes(record),
+            more_classes=max(0, len(record.per_class) - MAX_CLASSES),
+            notes=[clip(note, MAX_TEXT) for note in record.notes[:MAX_CLASSES]],
+            log=log_tail(file, results.folder) if file and results.folder else "",
+            curves=[drawn(curve) for curve in curves(file, results.folder, backbones)]
+            if file and results.folder
+            else [],
+        )
+        # Not flushed one by one: the whole folder is renamed into place when all is written.
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+        (folder / f"{name}.json").write_text(record.model_dump_json() + "\n", encoding="utf-8")
+
+
+def _places(tables: Sequence[Table]) -> dict[str, Place]:
+    places: dict[str, Place] = {}
+    for table in tables:
+        for row in table.rows:
+            for cell in row.cells:
+                for content_hash in cell.records:
+                    places.setdefault(content_hash, Place(table.name, table.kind.title, cell.records))
+    return places
+
+
+class _Blocks:
+    """Configurations written out; what many records share is written once."""
+
+    def __init__(self) -> None:
+        self._written: dict[str, Markup] = {}
+
+    def of(self, record: Record) -> list[tuple[str, Markup]]:
+        """(title, escaped text) of every configuration that the record holds."""
+        environment = record.environment.model_dump(mode="json")
+        found: list[tuple[str, str, Any]] = [
+            (f"Protocol {record.protocol.id}, resolved", record.protocol.hash, record.protocol.resolved),
+            (f"Recipe {record.backbone.recipe_name}, resolved", record.backbone.recipe_hash, record.backbone.recipe),
+            (f"Suite {record.suite}, resolved", record.suite_hash, record.suite_resolved),
+            ("Environment", json.dumps(environment), environment),
+        ]
+        return [(clip(title, MAX_NAME), self._text(key, content)) for title, key, content in found if content]
+
+    def _text(self, key: str, content: Any) -> Markup:
+        if key not in self._written:
+            text = visible(json.dumps(content, indent=2, ensure_ascii=False), keep="\n")
+            self._written[key] = Markup.escape(clip(text, MAX_BLOCK))
+        return self._written[key]
+
+
+def _classes(record: Record) -> tuple[list[str], list[tuple[str, list[float | None]]]] | None:
+    """(metrics, (class, values) of each), of no more classes than a page should hold; None without any."""
+    chosen = list(record.per_class.items())[:MAX_CLASSES]
+    if not chosen:
+        return None
+    names = list(dict.fromkeys(name for _, values in chosen for name in values))[:20]
+    return [clip(name) for name in names], [
+        (clip(label, MAX_NAME), [values.get(name) for name in names]) for label, values in chosen
+    ]
+
+
+def drawn(curve: Curve) -> Mapping[str, Any]:
+    """A curve as what the template needs of it: the path of an SVG of 320 x 120, and the ends of its axes."""
+    steps, losses = zip(*curve.points, strict=True)
+    low, high = min(losses), max(losses)
+    across, up = (steps[-1] - steps[0]) or 1.0, (high - low) or 1.0
+    points = [
+        f"{(step - steps[0]) / across * _WIDTH:.1f} {_HEIGHT - (loss - low) / up * _HEIGHT:.1f}"
+        for step, loss in curve.points
+    ]
+    ends = {"first": f"{steps[0]:g}", "last": f"{steps[-1]:g}", "low": f"{low:.3g}", "high": f"{high:.3g}"}
+    final = f"{losses[-1]:.3g}"
+    return {"title": curve.title, "path": "M" + "L".join(points), "final": final, **ends}

@@ -1,0 +1,116 @@
+"""What a run folder holds beside its record, for the record's page: the tail of its log, and the losses it wrote.
+
+Only plain files of known names, at known places below the folder of results, are read, and no more than a bounded part
+of each. A run without them has a page without them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report.escaping import visible
+
+LOG_FILE = "log.txt"
+PRETRAIN_LOG = "log.jsonl"
+TAIL_LINES = 40
+MAX_LINE = 400
+_TAIL_BYTES = 16_000
+_CURVE_BYTES = 4_000_000
+_MOST_POINTS = 300
+_TOOLBOX_LOGS = ("metrics.json", "*/vis_data/scalars.json")
+_STEPS = ("step", "iteration", "iter")
+_LOSSES = ("loss", "total_loss")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Losses of one training: ``points`` are (step, loss), by rising step, finite."""
+
+    title: str
+    points: tuple[tuple[float, float], ...]
+
+
+def log_tail(record_file: Path, folder: Path) -> str:
+    """Last lines of the log beside a record, invisible signs spelt; "" where there is none."""
+    path = record_file.with_name(LOG_FILE)
+    if not _is_inside(path, folder):
+        return ""
+    with open(path, "rb") as file:
+        start = max(0, path.stat().st_size - _TAIL_BYTES)
+        file.seek(start)
+        text = file.read(_TAIL_BYTES).decode("utf-8", errors="replace")
+    lines = text.splitlines()[1 if start else 0 :][-TAIL_LINES:]
+    return "\n".join(visible(line[:MAX_LINE], keep="\t") for line in lines)
+
+
+def curves(record_file: Path, folder: Path, backbones: Mapping[str, str]) -> list[Curve]:
+    """Losses of the backbone's pretraining and of this evaluation's training, where the folder holds their logs.
+
+    Args:
+        backbones: as of :func:`backbone_of_records`.
+    """
+    backbone = backbones.get(str(record_file.relative_to(folder))) if record_file.is_relative_to(folder) else None
+    paths = [] if backbone is None else [("Pretraining", (folder / backbone).parent / PRETRAIN_LOG)]
+    toolbox = record_file.with_name("toolbox")
+    if toolbox.is_dir():
+        paths += [("Transfer", path) for name in _TOOLBOX_LOGS for path in sorted(toolbox.glob(name))[:1]]
+    found = [(title, _points(path)) for title, path in paths if _is_inside(path, folder)]
+    return [Curve(title, points) for title, points in found if len(points) > 1]
+
+
+def backbone_of_records(folder: Path) -> dict[str, str]:
+    """After ``scenebench run``: record file -> backbone file that the cell judged, relative to ``folder``."""
+    plan = folder / "plan.json"
+    if not plan.is_file():
+        return {}
+    try:
+        jobs = json.loads(plan.read_text(encoding="utf-8"))["jobs"]
+        return {
+            str(output): str(each)
+            for job in jobs
+            for output in job["outputs"]
+            for each in job["inputs"]
+            if each.endswith("backbone.safetensors")
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # a plan of another version: the pages go without curves
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether ``path`` is a file, and links lead to nowhere outside (os.path is several times faster than pathlib)."""
+    return path.is_file() and os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
+
+
+def _points(path: Path) -> tuple[tuple[float, float], ...]:
+    with open(path, "rb") as file:
+        lines = file.read(_CURVE_BYTES).decode("utf-8", errors="replace").splitlines()
+    found = dict(_step_and_loss(lines))
+    points = sorted(found.items())
+    stride = -(-len(points) // _MOST_POINTS) or 1
+    return tuple(points[::stride])
+
+
+def _step_and_loss(lines: Iterable[str]) -> Iterable[tuple[float, float]]:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # the last line of a run that was killed
+        if isinstance(entry, dict):
+            step, loss = (_first_number(entry, names) for names in (_STEPS, _LOSSES))
+            if step is not None and loss is not None:
+                yield step, loss
+
+
+def _first_number(entry: dict[str, Any], names: Iterable[str]) -> float | None:
+    for name in names:
+        value = entry.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12:
+            return float(value) if math.isfinite(value) else None
+    return None
