@@ -13,7 +13,7 @@ from benchmarks.workflow.costs import estimated_gpu_hours
 from benchmarks.workflow.data_places import PRETRAINING, DataPlace, place_of
 from benchmarks.workflow.plan import Job, Plan, check_acyclic
 from benchmarks.workflow.source import Source
-from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
+from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, GivenRow, ProtocolColumn, Suite
 from pretrain.recipe import Recipe, load_recipe
 from scenebench.config import config_hash
 from scenebench.errors import UserError
@@ -63,16 +63,21 @@ def build_plan(suite: Suite, source: Source) -> Plan:
     jobs = [data.job] if data.job else []
     for row in (_for_source(row, source) for row in suite.backbones):
         for seed in row.seeds:
-            pretraining = _pretrain_job(row, seed, data)
-            jobs.append(pretraining)
+            if isinstance(row, GivenRow):
+                subject = row.file
+            else:
+                pretraining = _pretrain_job(row, seed, data)
+                jobs.append(pretraining)
+                subject = pretraining.outputs[0]
             for column, protocol in columns:
                 if column.seeds is None or seed in column.seeds:
-                    jobs.append(_evaluate_job(suite, column, protocol, data, row.label, seed, pretraining))
+                    jobs.append(_evaluate_job(suite, column, protocol, data, row.label, seed, subject))
     references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
             if protocol.task == "classification":
-                jobs.append(_evaluate_job(suite, column, protocol, data, reference_label(name), _REFERENCE_SEED, name))
+                label, subject = reference_label(name), f"reference:{name}"
+                jobs.append(_evaluate_job(suite, column, protocol, data, label, _REFERENCE_SEED, subject))
     unique = {job.id: job for job in jobs}  # two rows may share a pretraining
     check_acyclic(list(unique.values()), f"suite {suite.name}")
     return Plan(
@@ -196,11 +201,10 @@ def _check_labels(row: BackboneRow, recipe: Recipe) -> None:
 
 
 def _evaluate_job(
-    suite: Suite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, backbone: Job | str
+    suite: Suite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, subject: str
 ) -> Job:
-    """``backbone`` is the job that makes it, or the name of a reference."""
-    is_reference = isinstance(backbone, str)
-    subject = f"reference:{backbone}" if isinstance(backbone, str) else backbone.outputs[0]
+    """``subject`` is the backbone file, or ``reference:NAME``."""
+    is_reference = subject.startswith("reference:")
     inputs = [*data.inputs, *([] if is_reference else [subject])]
     identity = config_hash(
         {
