@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 from pathlib import Path
 
@@ -58,4 +57,4 @@ def test_a_folder_is_asked_before_anything_is_made(tmp_path: Path) -> None:
         require_writable(tmp_path / "file/below")
     with pytest.raises(UserError, match="cannot write there"):
         require_writable(Path("/proc/scenebench"))
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
