@@ -24,6 +24,7 @@ def _blocks(language: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_commands_take_a_checkpoint_in_mocos_layout_to_a_row(tmp_path: Path) -> None:
     """Every line of the `sh` blocks, in order, in a folder that has this repository's records as its board."""
     shutil.copytree(REPOSITORY / "results/records", tmp_path / "results/records")
