@@ -42,13 +42,18 @@ PHOTOGRAPHS ?= $(wildcard ../shared/data/fruits_nuts_coco)
 # make bench-eval
 PARTS ?=
 
+# make ci-evaluate: any checkpoint by a suite
+BACKBONE ?=
+EXPECTED ?=
+JUDGED = $(if $(filter file,$(origin OUT)),results/judged,$(OUT))
+
 # make mmcv-ops: what is built stays with the environment, and serves as long as torch stays the same
 OPS := $(VENV)/mmcv-ops
 TORCH := $(shell sed -n 's/^torch==\([0-9.]*\).*/\1/p' requirements/packages.lock)
 OPS_WHEEL := $(OPS)/built-for-torch-$(TORCH)
 
 .PHONY: help setup demo reproduce status mmcv-ops test test-slow test-reproduce test-browser test-slurm lint format docs
-.PHONY: tables leaderboard bench-pretrain bench-eval bench-transfer bench-leaderboard lock clean
+.PHONY: tables leaderboard ci-evaluate bench-pretrain bench-eval bench-transfer bench-leaderboard lock clean
 .PHONY: docker-image docker-evaluate test-image
 
 help: ## List the targets
@@ -72,6 +77,14 @@ status: $(VENV)/.ready ## How far the reproduction is: done, running, failed, ti
 
 leaderboard: $(VENV)/.ready ## The leaderboard's pages from records (RECORDS=results/records, OUT=results/leaderboard)
 	@$(BIN)/scenebench leaderboard "$(RECORDS)" --out "$(BOARD)"
+
+# The same command as the image's entrypoint. Its exit codes: 0; 1, below an expected value; 2, bad input. make itself ends
+# with 2 whenever a command fails, and says which code it was: where the code matters, call scenebench.
+ci-evaluate: $(VENV)/.ready ## Judge a checkpoint by a suite (BACKBONE=, SUITE=, DATA=, EXPECTED=values.yaml, OUT=)
+	@[ -n "$(BACKBONE)" ] || { echo "name the checkpoint: make ci-evaluate BACKBONE=FILE SUITE=$(SUITE) OUT=FOLDER" >&2; exit 2; }
+	@$(BIN)/scenebench evaluate "$(BACKBONE)" --suite "$(SUITE)" --out "$(JUDGED)" --cores $(CORES) --leaderboard \
+		$(if $(DATA),--data "$(DATA)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") \
+		$(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)") $(if $(EXPECTED),--expected "$(EXPECTED)")
 
 mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
 	@echo "mmcv's compiled operators and MMDetection are installed."

@@ -1,4 +1,4 @@
-"""Commands of the benchmarks: ``evaluate`` one backbone by one protocol, and look at ``protocol``s."""
+"""Commands of the benchmarks: ``evaluate`` by one protocol or by a suite, ``compare``, and look at ``protocol``s."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import benchmarks.outside.cli as outside
+
 _EVALUATE_EXAMPLE = """\
 example:
   scenebench evaluate mls/backbone.safetensors --protocol multilabel_knn --data data/scenes --out results/mls-knn
   scenebench evaluate reference:colour_histogram --protocol multilabel_linear --data data/scenes --out results/colours
   scenebench evaluate mls/backbone.safetensors --protocol fcn_demo --data data/scenes --out results/mls-short \\
       settings.iterations=20 data.max_test_images=40
+  scenebench evaluate moco_v2_800ep_pretrain.pth.tar --suite demo --out results/moco_v2
+  scenebench evaluate mine.pth --suite demo --expected expected.yaml --out results/mine
+
+Exit code by a suite: 0; 1 if a cell failed or is below its expected value; 2 bad input.
 """
 _PROTOCOL_EXAMPLE = """\
 examples:
@@ -28,30 +34,38 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     formatter = argparse.RawDescriptionHelpFormatter
     evaluate = subparsers.add_parser(
         "evaluate",
-        help="judge one backbone by one protocol and write its record",
-        description="Judge one backbone by one protocol on a prepared data set; writes FOLDER/record.json, last.",
+        help="judge one backbone by one protocol, or any checkpoint by a whole suite",
+        description="Judge one backbone by one protocol on a prepared data set; writes FOLDER/record.json, last. "
+        "Or, without --protocol: judge any checkpoint that 'import' knows by a suite, in place of its own backbones.",
         epilog=_EVALUATE_EXAMPLE,
         formatter_class=formatter,
     )
     evaluate.add_argument(
         "backbone",
         metavar="BACKBONE",
-        help="backbone file, or reference:scene_type_oracle, reference:colour_histogram (classification)",
+        help="backbone file, or reference:scene_type_oracle, reference:colour_histogram (classification); "
+        "by a suite: any checkpoint",
     )
     evaluate.add_argument("overrides", metavar="key=value", nargs="*", help="change a value of the protocol")
-    evaluate.add_argument("--protocol", metavar="ID", required=True, help="id (see 'protocol list') or a YAML file")
-    evaluate.add_argument("--data", metavar="ROOT", required=True, type=Path, help="prepared data set")
-    evaluate.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the training (default 0)")
-    evaluate.add_argument("--out", metavar="FOLDER", required=True, type=Path, help="where the record goes")
+    evaluate.add_argument("--protocol", metavar="ID", help="id (see 'protocol list') or a YAML file")
+    evaluate.add_argument(
+        "--data", metavar="ROOT", help="prepared data set; by a suite: your own images (default: the suite's)"
+    )
+    evaluate.add_argument("--seed", metavar="N", type=int, help="seed of the training (default 0)")
+    evaluate.add_argument("--out", metavar="FOLDER", required=True, type=Path, help="where the records go")
     evaluate.add_argument("--label", metavar="L", default="", help="name of the table's row (default: the recipe's)")
-    evaluate.add_argument("--suite", metavar="S", default="", help="suite that the record belongs to")
+    evaluate.add_argument(
+        "--suite", metavar="S", default="", help="suite to judge by; with --protocol: that the record belongs to"
+    )
     evaluate.add_argument(
         "--suite-file", metavar="JSON", type=Path, help="what the suite says in full, for the record ('run' writes it)"
     )
     evaluate.add_argument(
         "--size", metavar="Z", default="", help="demo, mini or paper; takes the protocol's values of that size"
     )
+    outside.add_suite_options(evaluate)
     evaluate.set_defaults(run=_evaluate)
+    outside.add_compare(subparsers)
 
     protocol = subparsers.add_parser(
         "protocol",
@@ -94,6 +108,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     import logging
     import sys
 
+    if arguments.protocol is None:
+        return outside.judge_by_suite(arguments)
+    outside.refuse_suite_options(arguments)
+
     from benchmarks.protocol import load_protocol
 
     protocol = load_protocol(
@@ -112,7 +130,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             arguments.backbone,
             protocol,
             arguments.data,
-            arguments.seed,
+            arguments.seed or 0,
             arguments.out,
             label=arguments.label,
             suite=arguments.suite,

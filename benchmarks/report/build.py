@@ -37,7 +37,7 @@ def build_report(results_folder: Path | str, out: Path | str | None = None) -> R
     results = collect_for_leaderboard(results_folder)
     tables = make_tables(results)
     files = write_tables(results, tables, out / TABLES_FOLDER)
-    page = _write_page(results, tables, out / LEADERBOARD_FOLDER)
+    page = write_board(results, tables, out / LEADERBOARD_FOLDER)
     return Report(results, tables, files, page)
 
 
@@ -49,10 +49,11 @@ def build_leaderboard(results_folder: Path | str, out: Path | str | None = None)
     """
     results = collect_for_leaderboard(results_folder)
     folder = Path(results_folder) / LEADERBOARD_FOLDER if out is None else Path(out)
-    return results, _write_page(results, make_tables(results), folder)
+    return results, write_board(results, make_tables(results), folder)
 
 
-def _write_page(results: Results, tables: list[Table], folder: Path) -> Path:
+def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
+    """Write the leaderboard's page of records that were read and set into tables before, with its pictures."""
     with tempfile.TemporaryDirectory() as scratch:
         pictures = draw_plots(tables, results.records, Path(scratch))
         pictures += draw_curves(results, tables, Path(scratch))

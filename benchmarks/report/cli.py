@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+
+from scenebench.errors import UserError
 
 TABLES = "tables"
 TABLE_EXAMPLE = """\
@@ -13,8 +16,9 @@ examples:
   scenebench table all --records results/demo results/records --out paper/tables
 """
 LEADERBOARD_EXAMPLE = """\
-example:
+examples:
   scenebench leaderboard results/demo --out public
+  scenebench leaderboard add results/mine/records --to results/records
 """
 
 
@@ -37,13 +41,21 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     table.set_defaults(run=_table)
     board = subparsers.add_parser(
         "leaderboard",
-        help="make the leaderboard page from records",
-        description="Make a static page from the records below a folder; it needs no server and no network.",
+        help="make the leaderboard page from records, or add records to a board",
+        description="Make a static page from the records below a folder; it needs no server and no network. "
+        "'add RECORD...' checks records (schema, hashes, protocol, data, repeats) and copies them to a board.",
         epilog=LEADERBOARD_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    board.add_argument("results", metavar="RESULTS", help="folder of 'scenebench run', or any folder with records")
+    board.add_argument(
+        "results",
+        metavar="RESULTS",
+        nargs="+",
+        help="folder of 'scenebench run', or any folder with records; or 'add' and record files or folders",
+    )
     board.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/leaderboard)")
+    board.add_argument("--to", metavar="FOLDER", help="add: the board's folder (default: results/records)")
+    board.add_argument("--own-data", action="store_true", help="add: take records of other data than their suite's")
     board.set_defaults(run=_leaderboard)
 
 
@@ -69,8 +81,30 @@ def _table(arguments: argparse.Namespace) -> int:
 
 
 def _leaderboard(arguments: argparse.Namespace) -> int:
+    first, *further = arguments.results
+    if first == "add":
+        return _add(arguments, further)
+    if further or arguments.to or arguments.own_data:
+        what = further[0] if further else "--to and --own-data"
+        raise UserError(f"{what}: a page is made of one folder; to add records: scenebench leaderboard add RECORD...")
+
     from benchmarks.report.build import build_leaderboard
 
-    results, page = build_leaderboard(arguments.results, arguments.out)
+    results, page = build_leaderboard(first, arguments.out)
     print(f"{len(results.records)} records -> {page}")
+    return 0
+
+
+def _add(arguments: argparse.Namespace, names: Sequence[str]) -> int:
+    if not names:
+        raise UserError("leaderboard add: name one or more record files or folders of records")
+    if arguments.out:
+        raise UserError("leaderboard add: --out is of the page; the board's folder is named by --to")
+
+    from benchmarks.outside.adding import DEFAULT_BOARD, add_records
+
+    added = add_records(names, arguments.to or DEFAULT_BOARD, arguments.own_data)
+    for one in added:
+        print(one.file)
+    print(f"{len(added)} records added to {arguments.to or DEFAULT_BOARD}")
     return 0

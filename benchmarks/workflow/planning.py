@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.protocol import Protocol, load_protocol
@@ -11,7 +12,7 @@ from benchmarks.workflow.costs import estimated_gpu_hours
 from benchmarks.workflow.data_places import PRETRAINING, DataPlace, place_of
 from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic, each_once, with_priorities
 from benchmarks.workflow.source import Source
-from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, ProtocolColumn, Suite
+from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, GivenRow, ProtocolColumn, Suite
 from pretrain.recipe import Recipe, load_recipe
 from scenebench.config import config_hash
 from scenebench.errors import UserError
@@ -67,19 +68,23 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     pictures: dict[str, str] = {}
     for row in (_for_source(row, source) for row in suite.backbones):
         for seed in row.seeds:
-            pretraining = replace(_pretrain_job(row, seed, data), wanted=bool(suite.pictures))
-            jobs.append(pretraining)
-            shown = _slug(row.label) + (f"-s{seed}" if len(row.seeds) > 1 else "")
-            pictures |= {f"{shown}-{name}": f"{pretraining.id}/figures/{name}" for name in suite.pictures}
+            if isinstance(row, GivenRow):
+                subject = row.file
+            else:
+                pretraining = replace(_pretrain_job(row, seed, data), wanted=bool(suite.pictures))
+                jobs.append(pretraining)
+                subject = pretraining.outputs[0]
+                shown = _slug(row.label) + (f"-s{seed}" if len(row.seeds) > 1 else "")
+                pictures |= {f"{shown}-{name}": f"{pretraining.id}/figures/{name}" for name in suite.pictures}
             for column, protocol in columns:
                 for run in seeds_of_runs(row, seed, column, protocol):
-                    jobs.append(_evaluate_job(of_suite, column, protocol, data, row.label, run, pretraining))
+                    jobs.append(_evaluate_job(of_suite, column, protocol, data, row.label, run, subject))
     references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
             if protocol.task == "classification":
-                label = reference_label(name)
-                jobs.append(_evaluate_job(of_suite, column, protocol, data, label, _REFERENCE_SEED, name))
+                label, subject = reference_label(name), f"reference:{name}"
+                jobs.append(_evaluate_job(of_suite, column, protocol, data, label, _REFERENCE_SEED, subject))
     unique = each_once(jobs)  # two rows may share a pretraining
     check_acyclic(unique, f"suite {suite.name}")
     return Plan(
@@ -216,11 +221,10 @@ class _OfSuite:
 
 
 def _evaluate_job(
-    suite: _OfSuite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, backbone: Job | str
+    suite: _OfSuite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, subject: str
 ) -> Job:
-    """``backbone`` is the job that makes it, or the name of a reference."""
-    is_reference = isinstance(backbone, str)
-    subject = f"reference:{backbone}" if isinstance(backbone, str) else backbone.outputs[0]
+    """``subject`` is the backbone file, or ``reference:NAME``."""
+    is_reference = subject.startswith("reference:")
     inputs = [*data.inputs, *([] if is_reference else [subject])]
     identity = config_hash(
         {
@@ -232,7 +236,7 @@ def _evaluate_job(
         }
     )
     row = f"{_slug(label)}-s{seed}-{_slug(protocol.id)}"
-    judged = backbone if isinstance(backbone, str) else backbone.id.rpartition("/")[2].rpartition("-s")[0]
+    judged = subject.removeprefix("reference:") if is_reference else Path(subject).parent.name.rpartition("-s")[0]
     folder = f"cells/evaluate/{row if suite.name else f'{_slug(judged)}-s{seed}-{_slug(protocol.id)}'}-{identity[:8]}"
     command = ["scenebench", "evaluate", subject, "--protocol", column.protocol]
     command += ["--data", data.root_for(protocol), "--seed", str(seed)]

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from benchmarks.workflow.slurm import check_cluster
 from benchmarks.workflow.source import Source
 from benchmarks.workflow.status import LOCK_FILE
 from benchmarks.workflow.status_page import write_page
-from benchmarks.workflow.work import prepare
+from benchmarks.workflow.work import Work, prepare
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
@@ -61,12 +61,32 @@ def run_suite(
     if options.on_cluster:
         check_cluster(options.partition)
     work = prepare(suite_name, data, annotations, test_annotations, size)
+    return run_work(work, Path(out).resolve(), options, report_all)
+
+
+def run_work(
+    work: Work,
+    out: Path,
+    options: EngineOptions,
+    report: Callable[[Work, Path], int],
+    before: Callable[[Path], None] | None = None,
+) -> int:
+    """Claim ``out`` for this work, run what is not done, then ``report``; returns the exit code.
+
+    Args:
+        before: called once the folder is ours and before any job, to lay files into it.
+        report: called when no signal stopped the jobs; its result is the exit code.
+
+    Raises:
+        UserError: data or a toolbox is missing, or ``out`` belongs to other results or is in use.
+    """
     require_complete(work.places)
     for protocol in work.protocols:
         require_toolbox(protocol)
-    out = Path(out).resolve()
     _claim(out, work.name, work.source)
     with _only_one(out) as lock:
+        if before is not None:
+            before(out)
         plan = with_gpus(work.plan, options)
         plan.write(out / PLAN_FILE)
         if len(work.plans) == 1:
@@ -76,7 +96,7 @@ def run_suite(
         if outcome.signal:
             print("stopped; the finished jobs are kept, and the same command goes on from here")
             return 128 + outcome.signal
-        return report_all(work, out)
+        return report(work, out)
 
 
 def show_plan(
@@ -139,7 +159,7 @@ def _claim(out: Path, name: str, source: Source) -> None:
                 f"{out}: holds results of {belongs}, not of suite '{name}' on {source.place}; "
                 "choose another folder for --out"
             )
-    elif out.is_dir() and any(name.name != LOCK_FILE for name in out.iterdir()):
+    elif out.is_dir() and any(not name.name.startswith(".") for name in out.iterdir()):
         raise UserError(
             f"{out}: is not empty and holds no results of 'scenebench run'; choose another folder for --out"
         )

@@ -66,6 +66,19 @@ class BackboneRow:
 
 
 @dataclass
+class GivenRow(BackboneRow):
+    """A row whose weights are there: nothing is pretrained, and one file is judged with every seed.
+
+    No suite's file has one; :mod:`benchmarks.outside` puts it in the place of the suite's own rows.
+
+    Attributes:
+        file: the backbone file, relative to the results folder; its path says which weights they are.
+    """
+
+    file: str = ""
+
+
+@dataclass
 class ProtocolColumn:
     """A group of columns of the tables: one protocol.
 

@@ -51,7 +51,7 @@ def prepare(
     places: dict[str, DataPlace] = {}
     protocols: list[Protocol] = []
     for suite in suites:
-        source = _source_of(suite, data, annotations, test_annotations)
+        source = source_of(suite, data, annotations, test_annotations)
         sources.append(source)
         plans.append(build_plan(suite, source, shared=len(suites) > 1))
         places |= {place.name: place for place in data_places(suite, source)}
@@ -62,9 +62,14 @@ def prepare(
     return Work(name, sources[0], plans, merge_plans(name, suites[0].size, plans), list(places.values()), protocols)
 
 
-def _source_of(
+def source_of(
     suite: Suite, data: Path | str | None, annotations: Path | str | None, test_annotations: Path | str | None
 ) -> Source:
+    """Where a suite's images come from, by what was given on the command line.
+
+    Raises:
+        UserError: arguments that do not fit the suite or one another, or bad data.
+    """
     if suite.pretrain_data:
         if annotations is not None or test_annotations is not None:
             raise UserError(f"suite '{suite.name}' reads published data sets; leave --annotations away")
