@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.outside.differences import KeyDifference, differing_keys, differing_setup
-from benchmarks.outside.paired import holm, paired_interval, paired_t
 from benchmarks.outside.sides import Side
 from benchmarks.record import Record
+from benchmarks.report.paired import holm, paired_interval, paired_t
 from benchmarks.report.statistics import Summary, bootstrap_interval, summarise, welch
 from scenebench.errors import UserError
 

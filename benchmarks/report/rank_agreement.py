@@ -1,4 +1,4 @@
-"""Does a small board predict a big one? Kendall's tau between measured and published ranks; and paired tests.
+"""Does a small board predict a big one? Kendall's tau between measured and published ranks.
 
 With the four methods that both have, tau takes seven values and no order is improbable: n is printed beside it.
 """
@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from benchmarks.report.published import PublishedValue
 from benchmarks.report.statistics import BOOTSTRAP_DRAWS, CONFIDENCE
@@ -96,37 +95,3 @@ def published_orders(values: Sequence[PublishedValue]) -> dict[tuple[str, str, s
             key = (value.table, value.protocol, value.metric, value.pretrain_epochs)
             columns.setdefault(key, {})[names[value.method]] = value.value
     return {key: column for key, column in columns.items() if column.keys() == METHODS.keys()}
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """Mean difference over ``n`` paired seeds, Student's interval, and the two-sided p value of the paired t test.
-
-    Interval and p are None for a single pair, and where all differences are equal.
-    """
-
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    n: int
-
-
-def paired_test(values: Mapping[int, float], baseline: Mapping[int, float]) -> PairedTest | None:
-    """Compare two rows seed by seed; seeds that only one has do not count. None where no seed is shared.
-
-    Args:
-        values, baseline: value by seed.
-    """
-    seeds = sorted(values.keys() & baseline.keys())
-    differences = [values[seed] - baseline[seed] for seed in seeds]
-    n = len(differences)
-    if not n:
-        return None
-    mean = math.fsum(differences) / n
-    spread = math.sqrt(math.fsum((one - mean) ** 2 for one in differences) / (n - 1)) if n > 1 else 0.0
-    if spread == 0:
-        return PairedTest(mean, None, None, None, n)
-    error = spread / math.sqrt(n)
-    reach = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
-    return PairedTest(mean, mean - reach, mean + reach, float(2 * stdtr(n - 1, -abs(mean) / error)), n)

@@ -24,9 +24,10 @@ import jinja2
 from benchmarks.record import Record
 from benchmarks.report.build import write_tables
 from benchmarks.report.diagnostics import DiagnosedRow, diagnostics_table, draw_diagnostics, read_diagnostics
+from benchmarks.report.paired import paired_test
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.published import read_published
-from benchmarks.report.rank_agreement import METHODS, paired_test, published_orders, rank_agreement
+from benchmarks.report.rank_agreement import METHODS, published_orders, rank_agreement
 from benchmarks.report.render import notes_to_markdown, to_markdown
 from benchmarks.report.results import Results, collect
 from benchmarks.report.statistics import summarise

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks.outside.paired import holm, paired_interval, paired_t
+from benchmarks.report.paired import holm, paired_interval, paired_t, paired_test
 
 
 @pytest.mark.parametrize("n", [2, 3, 7, 30])
@@ -54,3 +54,22 @@ def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p_values: list[f
         assert p <= q <= min(1.0, len(p_values) * p) + 1e-12 or q == max(adjusted)
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     assert [adjusted[i] for i in order] == sorted(adjusted)
+
+
+def test_the_paired_test_is_scipys_and_takes_shared_seeds_only() -> None:
+    values, baseline = {0: 3.0, 1: 4.5, 2: 5.0, 9: 100.0}, {2: 4.4, 1: 4.0, 0: 2.9, 7: -100.0}
+    oracle = stats.ttest_rel([3.0, 4.5, 5.0], [2.9, 4.0, 4.4])
+    found = paired_test(values, baseline)
+    assert found is not None
+    assert found.n == 3
+    assert found.p == pytest.approx(oracle.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(oracle.confidence_interval()))
+    assert found.difference == pytest.approx(0.4)
+
+
+def test_pairs_without_a_spread_have_no_test() -> None:
+    assert paired_test({0: 1.0}, {1: 1.0}) is None
+    for values in ({0: 2.0}, {0: 2.0, 1: 3.0}):
+        found = paired_test(values, {0: 1.0, 1: 2.0})
+        assert found is not None
+        assert (found.difference, found.p, found.low) == (1.0, None, None)
