@@ -94,8 +94,8 @@ def _check_name(record: Record, where: str) -> None:
 def _committed(record: Record, where: str) -> Protocol:
     """This version's protocol of that id, in that version."""
     said = record.protocol
-    require_choice(f"{where}: protocol", said.id, list_protocols())
-    protocol = load_protocol(said.id)
+    require_choice(f"{where}: protocol", said.id, _own_protocols())
+    protocol = _own_protocols()[said.id]
     if (said.version, said.task) != (protocol.version, protocol.task):
         raise UserError(
             f"{where}: protocol '{said.id}' version {said.version} ({said.task}), and this version has version "
@@ -104,15 +104,26 @@ def _committed(record: Record, where: str) -> Protocol:
     return protocol
 
 
+@cache
+def _own_protocols() -> dict[str, Protocol]:
+    """This version's protocols by id."""
+    return {name: load_protocol(name) for name in list_protocols()}
+
+
 def _suite_of(record: Record, where: str) -> Suite | None:
     if not record.suite:
         return None
-    names = [name for name in suite_names() if not is_group(name)]
-    require_choice(f"{where}: suite", record.suite, names)
-    suite = load_suite(record.suite)
+    require_choice(f"{where}: suite", record.suite, _own_suites())
+    suite = _own_suites()[record.suite]
     if record.size != suite.size:
         raise UserError(f"{where}: size '{record.size}', and suite '{suite.name}' is of size '{suite.size}'")
     return suite
+
+
+@cache
+def _own_suites() -> dict[str, Suite]:
+    """The suites that come with this version, by name; groups have no records."""
+    return {name: load_suite(name) for name in suite_names() if not is_group(name)}
 
 
 def _check_values(record: Record, suite: Suite | None, protocol: Protocol, where: str) -> None:
@@ -133,7 +144,7 @@ def _check_values(record: Record, suite: Suite | None, protocol: Protocol, where
 def _accepted(suite_name: str, size: str, protocol_id: str) -> list[Protocol]:
     if not suite_name:
         return [load_protocol(protocol_id), load_protocol(protocol_id, size=size)]
-    suite = load_suite(suite_name)
+    suite = _own_suites()[suite_name]
     columns = [column for column in suite.protocols if load_protocol(column.protocol).id == protocol_id]
     overrides = [o for c in columns for o in (c.overrides, [*c.overrides, *c.user_data_overrides])]
     return [load_protocol(protocol_id, one, suite.size) for one in overrides] or [load_protocol(protocol_id, size=size)]

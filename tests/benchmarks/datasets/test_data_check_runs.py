@@ -133,7 +133,10 @@ def test_ctrl_c_stops_a_pool_within_seconds(tmp_path: Path) -> None:
         os.link(big, root / f"train/n01440764/n01440764_{1000 + number}.JPEG")
     command = [sys.executable, "-m", "scenebench.cli", "data", "check", "imagenet", str(root), "--partial"]
     command += ["--cache", str(tmp_path / "cache"), "--workers", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )  # fmt: skip
     assert process.stderr is not None
     while "reading annotations" not in process.stderr.readline():
         assert process.poll() is None

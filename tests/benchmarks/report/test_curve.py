@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.record import Record
 from benchmarks.report import curve
-from benchmarks.report.build import write_tables
+from benchmarks.report.build import write_board, write_tables
 from benchmarks.report.curve import PUBLISHED_CURVES, draw_curve, find_sweep
-from benchmarks.report.leaderboard import write_leaderboard
 from benchmarks.report.published import read_published
 from benchmarks.report.results import Results
 from benchmarks.report.tables import Table, make_tables
@@ -200,8 +199,8 @@ def test_equal_records_give_equal_bytes_and_the_files_are_listed(tmp_path: Path)
 
 
 def test_the_leaderboard_shows_the_curve_beside_the_comparison(tmp_path: Path) -> None:
-    results, tables = results_of(records_of(SWEPT))
-    figures = [path for path in write_tables(results, tables, tmp_path) if path.suffix == ".svg"]
-    page = write_leaderboard(results, tables, figures, tmp_path / "board").read_text()
-    assert page.count('<img src="data:image/svg+xml;base64,') == 2
+    page = write_board(*results_of(records_of(SWEPT)), tmp_path / "board").read_text()
+    curves = list((tmp_path / "board/figures").glob("*curve*.svg"))
+    assert len(curves) == 2  # for light and dark
+    assert all(f'src="figures/{path.name}"' in page for path in curves)
     assert "against the swept value" in page

@@ -86,7 +86,11 @@ def test_a_sweep_has_a_published_curve() -> None:
         ("method: MLS Q_g only", "method: MLS Q_q only", r"unknown value 'MLS Q_q only' \(did you mean 'MLS Q"),
         ("dataset: coco2017", "dataset: coco2071", r"unknown value 'coco2071' \(did you mean 'coco2017'"),
         ("baseline: MoCo-v2", "baseline: MoCo-v3", r"baseline of MLS Q_g only: unknown value 'MoCo-v3'"),
-        ("title: AP box", "titel: AP box", r"mls_table7\.yaml: Key 'titel'"),
+        (
+            "title: AP box",
+            "titel: AP box",
+            r"mls_table7\.yaml: unknown key 'columns\[0\]\.titel' \(did you mean 'title'",
+        ),
         ("epochs: 400", "epochs: 401", r"places 4 of the 6 values"),
         ("metric: mask_AP,", "metric: box_AP,", r"MLS Q_g only, AP mask stands there twice"),
     ],
