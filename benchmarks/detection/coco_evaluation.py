@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scenebench.collection import nothing_collected
 from transfer.toolbox_noise import quiet_pycocotools
 
 PYCOCOTOOLS, FASTER = "pycocotools", "faster_coco_eval"
@@ -62,22 +63,37 @@ def judge(coco: Any, detections: Detections, task: str, evaluator: str) -> CocoN
     Args:
         coco: the ground truth as the evaluator's own ``COCO``; see :func:`read_truth`.
     """
-    return None if not detections else judge_loaded(coco, load(coco, detections, task), task, evaluator)
+    return None if not detections else judge_loaded(coco, load(coco, detections, task, evaluator), task, evaluator)
 
 
-def load(coco: Any, detections: Detections, task: str) -> Any:
+def load(coco: Any, detections: Detections, task: str, evaluator: str) -> Any:
     """The detections as ``coco``'s own class holds them; those given are left as they are."""
     # With its box left in, a mask's size (small, medium, large) would be the box's.
     left_out = {"bbox"} if task == "segm" else {"segmentation"}
-    found = [{key: value for key, value in entry.items() if key not in left_out} for entry in detections]
-    return coco.loadRes(found)
+    with nothing_collected():
+        found = [{key: value for key, value in entry.items() if key not in left_out} for entry in detections]
+        return _masks_at_once(coco, found) if (task, evaluator) == ("segm", FASTER) else coco.loadRes(found)
+
+
+def _masks_at_once(coco: Any, found: list[dict[str, Any]]) -> Any:
+    """What faster-coco-eval's ``loadRes`` makes of masks, in a third of its time: areas by one call and no boxes."""
+    from pycocotools import mask
+
+    areas = mask.area([entry["segmentation"] for entry in found])
+    for number, (entry, area) in enumerate(zip(found, areas.tolist(), strict=True), start=1):
+        entry |= {"id": number, "area": area, "iscrowd": 0}
+    results = type(coco)()
+    results.dataset = {key: coco.dataset[key] for key in ("images", "categories")} | {"annotations": found}
+    results.createIndex()
+    return results
 
 
 def judge_loaded(coco: Any, found: Any, task: str, evaluator: str) -> CocoNumbers:
     """The numbers of detections that :func:`load` gave."""
     evaluation = _tools(evaluator)[1](coco, found, task)
-    evaluation.evaluate()
-    evaluation.accumulate()
+    with nothing_collected():
+        evaluation.evaluate()
+        evaluation.accumulate()
     with contextlib.redirect_stdout(io.StringIO()):  # ``stats`` are filled in here only, and a table is printed
         evaluation.summarize()
     return CocoNumbers(np.asarray(evaluation.stats[:_NUMBERS]), np.asarray(evaluation.eval["precision"]))

@@ -15,6 +15,7 @@ from benchmarks.report.leaderboard_plots import draw_plots
 from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
 from benchmarks.report.results import Results
 from benchmarks.report.tables import Table, make_tables
+from scenebench.collection import nothing_collected
 from scenebench.files import write_text
 
 TABLES_FOLDER = "tables"
@@ -34,10 +35,11 @@ class Report:
 def build_report(results_folder: Path | str, out: Path | str | None = None) -> Report:
     """Write tables, figure and leaderboard of the results in a folder (into it, unless ``out`` is given)."""
     out = Path(results_folder if out is None else out)
-    results = collect_for_leaderboard(results_folder)
-    tables = make_tables(results)
-    files = write_tables(results, tables, out / TABLES_FOLDER)
-    page = write_board(results, tables, out / LEADERBOARD_FOLDER)
+    with nothing_collected():
+        results = collect_for_leaderboard(results_folder)
+        tables = make_tables(results)
+        files = write_tables(results, tables, out / TABLES_FOLDER)
+        page = write_board(results, tables, out / LEADERBOARD_FOLDER)
     return Report(results, tables, files, page)
 
 
@@ -47,9 +49,10 @@ def build_leaderboard(results_folder: Path | str, out: Path | str | None = None)
     Raises:
         UserError: no records, or one is refused (:mod:`.leaderboard_check`); nothing is written then.
     """
-    results = collect_for_leaderboard(results_folder)
     folder = Path(results_folder) / LEADERBOARD_FOLDER if out is None else Path(out)
-    return results, write_board(results, make_tables(results), folder)
+    with nothing_collected():
+        results = collect_for_leaderboard(results_folder)
+        return results, write_board(results, make_tables(results), folder)
 
 
 def write_board(results: Results, tables: list[Table], folder: Path) -> Path:

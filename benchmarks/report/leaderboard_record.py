@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import Curve, backbone_of_records, curves, log_tail
 from benchmarks.report.results import Results
 from benchmarks.report.table_parts import METRIC_NAMES, Table, clip
+from scenebench.children import in_children, shared_out
 
 MAX_TEXT = 2000
 """Longest note of a record that a page shows, in characters; the record beside the page has it whole."""
@@ -46,13 +48,17 @@ class Place:
 
 
 def write_record_pages(results: Results, tables: Sequence[Table], environment: Environment, folder: Path) -> None:
-    """Write ``<id>.html`` and ``<id>.json`` of every record into ``folder``, which must exist."""
+    """Write ``<id>.html`` and ``<id>.json`` of every record into ``folder``, which must exist.
+
+    Many records are shared out between processes.
+    """
     template = environment.get_template("record.html")
     places = _places(tables)
     seeds = {record.content_hash: record.seed for record in results.records}
     backbones = backbone_of_records(results.folder) if results.folder else {}
     blocks = _Blocks()
-    for record in results.records:
+
+    def write(record: Record) -> None:
         name = record_id(record.content_hash)
         file = results.files.get(record.content_hash)
         page = template.render(
@@ -74,6 +80,16 @@ def write_record_pages(results: Results, tables: Sequence[Table], environment: E
         # Not flushed one by one: the whole folder is renamed into place when all is written.
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
         (folder / f"{name}.json").write_text(record.model_dump_json() + "\n", encoding="utf-8")
+
+    def write_part(first: int) -> None:
+        for record in results.records[first::parts]:
+            write(record)
+
+    parts = shared_out(len(results.records))
+    if parts == 1:
+        write_part(0)
+    else:
+        in_children([partial(write_part, first) for first in range(parts)])
 
 
 def _places(tables: Sequence[Table]) -> dict[str, Place]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,11 @@ def rank_intervals(
         confidence: probability, in (0, 1).
         draws: number of resamples.
     """
+    return list(_ranks(tuple(map(tuple, values)), confidence, draws))
+
+
+@lru_cache(maxsize=64)  # the page and its pictures ask for the same columns
+def _ranks(values: tuple[tuple[float, ...], ...], confidence: float, draws: int) -> Sequence[Rank]:
     if not values:
         return []
     means = np.array([np.mean(np.sort(mine)) for mine in values])

@@ -55,7 +55,7 @@ def _evaluate(
 ) -> tuple[CocoNumbers, dict[str, Took]]:
     with quiet_pycocotools():
         truth, reading = timed(lambda: read_truth(path, evaluator))
-        found, loading = timed(lambda: load(truth, detections, task))
+        found, loading = timed(lambda: load(truth, detections, task, evaluator))
         numbers, judging = timed(lambda: judge_loaded(truth, found, task, evaluator))
     return numbers, {"reading the truth": reading, "loading the detections": loading, "matching": judging}
 

@@ -1,0 +1,53 @@
+"""Forked processes: what they write is there, what they say when they fail is raised, and none is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from scenebench.children import in_children, shared_out
+from scenebench.collection import nothing_collected
+
+
+def test_every_task_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
+    in_children([partial((tmp_path / name).write_text, name) for name in "abc"])
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    processes = tmp_path / "processes"
+    processes.mkdir()
+    in_children([lambda: (processes / str(os.getpid())).touch()] * 2)
+    names = {path.name for path in processes.iterdir()}
+    assert len(names) == 2
+    assert str(os.getpid()) not in names
+
+
+def test_a_failure_is_raised_with_its_words_and_the_others_are_waited_for(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(RuntimeError, match=r"(?s)1 of 2 processes failed.*no space left"):
+        in_children([fail, (tmp_path / "done").touch])
+    assert (tmp_path / "done").exists()
+    with pytest.raises(RuntimeError, match="killed"):
+        in_children([lambda: os.kill(os.getpid(), signal.SIGKILL)])
+    with pytest.raises(ChildProcessError):  # none is left
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_little_work_is_not_shared_out() -> None:
+    assert shared_out(0) == shared_out(999, 1000) == 1
+    assert shared_out(10**9) == len(os.sched_getaffinity(0))
+
+
+def test_the_collector_is_as_it_was() -> None:
+    import gc
+
+    with nothing_collected():
+        assert not gc.isenabled()
+        with nothing_collected():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
