@@ -13,12 +13,16 @@ def in_children(tasks: Sequence[Callable[[], object]]) -> None:
     What a task returns is lost: tasks write files. For processes without other threads of their own at work.
 
     Raises:
-        RuntimeError: tasks failed; with the words of the first.
+        OSError: the first task that failed did so by one, say of a full disk; with its number.
+        RuntimeError: it failed otherwise.
     """
     started = [_start(task) for task in tasks]
     failures = [words for process, reader in started if (words := _end(process, reader))]
     if failures:
-        raise RuntimeError(f"{len(failures)} of {len(tasks)} processes failed; the first said:\n{failures[0]}")
+        number, _, words = failures[0].partition("\n")
+        if int(number):
+            raise OSError(int(number), os.strerror(int(number)))
+        raise RuntimeError(f"{len(failures)} of {len(tasks)} processes failed; the first said:\n{words}")
 
 
 def shared_out(number: int, least: int = 500) -> int:
@@ -38,15 +42,16 @@ def _start(task: Callable[[], object]) -> tuple[int, int]:
         os.close(reader)
         task()
         code = 0
-    except BaseException:  # noqa: BLE001 - handed to the parent, which raises it
-        os.write(writer, traceback.format_exc()[-4000:].encode())
+    except BaseException as error:  # noqa: BLE001 - handed to the parent, which raises it
+        number = (error.errno or 0) if isinstance(error, OSError) else 0
+        os.write(writer, f"{number}\n{traceback.format_exc()[-4000:]}".encode())
     finally:
         os._exit(code)  # none of the parent's clean-up is the child's
 
 
 def _end(process: int, reader: int) -> str:
-    """What went wrong in the process, "" if nothing."""
+    """What went wrong in the process, "" if nothing: the number of an OSError or 0, and the words, on lines."""
     with os.fdopen(reader, "rb") as words:
         said = words.read().decode(errors="replace")
     _, status = os.waitpid(process, 0)
-    return "" if os.waitstatus_to_exitcode(status) == 0 else said or f"killed (status {status})"
+    return "" if os.waitstatus_to_exitcode(status) == 0 else said or f"0\nkilled (status {status})"

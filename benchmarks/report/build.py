@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +56,12 @@ def build_leaderboard(results_folder: Path | str, out: Path | str | None = None)
 
 def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
     """Write the leaderboard's page of records that were read and set into tables before, with its pictures."""
-    with tempfile.TemporaryDirectory() as scratch:
-        pictures = draw_plots(tables, results.records, Path(scratch))
-        pictures += draw_curves(results, tables, Path(scratch))
-        return write_leaderboard(results, tables, pictures, folder)
+
+    def draw(pictures: Path) -> None:
+        draw_plots(tables, results.records, pictures)
+        draw_curves(results, tables, pictures)
+
+    return write_leaderboard(results, tables, draw, folder)
 
 
 def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Path]:

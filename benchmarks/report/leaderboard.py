@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_plots import dark
 from benchmarks.report.leaderboard_published import published_views
-from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, write_record_pages
+from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages
 from benchmarks.report.leaderboard_views import choices, script_data, table_views
 from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text
 from benchmarks.report.results import Results
 from benchmarks.report.table_parts import KINDS, Table, clip
+from scenebench.children import in_children, shared_out
 from scenebench.errors import UserError
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "index.html"
 RECORDS = "runs"
 FIGURES = "figures"
+_DRAWN = "drawn"
 SCRIPT = "board.js"
 STYLE = "style.css"
 PARTS = (PAGE, SCRIPT, STYLE, RECORDS, FIGURES)
@@ -47,13 +50,14 @@ _DESCRIPTIONS = {
 }
 
 
-def write_leaderboard(results: Results, tables: Sequence[Table], figures: Sequence[Path], folder: Path) -> Path:
+def write_leaderboard(results: Results, tables: Sequence[Table], draw: Callable[[Path], object], folder: Path) -> Path:
     """Write the page, a page of every record, figures, script and style into ``folder``; returns ``index.html``.
 
     All is written aside and renamed into place when it is complete. Other files of the folder stay.
 
     Args:
-        figures: SVG files named as :mod:`.leaderboard_plots` and :mod:`.curve` name them; others are not shown.
+        draw: writes SVG files into the folder it is given, named as :mod:`.leaderboard_plots` and :mod:`.curve` name
+            them; others are not shown.
 
     Raises:
         UserError: the folder holds something of the same name that is no leaderboard.
@@ -62,7 +66,7 @@ def write_leaderboard(results: Results, tables: Sequence[Table], figures: Sequen
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".leaderboard-", dir=folder) as scratch:
-            _write(results, tables, figures, Path(scratch))
+            _write(results, tables, draw, Path(scratch))
             for name in PARTS:
                 _replace(Path(scratch) / name, folder / name)
     except OSError as error:
@@ -85,13 +89,23 @@ def _replace(new: Path, old: Path) -> None:
     new.replace(old)
 
 
-def _write(results: Results, tables: Sequence[Table], figures: Sequence[Path], folder: Path) -> None:
+def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], object], folder: Path) -> None:
     environment = _environment()
     for name in (SCRIPT, STYLE):
         shutil.copyfile(TEMPLATES / name, folder / name)
     (folder / RECORDS).mkdir()
     (folder / FIGURES).mkdir()
-    write_record_pages(results, tables, environment, folder / RECORDS)
+    (folder / _DRAWN).mkdir()
+    parts = shared_out(len(results.records))
+    tasks: list[Callable[[], object]] = [
+        *record_pages(results, tables, environment, folder / RECORDS, parts),
+        partial(draw, folder / _DRAWN),
+    ]
+    if parts > 1:
+        in_children(tasks)
+    else:
+        for task in tasks:
+            task()
     views, published = table_views(tables, results.records), published_views(read_published())
     kinds = {kind.name: kind.title for kind in KINDS}
     page = environment.get_template(PAGE).render(
@@ -100,7 +114,7 @@ def _write(results: Results, tables: Sequence[Table], figures: Sequence[Path], f
         published=published,
         kinds=kinds,
         choices=choices(views, published, kinds),
-        figures=_copy_figures(figures, folder / FIGURES),
+        figures=_copy_figures(folder / _DRAWN, folder / FIGURES),
         data=script_data(views, published),
         number=len(results.records),
         mark=MARK,
@@ -127,9 +141,10 @@ def _finalize(value: Any) -> Any:
     return visible(value, keep="\n\t") if type(value) is str else value
 
 
-def _copy_figures(figures: Sequence[Path], folder: Path) -> list[tuple[str, str, str]]:
+def _copy_figures(drawn: Path, folder: Path) -> list[tuple[str, str, str]]:
     """(file's stem, title, description) of each; every figure is written for a light and for a dark ground."""
     shown = []
+    figures = sorted(drawn.iterdir(), key=lambda path: (len(path.stem), path.stem))
     for kind, (title, description) in _DESCRIPTIONS.items():
         for path in figures:
             if path.stem.partition("-")[0] == kind and path.suffix == ".svg":

@@ -6,7 +6,7 @@ File names come from content hashes alone, never from a record's text.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,6 @@ from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import Curve, backbone_of_records, curves, log_tail
 from benchmarks.report.results import Results
 from benchmarks.report.table_parts import METRIC_NAMES, Table, clip
-from scenebench.children import in_children, shared_out
 
 MAX_TEXT = 2000
 """Longest note of a record that a page shows, in characters; the record beside the page has it whole."""
@@ -47,10 +46,12 @@ class Place:
     records: tuple[str, ...]
 
 
-def write_record_pages(results: Results, tables: Sequence[Table], environment: Environment, folder: Path) -> None:
-    """Write ``<id>.html`` and ``<id>.json`` of every record into ``folder``, which must exist.
+def record_pages(
+    results: Results, tables: Sequence[Table], environment: Environment, folder: Path, parts: int = 1
+) -> list[Callable[[], None]]:
+    """What is to be called for ``<id>.html`` and ``<id>.json`` of every record in ``folder``, which must exist.
 
-    Many records are shared out between processes.
+    Each of the ``parts`` calls writes its share of the records; they may be made in processes of their own.
     """
     template = environment.get_template("record.html")
     places = _places(tables)
@@ -85,11 +86,7 @@ def write_record_pages(results: Results, tables: Sequence[Table], environment: E
         for record in results.records[first::parts]:
             write(record)
 
-    parts = shared_out(len(results.records))
-    if parts == 1:
-        write_part(0)
-    else:
-        in_children([partial(write_part, first) for first in range(parts)])
+    return [partial(write_part, first) for first in range(parts)]
 
 
 def _places(tables: Sequence[Table]) -> dict[str, Place]:

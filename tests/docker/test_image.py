@@ -119,7 +119,7 @@ def test_a_checkpoint_in_mocos_layout_is_judged(workshop: Workshop, out: Path, t
     write_example(checkpoint)
     mounts = ["-v", f"{checkpoint}:/checkpoint/moco.pth.tar:ro", "-v", f"{out}:/out"]
     backbone = "/out/moco.safetensors"
-    _podman(workshop, ["import", "/checkpoint/moco.pth.tar", "--out", backbone], *mounts)
+    _podman(workshop, ["import", "/checkpoint/moco.pth.tar", backbone], *mounts)
     _podman(workshop, ["data", "scenes", "--images", "40", "--size", "64", "--seed", "0", "/out/scenes"], *mounts)
     words = ["evaluate", backbone, "--protocol", "multilabel_knn", "--data", "/out/scenes", "--out", "/out/knn"]
     _podman(workshop, [*words, "settings.image_size=64", "settings.knn.k=3"], *mounts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from functools import partial
@@ -26,11 +27,17 @@ def test_every_task_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 def test_a_failure_is_raised_with_its_words_and_the_others_are_waited_for(tmp_path: Path) -> None:
     def fail() -> None:
-        raise OSError("no space left")
+        raise ValueError("of its own")
 
-    with pytest.raises(RuntimeError, match=r"(?s)1 of 2 processes failed.*no space left"):
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(RuntimeError, match=r"(?s)1 of 2 processes failed.*of its own"):
         in_children([fail, (tmp_path / "done").touch])
     assert (tmp_path / "done").exists()
+    with pytest.raises(OSError, match="No space left") as caught:
+        in_children([fill])
+    assert caught.value.errno == errno.ENOSPC
     with pytest.raises(RuntimeError, match="killed"):
         in_children([lambda: os.kill(os.getpid(), signal.SIGKILL)])
     with pytest.raises(ChildProcessError):  # none is left
