@@ -143,7 +143,7 @@ def test_more_than_a_hundred_detections_of_an_image(tmp_path: Path, ties: bool) 
     content, found = made_up(5, 3, 10, 10, ties)
     rng = np.random.default_rng(1)
     targets = [target for target in content["annotations"] if target["category_id"] == 3]
-    for _ in range(130):  # of one category, in one image: the last thirty do not count
+    for _ in range(600):  # of one category, in one image: all but a hundred do not count
         near = _moved(rng, targets[0])
         found.append({**near, "category_id": 3, "score": float(rng.integers(1, 9) / 8 if ties else rng.random())})
     assert_equal(tmp_path, content, found)
