@@ -250,4 +250,4 @@ def test_a_group_runs_to_the_tables_of_each_suite(tmp_path: Path, capsys: pytest
     assert "3 done of 3; complete" in shown
     for name in ("one", "two"):
         assert (tmp_path / "out" / SUITES_FOLDER / name / "tables/tables.md").is_file()
-    assert "complete" in (tmp_path / "out/status.html").read_text()
+    assert "Finished: 3 done of 3" in (tmp_path / "out/status.html").read_text()
