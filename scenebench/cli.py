@@ -7,7 +7,6 @@ Exit codes: 0 done; 1 a check found a difference or a cell failed; 2 bad input, 
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -21,6 +20,7 @@ import pretrain.cli
 import scenebench
 import transfer.cli
 from scenebench.errors import UserError, did_you_mean
+from scenebench.exit_codes import exit_code
 
 EXAMPLE = """\
 examples:
@@ -82,24 +82,13 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    try:
+
+    def command() -> int | None:
         arguments = parse(argv)
-        return int(arguments.run(arguments) or 0)
-    except UserError as error:
-        print(f"scenebench: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("scenebench: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe left (`scenebench protocol list | head`): nothing to say, and nobody to say it to.
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise
-        print(f"scenebench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
-        return 2
+        code: int | None = arguments.run(arguments)
+        return code
+
+    return exit_code(command)
 
 
 if __name__ == "__main__":

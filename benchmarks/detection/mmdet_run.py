@@ -9,7 +9,7 @@ import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +27,6 @@ from benchmarks.toolboxes import require_toolbox
 from scenebench.errors import UserError
 from transfer.to_mmdet import load_and_prove
 from transfer.toolbox_noise import quiet_mmdet, quiet_pycocotools
-
-if TYPE_CHECKING:
-    pass
 
 
 def run(cell: Cell) -> Outcome:

@@ -19,6 +19,7 @@ from benchmarks.report.results import RECORD_FILE
 from benchmarks.workflow.events import FINISHED, EventLog
 from benchmarks.workflow.plan import PLAN_FILE, read_plan
 from scenebench.errors import UserError
+from scenebench.exit_codes import exit_code
 from scenebench.files import write_text
 
 RECORDS, DIAGNOSTICS, COSTS = "records", "diagnostics", "costs"
@@ -81,13 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN_FOLDER", help="results folder of 'scenebench run'")
     parser.add_argument("--to", type=Path, default=Path("results"), metavar="FOLDER", help="(default: results)")
     arguments = parser.parse_args(argv)
-    try:
+
+    def command() -> None:
         for run in arguments.run:
             print(f"{run}: {len(publish(run, arguments.to))} files -> {arguments.to}")
-    except UserError as error:
-        print(f"scenebench: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(command)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from benchmarks.report.table_parts import METRIC_NAMES
 from benchmarks.report.tables import Table, make_tables
 from benchmarks.workflow.suite import load_suite, suite_names
 from scenebench.errors import UserError
+from scenebench.exit_codes import exit_code
 from scenebench.files import write_text
 
 TEMPLATE = Path(__file__).parent / "templates" / "results.md"
@@ -250,13 +251,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make the tables, figures and page of a results folder.")
     parser.add_argument("results", type=Path, metavar="RESULTS", help="the folder that holds records/")
     arguments = parser.parse_args(argv)
-    try:
+
+    def command() -> None:
         for path in build_results(arguments.results):
             print(path)
-    except UserError as error:
-        print(f"scenebench: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(command)
 
 
 if __name__ == "__main__":

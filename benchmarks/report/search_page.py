@@ -17,6 +17,7 @@ from benchmarks.report.results import collect
 from benchmarks.workflow.suite import load_suite
 from pretrain.recipe import load_recipe
 from scenebench.errors import UserError
+from scenebench.exit_codes import exit_code
 from scenebench.files import write_text
 
 SUITE, FROZEN = "mini_search", "mini"
@@ -145,13 +146,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("results", type=Path, metavar="RESULTS", help="the folder that holds records/")
     parser.add_argument("page", type=Path, metavar="PAGE", help="the Markdown file to write")
     arguments = parser.parse_args(argv)
-    try:
+
+    def command() -> None:
         write_text(arguments.page, search_page(arguments.results))
-    except UserError as error:
-        print(f"scenebench: {error}", file=sys.stderr)
-        return 2
-    print(arguments.page)
-    return 0
+        print(arguments.page)
+
+    return exit_code(command)
 
 
 if __name__ == "__main__":
