@@ -26,22 +26,38 @@ def test_every_task_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_raised_with_its_words_and_the_others_are_waited_for(tmp_path: Path) -> None:
+    def begun() -> None:
+        (tmp_path / str(os.getpid())).touch()
+
+    def end() -> None:
+        begun()
+        (tmp_path / "done").touch()
+
     def fail() -> None:
+        begun()
         raise ValueError("of its own")
 
     def fill() -> None:
+        begun()
         raise OSError(errno.ENOSPC, "full")
 
+    def die() -> None:
+        begun()
+        os.kill(os.getpid(), signal.SIGKILL)
+
     with pytest.raises(RuntimeError, match=r"(?s)1 of 2 processes failed.*of its own"):
-        in_children([fail, (tmp_path / "done").touch])
+        in_children([fail, end])
     assert (tmp_path / "done").exists()
     with pytest.raises(OSError, match="No space left") as caught:
         in_children([fill])
     assert caught.value.errno == errno.ENOSPC
     with pytest.raises(RuntimeError, match="killed"):
-        in_children([lambda: os.kill(os.getpid(), signal.SIGKILL)])
-    with pytest.raises(ChildProcessError):  # none is left
-        os.waitpid(-1, os.WNOHANG)
+        in_children([die])
+    children = [int(path.name) for path in tmp_path.iterdir() if path.name != "done"]
+    assert len(children) == 4
+    for child in children:  # only these: other tests of this process may have left children of their own
+        with pytest.raises(ChildProcessError):
+            os.waitpid(child, os.WNOHANG)
 
 
 def test_little_work_is_not_shared_out() -> None:
