@@ -98,7 +98,7 @@ def require_objects(split: Split, where: str) -> None:
 
 
 def require_mask_format(split: Split, mask_format: str) -> None:
-    """Raise UserError where polygons are wanted of a split that has run lengths; Detectron2 would fail in training."""
+    """Raise UserError where polygons are wanted of a split that has run lengths; a toolbox would fail in training."""
     if mask_format == "polygon" and split.run_lengths:
         raise UserError(
             f"settings.mask_format: 'polygon' trains on polygons, and {split.run_lengths} masks of {split.json_file} "

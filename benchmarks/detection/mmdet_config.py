@@ -128,9 +128,10 @@ def _loader(dataset: dict[str, Any], batch_size: int, sampler: dict[str, Any]) -
 
 def _train_pipeline(settings: DetectionSettings, with_masks: bool) -> list[dict[str, Any]]:
     sides = list(settings.train_short_sides) or [settings.short_side]
+    as_bitmasks = settings.mask_format == "bitmask"
     return [
         {"type": "LoadImageFromFile"},
-        {"type": "LoadAnnotations", "with_bbox": True, "with_mask": with_masks},
+        {"type": "LoadAnnotations", "with_bbox": True, "with_mask": with_masks, "poly2mask": as_bitmasks},
         {"type": "RandomChoiceResize", "scales": [_scale(settings, side) for side in sides], "keep_ratio": True},
         {"type": "RandomFlip", "prob": 0.5},
         {"type": "PackDetInputs"},

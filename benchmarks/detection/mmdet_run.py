@@ -15,7 +15,14 @@ import numpy as np
 
 from benchmarks.cell import Cell, Outcome
 from benchmarks.detection.coco_evaluation import evaluate_detections, evaluator_note
-from benchmarks.detection.data import Split, have_masks, mask_notes, require_objects, write_split
+from benchmarks.detection.data import (
+    Split,
+    have_masks,
+    mask_notes,
+    require_mask_format,
+    require_objects,
+    write_split,
+)
 from benchmarks.detection.drawing import draw_predictions, shown_images
 from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.mmdet_config import build_config
@@ -42,6 +49,8 @@ def run(cell: Cell) -> Outcome:
     test = write_split(cell.data, limits.test_split, limits.max_test_images, folder, limits.merge_categories)
     require_objects(train, f"{cell.data.root}: split '{limits.train_split}'")
     with_masks = protocol.settings.predicts_masks and have_masks(train, test)
+    if with_masks:
+        require_mask_format(train, protocol.settings.mask_format)
     names = category_names(cell.data, limits.merge_categories)
     quiet_mmdet()
     config = build_config(protocol, cell.info, train, test, names, with_masks, cell.seed, folder)

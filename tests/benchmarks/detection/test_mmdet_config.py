@@ -34,6 +34,8 @@ def test_settings_arrive() -> None:
     assert config["train_dataloader"]["batch_size"] == 4
     assert config["train_dataloader"]["dataset"]["pipeline"][2]["scales"] == [(192, 96), (192, 128)]
     assert config["test_dataloader"]["dataset"]["pipeline"][1]["scale"] == (192, 128)
+    masks = [build(*o)["train_dataloader"]["dataset"]["pipeline"][1] for o in ((), ("settings.mask_format=polygon",))]
+    assert [one["poly2mask"] for one in masks] == [True, False]
     assert config["randomness"]["seed"] == config["train_dataloader"]["sampler"]["seed"] == 5
     wrapper = config["optim_wrapper"]
     assert wrapper["optimizer"] == {"type": "AdamW", "lr": 0.003, "weight_decay": 0.05}

@@ -229,6 +229,16 @@ def test_what_is_left_beside_the_record(
 
 
 @needs_mmdet
+def test_masks_can_be_trained_on_as_polygons(
+    tiny_backbone: Path, tiny_photos: DatasetFolder, tiny_scenes: DatasetFolder, tmp_path: Path
+) -> None:
+    outcome = judge(tiny_backbone, tiny_photos, tmp_path / "a", 0, "settings.mask_format=polygon")
+    assert outcome.metrics["mask_AP"] is not None
+    with pytest.raises(UserError, match=r"^settings\.mask_format: [^\n]*instances_train\.json[^\n]*=bitmask$"):
+        judge(tiny_backbone, tiny_scenes, tmp_path / "b", 0, "settings.mask_format=polygon")  # run lengths
+
+
+@needs_mmdet
 def test_faster_rcnn_judges_boxes(tiny_backbone: Path, tiny_scenes: DatasetFolder, tmp_path: Path) -> None:
     outcome = judge(tiny_backbone, tiny_scenes, tmp_path / "run", name="faster_rcnn")
     assert outcome.metrics["box_AP"] is not None
