@@ -165,27 +165,31 @@ def read_record(path: Path | str) -> Record:
     Raises:
         UserError: missing, not JSON, of an unknown schema version, malformed, or its content hash disagrees.
     """
-    path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: not a readable record: {error}") from error
+    return parse_record(text, path)
+
+
+def parse_record(text: bytes, path: Path | str) -> Record:
+    """As :func:`read_record`, of what stands in the file ``path``; ``path`` is for messages alone."""
+    try:
+        content = json.loads(text.decode())
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable record: {error}") from error
     version = _schema_version(content, path)
+    record = _validated(content, path) if version == SCHEMA_VERSION else None
     stored = content.get("content_hash")
-    if version == SCHEMA_VERSION:
-        record = _validated(content, path)
-        found = record.computed_hash()
-    else:
-        found = content_hash_of(content)
-    if stored != found:
+    if stored != content_hash_of(content):
         raise UserError(f"{path}: its content hash disagrees with its content; it was damaged or edited by hand")
-    if version == SCHEMA_VERSION:
+    if record is not None:
         return record
     record = _validated(migrated(content, SCHEMA_VERSION) | {"migrated_from": stored, "content_hash": ""}, path)
     return record.model_copy(update={"content_hash": record.computed_hash()})
 
 
-def _schema_version(content: Any, path: Path) -> int:
+def _schema_version(content: Any, path: Path | str) -> int:
     version = content.get("schema_version") if isinstance(content, dict) else None
     known = [*sorted(MIGRATIONS), SCHEMA_VERSION]
     if isinstance(version, bool) or not isinstance(version, int) or version not in known:

@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report.curve import draw_curve
-from benchmarks.report.figure import draw_figure
 from benchmarks.report.leaderboard import write_leaderboard
 from benchmarks.report.leaderboard_check import collect_for_leaderboard
-from benchmarks.report.leaderboard_plots import draw_plots
 from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
 from benchmarks.report.results import Results
 from benchmarks.report.tables import Table, make_tables
@@ -58,6 +55,8 @@ def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
     """Write the leaderboard's page of records that were read and set into tables before, with its pictures."""
 
     def draw(pictures: Path) -> None:
+        from benchmarks.report.leaderboard_plots import draw_plots  # matplotlib, where it is needed: it starts slowly
+
         draw_plots(tables, results.records, pictures)
         draw_curves(results, tables, pictures)
 
@@ -86,6 +85,8 @@ def draw_figures(results: Results, tables: list[Table], folder: Path) -> list[Pa
 
     The first are called ``comparison`` and ``curve``, further ones are numbered.
     """
+    from benchmarks.report.figure import draw_figure
+
     files = []
     for suffix, group in _groups(tables):
         files += draw_figure(group, folder, f"comparison{suffix}")
@@ -94,6 +95,8 @@ def draw_figures(results: Results, tables: list[Table], folder: Path) -> list[Pa
 
 def draw_curves(results: Results, tables: list[Table], folder: Path) -> list[Path]:
     """The curves of :func:`draw_figures` alone."""
+    from benchmarks.report.curve import draw_curve
+
     return [
         path
         for suffix, group in _groups(tables)

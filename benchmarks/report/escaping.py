@@ -72,6 +72,8 @@ def visible(text: str, keep: str = "") -> str:
     Args:
         keep: invisible signs that stay as they are, say a line break.
     """
+    if text.isprintable():
+        return text
     bare = text
     for sign in keep:
         bare = bare.replace(sign, "")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from benchmarks.report.escaping import visible
-from benchmarks.report.leaderboard_plots import dark
 from benchmarks.report.leaderboard_published import published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages
 from benchmarks.report.leaderboard_views import choices, script_data, table_views
@@ -33,6 +33,7 @@ PAGE = "index.html"
 RECORDS = "runs"
 FIGURES = "figures"
 _DRAWN = "drawn"
+_DARK = "-dark"
 SCRIPT = "board.js"
 STYLE = "style.css"
 PARTS = (PAGE, SCRIPT, STYLE, RECORDS, FIGURES)
@@ -99,7 +100,7 @@ def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], obj
     parts = shared_out(len(results.records))
     tasks: list[Callable[[], object]] = [
         *record_pages(results, tables, environment, folder / RECORDS, parts),
-        partial(draw, folder / _DRAWN),
+        partial(_draw, draw, folder / _DRAWN, folder / FIGURES),
     ]
     if parts > 1:
         in_children(tasks)
@@ -114,7 +115,7 @@ def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], obj
         published=published,
         kinds=kinds,
         choices=choices(views, published, kinds),
-        figures=_copy_figures(folder / _DRAWN, folder / FIGURES),
+        figures=_shown(folder / FIGURES),
         data=script_data(views, published),
         number=len(results.records),
         mark=MARK,
@@ -138,18 +139,34 @@ def _environment() -> Environment:
 
 def _finalize(value: Any) -> Any:
     """Every text that a template writes has its invisible signs spelt; what is marked as safe was made here."""
-    return visible(value, keep="\n\t") if type(value) is str else value
+    return _escaped(value) if type(value) is str else value
 
 
-def _copy_figures(drawn: Path, folder: Path) -> list[tuple[str, str, str]]:
-    """(file's stem, title, description) of each; every figure is written for a light and for a dark ground."""
-    shown = []
-    figures = sorted(drawn.iterdir(), key=lambda path: (len(path.stem), path.stem))
-    for kind, (title, description) in _DESCRIPTIONS.items():
-        for path in figures:
-            if path.stem.partition("-")[0] == kind and path.suffix == ".svg":
-                picture = path.read_text(encoding="utf-8")
-                (folder / f"{path.stem}.svg").write_text(picture, encoding="utf-8")
-                (folder / f"{path.stem}-dark.svg").write_text(dark(picture), encoding="utf-8")
-                shown.append((path.stem, title, description))
-    return shown
+@lru_cache(maxsize=4096)  # pages of many records say much the same
+def _escaped(text: str) -> Markup:
+    return Markup.escape(visible(text, keep="\n\t"))
+
+
+def _draw(draw: Callable[[Path], object], scratch: Path, folder: Path) -> None:
+    """Every figure, for a light and for a dark ground."""
+    draw(scratch)
+
+    from benchmarks.report.leaderboard_plots import dark  # as late as matplotlib, which takes long to import
+
+    for path in scratch.iterdir():
+        if path.suffix == ".svg" and path.stem.partition("-")[0] in _DESCRIPTIONS:
+            picture = path.read_text(encoding="utf-8")
+            (folder / path.name).write_text(picture, encoding="utf-8")
+            (folder / f"{path.stem}{_DARK}.svg").write_text(dark(picture), encoding="utf-8")
+
+
+def _shown(folder: Path) -> list[tuple[str, str, str]]:
+    """(file's stem, title, description) of each figure, in the order of the descriptions."""
+    stems = [path.stem for path in folder.iterdir() if not path.stem.endswith(_DARK)]
+    stems.sort(key=lambda stem: (len(stem), stem))
+    return [
+        (stem, title, description)
+        for kind, (title, description) in _DESCRIPTIONS.items()
+        for stem in stems
+        if stem.partition("-")[0] == kind
+    ]

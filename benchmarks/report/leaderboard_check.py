@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.record import Record
-from benchmarks.report.results import EXPECTED_FILE, Results, collect, record_files
+from benchmarks.report.results import Results, collect
 from scenebench.errors import UserError
 
 MAX_BYTES = 2_000_000
@@ -24,7 +25,6 @@ MAX_METRIC = 10_000.0
 """A mean corruption error may exceed 100 %, but not by this much."""
 ID_DIGITS = 16
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_CONSTANT = re.compile(rb"\b(?:NaN|Infinity)\b")
 
 
 def collect_for_leaderboard(folder: Path | str) -> Results:
@@ -34,36 +34,38 @@ def collect_for_leaderboard(folder: Path | str) -> Results:
         UserError: a record is refused; it names the file.
     """
     folder = Path(folder)
-    looked_at = set()
-    if folder.is_dir() and not (folder / EXPECTED_FILE).is_file():
-        looked_at = set(record_files(folder))
-        for path in looked_at:
-            require_sane_file(path, folder)
-    results = collect(folder)
+    results = collect(folder, read=lambda path: read_sane_file(path, folder))
     for record in results.records:
-        path = results.files[record.content_hash]
-        if path not in looked_at:
-            require_sane_file(path, folder)
-        require_sane_record(record, path)
+        require_sane_record(record, results.files[record.content_hash])
     require_distinct_ids([record.content_hash for record in results.records])
     return results
 
 
-def require_sane_file(path: Path, folder: Path) -> None:
-    """Refuse a link out of the folder, a file that is none, too large, too deep, or not strictly JSON in Unicode."""
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(f"{path}: a link that leads out of {folder}; copy the record there instead")
-    if not path.is_file():
+def read_sane_file(path: Path, folder: Path) -> bytes:
+    """What the file holds.
+
+    Raises:
+        UserError: a link out of the folder, no plain file, too large, too deep, or not strictly JSON in Unicode.
+        OSError: it cannot be read.
+    """
+    kind = path.lstat().st_mode
+    if stat.S_ISLNK(kind):
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{path}: a link that leads out of {folder}; copy the record there instead")
+        kind = path.stat().st_mode
+    if not stat.S_ISREG(kind):
         raise UserError(f"{path}: not a plain file")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
+    with open(path, "rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        size = path.stat().st_size
         raise UserError(f"{path}: {size:,} bytes, a record has {MAX_BYTES:,} at most; shorten its notes")
-    content = path.read_bytes()
     # Each of these costs as much as reading the record, so only what might be refused is looked at closely.
-    if _CONSTANT.search(content) or _SURROGATE.search(content):
+    if b"NaN" in content or b"Infinity" in content or (b"\\u" in content and _SURROGATE.search(content)):
         _require_strict(content, path)
     if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(content) > MAX_DEPTH:
         raise UserError(f"{path}: nested more than {MAX_DEPTH} levels deep")
+    return content
 
 
 def require_sane_record(record: Record, path: Path) -> None:

@@ -6,16 +6,17 @@ File names come from content hashes alone, never from a record's text.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
 
-from benchmarks.record import Record
+from benchmarks.record import EnvironmentPart, Record
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_check import ID_DIGITS
 from benchmarks.report.leaderboard_rerun import rerun_commands
@@ -54,14 +55,17 @@ def record_pages(
     Each of the ``parts`` calls writes its share of the records; they may be made in processes of their own.
     """
     template = environment.get_template("record.html")
+    macros = environment.get_template("facts.html").module
+    facts = {name: lru_cache(maxsize=4096)(getattr(macros, name)) for name in ("backbone", "judged", "machine")}
     places = _places(tables)
     seeds = {record.content_hash: record.seed for record in results.records}
     backbones = backbone_of_records(results.folder) if results.folder else {}
+    root = os.path.realpath(results.folder) if results.folder else ""
     blocks = _Blocks()
 
     def write(record: Record) -> None:
         name = record_id(record.content_hash)
-        file = results.files.get(record.content_hash)
+        file = results.files.get(record.content_hash) if root else None
         page = template.render(
             record=record,
             name=name,
@@ -69,24 +73,26 @@ def record_pages(
             seeds=seeds,
             metrics=[(METRIC_NAMES.get(key, clip(key)), value) for key, value in record.metrics.items()],
             rerun=rerun_commands(record),
+            facts=facts,
             blocks=blocks.of(record),
             classes=_classes(record),
             more_classes=max(0, len(record.per_class) - MAX_CLASSES),
             notes=[clip(note, MAX_TEXT) for note in record.notes[:MAX_CLASSES]],
-            log=log_tail(file, results.folder) if file and results.folder else "",
-            curves=[drawn(curve) for curve in curves(file, results.folder, backbones)]
-            if file and results.folder
-            else [],
+            log=log_tail(file, root) if file else "",
+            curves=[drawn(curve) for curve in curves(file, root, backbones.get(file))] if file else [],
         )
         # Not flushed one by one: the whole folder is renamed into place when all is written.
-        (folder / f"{name}.html").write_text(page, encoding="utf-8")
-        (folder / f"{name}.json").write_text(record.model_dump_json() + "\n", encoding="utf-8")
+        for ending, text in (("html", page), ("json", record.model_dump_json() + "\n")):
+            with open(f"{folder}/{name}.{ending}", "wb", buffering=0) as out:
+                out.write(text.encode())
 
-    def write_part(first: int) -> None:
-        for record in results.records[first::parts]:
+    def write_part(part: int) -> None:
+        # Neighbours together: a forked process copies every page of memory whose objects it touches.
+        first, last = (len(results.records) * n // parts for n in (part, part + 1))
+        for record in results.records[first:last]:
             write(record)
 
-    return [partial(write_part, first) for first in range(parts)]
+    return [partial(write_part, part) for part in range(parts)]
 
 
 def _places(tables: Sequence[Table]) -> dict[str, Place]:
@@ -107,18 +113,18 @@ class _Blocks:
 
     def of(self, record: Record) -> list[tuple[str, Markup]]:
         """(title, escaped text) of every configuration that the record holds."""
-        environment = record.environment.model_dump(mode="json")
         found: list[tuple[str, str, Any]] = [
             (f"Protocol {record.protocol.id}, resolved", record.protocol.hash, record.protocol.resolved),
             (f"Recipe {record.backbone.recipe_name}, resolved", record.backbone.recipe_hash, record.backbone.recipe),
             (f"Suite {record.suite}, resolved", record.suite_hash, record.suite_resolved),
-            ("Environment", json.dumps(environment), environment),
+            ("Environment", record.environment.model_dump_json(), record.environment),
         ]
         return [(clip(title, MAX_NAME), self._text(key, content)) for title, key, content in found if content]
 
     def _text(self, key: str, content: Any) -> Markup:
         if key not in self._written:
-            text = visible(json.dumps(content, indent=2, ensure_ascii=False), keep="\n")
+            plain = content.model_dump(mode="json") if isinstance(content, EnvironmentPart) else content
+            text = visible(json.dumps(plain, indent=2, ensure_ascii=False), keep="\n")
             self._written[key] = Markup.escape(clip(text, MAX_BLOCK))
         return self._written[key]
 

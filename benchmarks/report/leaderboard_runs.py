@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,43 +36,47 @@ class Curve:
     points: tuple[tuple[float, float], ...]
 
 
-def log_tail(record_file: Path, folder: Path) -> str:
-    """Last lines of the log beside a record, invisible signs spelt; "" where there is none."""
+def log_tail(record_file: Path, root: str) -> str:
+    """Last lines of the log beside a record, invisible signs spelt; "" where there is none.
+
+    Args:
+        root: real path of the folder of results, :func:`os.path.realpath`.
+    """
     path = record_file.with_name(LOG_FILE)
-    if not _is_inside(path, folder):
+    if not _is_inside(path, root):
         return ""
     with open(path, "rb") as file:
-        start = max(0, path.stat().st_size - _TAIL_BYTES)
+        start = max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES)
         file.seek(start)
         text = file.read(_TAIL_BYTES).decode("utf-8", errors="replace")
     lines = text.splitlines()[1 if start else 0 :][-TAIL_LINES:]
     return "\n".join(visible(line[:MAX_LINE], keep="\t") for line in lines)
 
 
-def curves(record_file: Path, folder: Path, backbones: Mapping[str, str]) -> list[Curve]:
+def curves(record_file: Path, root: str, pretraining: Path | None) -> list[Curve]:
     """Losses of the backbone's pretraining and of this evaluation's training, where the folder holds their logs.
 
     Args:
-        backbones: as of :func:`backbone_of_records`.
+        root: as of :func:`log_tail`.
+        pretraining: the backbone that was judged (:func:`backbone_of_records`); its log lies beside it.
     """
-    backbone = backbones.get(str(record_file.relative_to(folder))) if record_file.is_relative_to(folder) else None
-    paths = [] if backbone is None else [("Pretraining", (folder / backbone).parent / PRETRAIN_LOG)]
+    paths = [] if pretraining is None else [("Pretraining", pretraining.with_name(PRETRAIN_LOG))]
     toolbox = record_file.with_name("toolbox")
     if toolbox.is_dir():
         paths += [("Transfer", path) for name in _TOOLBOX_LOGS for path in sorted(toolbox.glob(name))[:1]]
-    found = [(title, _points(path)) for title, path in paths if _is_inside(path, folder)]
+    found = [(title, _points(path)) for title, path in paths if _is_inside(path, root)]
     return [Curve(title, points) for title, points in found if len(points) > 1]
 
 
-def backbone_of_records(folder: Path) -> dict[str, str]:
-    """After ``scenebench run``: record file -> backbone file that the cell judged, relative to ``folder``."""
+def backbone_of_records(folder: Path) -> dict[Path, Path]:
+    """After ``scenebench run``: record file -> backbone file that the cell judged."""
     plan = folder / "plan.json"
     if not plan.is_file():
         return {}
     try:
         jobs = json.loads(plan.read_text(encoding="utf-8"))["jobs"]
         return {
-            str(output): str(each)
+            folder / output: folder / each
             for job in jobs
             for output in job["outputs"]
             for each in job["inputs"]
@@ -82,9 +86,9 @@ def backbone_of_records(folder: Path) -> dict[str, str]:
         return {}  # a plan of another version: the pages go without curves
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
+def _is_inside(path: Path, root: str) -> bool:
     """Whether ``path`` is a file, and links lead to nowhere outside (os.path is several times faster than pathlib)."""
-    return path.is_file() and os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
+    return path.is_file() and os.path.realpath(path).startswith(root + os.sep)
 
 
 def _points(path: Path) -> tuple[tuple[float, float], ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import Record, read_record
+from benchmarks.record import Record, parse_record
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 from scenebench.files import write_text
@@ -87,11 +87,14 @@ def write_expected(
     write_text(out / EXPECTED_FILE, json.dumps(content, indent=1) + "\n")
 
 
-def collect(folder: Path | str) -> Results:
+def collect(folder: Path | str, read: Callable[[Path], bytes] = Path.read_bytes) -> Results:
     """Read the results below ``folder``.
 
     After ``scenebench run`` these are the records of its present plan, and a damaged one is a gap; in any other folder
     they are all files named ``record.json`` or lying in a folder named ``records``, and a damaged one is an error.
+
+    Args:
+        read: returns what a record's file holds; it may refuse the file.
 
     Raises:
         UserError: no such folder, no records in it, or a damaged one.
@@ -100,13 +103,13 @@ def collect(folder: Path | str) -> Results:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of results")
     if (folder / EXPECTED_FILE).is_file():
-        return _collect_expected(folder)
+        return _collect_expected(folder, read)
     paths = record_files(folder)
     if not paths:
         raise UserError(f"{folder}: holds no records; make some with 'scenebench run' or 'scenebench evaluate'")
     found, files = {}, {}
     for path in paths:
-        record = read_record(path)
+        record = parse_record(_content(path, read), path)
         found[record.content_hash], files[record.content_hash] = record, path
     records = _latest(list(found.values()))
     return Results(
@@ -125,13 +128,21 @@ def collect(folder: Path | str) -> Results:
 def record_files(folder: Path) -> list[Path]:
     """What :func:`collect` takes for records where no suite says which they are; no linked folder is entered."""
     found = []
-    for parent, _, names in os.walk(folder):
-        is_records = Path(parent) == folder or "records" in Path(parent).relative_to(folder).parts
+    top = str(folder)
+    for parent, _, names in os.walk(top):  # as strings: of many thousand folders pathlib costs more than all else here
+        is_records = parent == top or "/records/" in f"{parent[len(top) :]}/"
         found += [f"{parent}/{n}" for n in names if n == RECORD_FILE or (is_records and n.endswith(".json"))]
     return [Path(path) for path in sorted(found)]
 
 
-def _collect_expected(folder: Path) -> Results:
+def _content(path: Path, read: Callable[[Path], bytes]) -> bytes:
+    try:
+        return read(path)
+    except OSError as error:
+        raise UserError(f"{path}: not a readable record: {error}") from error
+
+
+def _collect_expected(folder: Path, read: Callable[[Path], bytes]) -> Results:
     file = folder / EXPECTED_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -151,7 +162,7 @@ def _collect_expected(folder: Path) -> Results:
             gaps.append(dataclasses.replace(cell, reason=cell.reason or "missing"))
             continue
         try:
-            records.append(read_record(path))
+            records.append(parse_record(_content(path, read), path))
             files[records[-1].content_hash] = path
         except UserError as error:
             reason = f"failed: {str(error).removeprefix(str(folder) + '/')}; remove it and run again"

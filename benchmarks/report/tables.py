@@ -19,7 +19,8 @@ from benchmarks.report.statistics import bootstrap_interval, difference, summari
 from benchmarks.report.table_frame import make_frame
 from benchmarks.report.table_parts import KINDS, METRIC_NAMES, Cell, Column, Kind, Row, Table, clip
 
-Line = dict[Any, Any]
+Line = dict[str, Any]
+_OF_A_CELL = ("value", "record", "reason")
 """A line of :func:`make_frame`."""
 
 
@@ -105,9 +106,11 @@ def _row_keys(frame: pandas.DataFrame, results: Results) -> list[str]:
 
 def _rows(frame: pandas.DataFrame, columns: Sequence[Column], results: Results) -> list[Row]:
     lines_of: dict[str, dict[tuple[str, ...], list[Line]]] = {}
-    for line in frame.sort_values(["seed", "record"]).to_dict("records"):
-        place = line["protocol"], line["hash"], line["metric"]
-        lines_of.setdefault(line["row"], {}).setdefault(place, []).append(line)
+    ordered = frame.sort_values(["seed", "record"])
+    columns_of = {name: ordered[name].tolist() for name in ("row", "protocol", "hash", "metric")}
+    values_of = zip(*(ordered[name].tolist() for name in _OF_A_CELL), strict=True)
+    for row, *place, values in zip(*columns_of.values(), values_of, strict=True):
+        lines_of.setdefault(row, {}).setdefault(tuple(place), []).append(dict(zip(_OF_A_CELL, values, strict=True)))
     first_of = frame.drop_duplicates("row").set_index("row").to_dict("index")
     rows = []
     for key in _row_keys(frame, results):

@@ -22,7 +22,7 @@ from benchmarks.record_versions import MIGRATIONS, content_hash_of
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 
-RECORDS = Path(__file__).resolve().parents[2] / "results" / "records"
+RECORDS = Path(__file__).resolve().parents[2] / "results" / "records" / "methods_demo"  # of version 1
 
 
 def make_record(**changes: object) -> Record:

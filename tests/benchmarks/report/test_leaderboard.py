@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
@@ -129,19 +130,20 @@ def test_a_run_folder_gives_its_log_and_curves(tmp_path: Path) -> None:
     job = {"outputs": ["run000/record.json"], "inputs": ["pre/backbone.safetensors"]}
     (folder / "logs").mkdir()
     (folder / "plan.json").write_text(json.dumps({"jobs": [job]}), encoding="utf-8")
-    found = curves(run / "record.json", folder, backbone_of_records(folder))
+    record, root = run / "record.json", os.path.realpath(folder)
+    found = curves(record, root, backbone_of_records(folder)[record])
     assert [(curve.title, len(curve.points), curve.points[-1]) for curve in found] == [
         ("Pretraining", 2, (9.0, 5.0)),
         ("Transfer", 5, (4.0, pytest.approx(1.6))),
     ]
-    tail = log_tail(run / "record.json", folder).splitlines()
+    tail = log_tail(record, root).splitlines()
     assert len(tail) == 40
     assert tail[-1] == "[U+001B][31mred"
     outside = tmp_path / "secret.txt"
     outside.write_text("secret", encoding="utf-8")
     (run / "log.txt").unlink()
     (run / "log.txt").symlink_to(outside)
-    assert log_tail(run / "record.json", folder) == ""
+    assert log_tail(record, root) == ""
 
 
 def test_a_folder_that_is_no_leaderboard_is_left_alone(tmp_path: Path) -> None:
