@@ -7,6 +7,7 @@ given the same images and differences are paired.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from scenebench.errors import UserError
 MAX_ITERATIONS = 200
 
 
-def draw_images(present: NDArray[np.uint8], settings: LowShotSettings, draw: int) -> NDArray[np.int64]:
+def draw_images(present: NDArray[np.integer[Any]], settings: LowShotSettings, draw: int) -> NDArray[np.int64]:
     """The images of one draw, in ascending order: equal arguments, equal draw.
 
     With ``per_category`` k: k random images of every category, their union (an image counts for each of its
@@ -29,7 +30,7 @@ def draw_images(present: NDArray[np.uint8], settings: LowShotSettings, draw: int
     images, rounded, at least one.
 
     Args:
-        present: 0/1, images x categories.
+        present: 0/1, images x categories; of a share only the number of images counts.
         draw: 0, 1, ...
     """
     rng = np.random.default_rng([draw, settings.per_category])

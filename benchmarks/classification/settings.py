@@ -231,6 +231,7 @@ class ClassificationSettings:
             ``ignored``. In the test they are left out for that class, always.
         train_list: file of training images instead of the whole split (ImageNet; a published list, prepared or not),
             below the data's root if it is relative.
+        train_share: of ``train``: a share of the training images, drawn by the run's seed alone; 0: all of them.
     """
 
     probe: str = "linear"
@@ -243,6 +244,7 @@ class ClassificationSettings:
     average_precision: str = later("sum")
     difficult: str = later("negative")
     train_list: str = later("")
+    train_share: float = later(0.0)
     low_shot: LowShotSettings | None = later(None)
     linear_grid: LinearGridSettings | None = later(None)
     svm: SVMSettings | None = later(None)
@@ -258,6 +260,10 @@ class ClassificationSettings:
         for section in _SECTIONS.get(self.probe, ()):
             if getattr(self, section) is None:
                 raise UserError(f"settings.{section}: the probe '{self.probe}' needs this section")
+        if not 0 <= self.train_share < 1:
+            raise UserError(f"settings.train_share: {self.train_share:g} is not in [0, 1)")
+        if self.train_share and self.probe != "train":
+            raise UserError(f"settings.train_share: belongs to probe 'train'; '{self.probe}' has low_shot.share")
         if self.crop_from and self.crop_from < self.image_size:
             raise UserError(f"settings.crop_from: {self.crop_from} is below settings.image_size {self.image_size}")
         if self.knn.k < 1 or self.knn.temperature <= 0:

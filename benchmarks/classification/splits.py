@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.cell import Cell
-from benchmarks.classification.images import LabelledImages, from_samples, stamp_of
+from benchmarks.classification.images import POSITIVE, LabelledImages, from_samples, stamp_of
 from benchmarks.classification.lists import read_train_list
+from benchmarks.classification.low_shot import draw_images
+from benchmarks.classification.settings import LowShotSettings
 from benchmarks.inputs import choose_images
 from benchmarks.official import OfficialFolder
 from benchmarks.protocol import ClassificationProtocol
@@ -29,21 +31,35 @@ def wants_multilabel(protocol: ClassificationProtocol) -> bool:
 
 
 def train_images(cell: Cell) -> LabelledImages:
-    """The training split, or what ``settings.train_list`` names of it.
+    """The training split, or what ``settings.train_list`` names or ``settings.train_share`` draws of it.
+
+    A draw depends on the number of images and the seed of the run alone: of one seed all backbones get the same images.
 
     Raises:
-        UserError: no such split or list, or labels of the other kind.
+        UserError: no such split or list, labels of the other kind, or a draw without any positive label.
     """
     protocol = cell.protocol
     assert isinstance(protocol, ClassificationProtocol)
-    name = protocol.settings.train_list
+    name, share = protocol.settings.train_list, protocol.settings.train_share
     if not name:
-        return split_images(cell, protocol.data.train_split, protocol.data.max_train_images)
+        images = split_images(cell, protocol.data.train_split, protocol.data.max_train_images)
+        return images if not share else _draw(images, share, cell.seed, protocol.data.train_split)
     if protocol.data.dataset != "imagenet":
         raise UserError(f"settings.train_list: lists are of imagenet, and data.dataset is '{protocol.data.dataset}'")
     samples = read_train_list(cell.data.root, name)
     images = from_samples(samples, cell.data.categories, False, f"{cell.data.root}: {name}")
     return images.limited(protocol.data.max_train_images, name)
+
+
+def _draw(images: LabelledImages, share: float, seed: int, split: str) -> LabelledImages:
+    chosen = draw_images(images.labels, LowShotSettings(share=share), seed)
+    drawn = images.subset(chosen.tolist())
+    if not (drawn.labels == POSITIVE).any() and drawn.multilabel:
+        raise UserError(
+            f"settings.train_share: {share:g} of split '{split}', {len(drawn)} images, hold no class; raise it"
+        )
+    note = f"{len(drawn)} of the {len(images)} images of split '{split}' have labels (drawn by seed {seed})"
+    return LabelledImages(drawn.paths, drawn.labels, drawn.fingerprint, (*drawn.notes, note))
 
 
 def split_images(cell: Cell, split: str, limit: int | None) -> LabelledImages:

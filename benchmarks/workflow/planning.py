@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.protocol import Protocol, load_protocol
+from benchmarks.protocol import ClassificationProtocol, Protocol, load_protocol
 from benchmarks.workflow.costs import estimated_gpu_hours
 from benchmarks.workflow.data_places import PRETRAINING, DataPlace, place_of
 from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic, each_once, with_priorities
@@ -82,7 +82,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
-            if protocol.task == "classification":
+            if isinstance(protocol, ClassificationProtocol) and protocol.settings.probe != "train":  # nothing to train
                 label, subject = reference_label(name), f"reference:{name}"
                 jobs.append(_evaluate_job(of_suite, column, protocol, data, label, _REFERENCE_SEED, subject))
     unique = each_once(jobs)  # two rows may share a pretraining

@@ -43,6 +43,7 @@ def judge(backbone: Path, name: str, root: Path, out: Path, *overrides: str, see
 def test_this_file_knows_every_protocol() -> None:
     named = [name for name in list_protocols() if isinstance(load_protocol(name), ClassificationProtocol)]
     few_labels = ["multilabel_1pct", "multilabel_10pct", "multilabel_low_shot"]
+    few_labels += ["multilabel_finetune_1pct", "multilabel_finetune_10pct"]
     assert sorted([*OFFICIAL, *few_labels, "multilabel_knn", "multilabel_linear"]) == named
 
 
