@@ -18,9 +18,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmarks.report.escaping import visible
-from benchmarks.report.leaderboard_published import published_views
+from benchmarks.report.leaderboard_published import PublishedView, published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages
-from benchmarks.report.leaderboard_views import choices, script_data, table_views
+from benchmarks.report.leaderboard_views import TableView, choices, script_data, table_views
 from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text
 from benchmarks.report.results import Results
@@ -102,12 +102,16 @@ def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], obj
         *record_pages(results, tables, environment, folder / RECORDS, parts),
         partial(_draw, draw, folder / _DRAWN, folder / FIGURES),
     ]
+
+    def viewed() -> tuple[list[TableView], list[PublishedView]]:
+        return table_views(tables, results.records), published_views(read_published())
+
     if parts > 1:
-        in_children(tasks)
+        views, published = in_children(tasks, viewed)
     else:
         for task in tasks:
             task()
-    views, published = table_views(tables, results.records), published_views(read_published())
+        views, published = viewed()
     kinds = {kind.name: kind.title for kind in KINDS}
     page = environment.get_template(PAGE).render(
         title=clip(results.title, MAX_TEXT),

@@ -87,7 +87,11 @@ def write_expected(
     write_text(out / EXPECTED_FILE, json.dumps(content, indent=1) + "\n")
 
 
-def collect(folder: Path | str, read: Callable[[Path], bytes] = Path.read_bytes) -> Results:
+def collect(
+    folder: Path | str,
+    read: Callable[[Path], bytes] = Path.read_bytes,
+    parse: Callable[[bytes, Path], Record] = parse_record,
+) -> Results:
     """Read the results below ``folder``.
 
     After ``scenebench run`` these are the records of its present plan, and a damaged one is a gap; in any other folder
@@ -95,6 +99,7 @@ def collect(folder: Path | str, read: Callable[[Path], bytes] = Path.read_bytes)
 
     Args:
         read: returns what a record's file holds; it may refuse the file.
+        parse: makes a record of it; another than the default only where all are checked besides.
 
     Raises:
         UserError: no such folder, no records in it, or a damaged one.
@@ -109,7 +114,7 @@ def collect(folder: Path | str, read: Callable[[Path], bytes] = Path.read_bytes)
         raise UserError(f"{folder}: holds no records; make some with 'scenebench run' or 'scenebench evaluate'")
     found, files = {}, {}
     for path in paths:
-        record = parse_record(_content(path, read), path)
+        record = parse(_content(path, read), path)
         found[record.content_hash], files[record.content_hash] = record, path
     records = _latest(list(found.values()))
     return Results(

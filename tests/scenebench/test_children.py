@@ -12,6 +12,7 @@ import pytest
 
 from scenebench.children import in_children, shared_out
 from scenebench.collection import nothing_collected
+from scenebench.errors import UserError
 
 
 def test_every_task_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
@@ -58,6 +59,23 @@ def test_a_failure_is_raised_with_its_words_and_the_others_are_waited_for(tmp_pa
     for child in children:  # only these: other tests of this process may have left children of their own
         with pytest.raises(ChildProcessError):
             os.waitpid(child, os.WNOHANG)
+
+
+def test_the_parent_works_meanwhile_and_is_told_what_a_child_refused(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise UserError("x.json: damaged")
+
+    def fail() -> None:
+        raise ValueError("the parent's own")
+
+    assert in_children([(tmp_path / "a").touch], meanwhile=lambda: 7) == 7
+    assert (tmp_path / "a").exists()
+    for meanwhile in (lambda: 7, fail):
+        with pytest.raises(UserError, match=r"^x\.json: damaged$"):
+            in_children([refuse], meanwhile)
+    with pytest.raises(ValueError, match="the parent's own"):
+        in_children([(tmp_path / "b").touch], fail)
+    assert (tmp_path / "b").exists()
 
 
 def test_little_work_is_not_shared_out() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from hostile_records import HOSTILE, REFUSED, hostile_records
-from made_up_records import fill, make_record
+from made_up_records import demo_records, fill, make_record
 from test_leaderboard import Page, board
 
+from benchmarks.report import leaderboard_check
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_check import collect_for_leaderboard, require_distinct_ids
 from benchmarks.report.leaderboard_rerun import rerun_commands
@@ -79,10 +80,13 @@ def test_a_huge_number_of_classes_is_cut(tmp_path: Path) -> None:
     assert text.count("<tr>") < 600
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
 @pytest.mark.parametrize("what", REFUSED)
 def test_a_record_that_cannot_be_shown_is_refused_by_name(
-    tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, what: str, many: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of many records a process of its own checks the hashes."""
+    monkeypatch.setattr(leaderboard_check, "shared_out", lambda number: 2 if many else 1)
     write, message = REFUSED[what]
     fill(tmp_path / "results", [make_record("good")])
     write(tmp_path / "results" / "bad" / "record.json")
@@ -94,9 +98,14 @@ def test_a_record_that_cannot_be_shown_is_refused_by_name(
     assert not (tmp_path / "board").exists(), "nothing is written"
 
 
-def test_the_same_record_twice_counts_once_and_shared_ids_are_refused(tmp_path: Path) -> None:
+def test_the_same_record_twice_counts_once_and_shared_ids_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(tmp_path, [make_record("mls"), make_record("mls")])
     assert len(collect_for_leaderboard(tmp_path).records) == 1
+    few = collect_for_leaderboard(fill(tmp_path / "more", demo_records()))
+    monkeypatch.setattr(leaderboard_check, "shared_out", lambda number: 2)
+    assert collect_for_leaderboard(tmp_path / "more") == few, "however they are read"
     with pytest.raises(UserError, match="share their first 16 digits"):
         require_distinct_ids(["a" * 16 + "b", "a" * 16 + "c"])
 
