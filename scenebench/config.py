@@ -80,9 +80,24 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
                 raise UserError(f"'{pair}': '{parent}' was given a value before")
         try:
             node[leaf] = yaml.load(value, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise UserError(f"'{pair}': the value is not YAML") from error
     return tree
+
+
+def override(key: str, value: Any) -> str:
+    """``key=value`` that :func:`parse_overrides` reads back: a text that looks like something else is put into quotes.
+
+    Args:
+        value: a number, a text, None, or a list or mapping of them.
+    """
+    if not isinstance(value, str):
+        return f"{key}={json.dumps(value)}"
+    try:
+        is_plain = parse_overrides([f"key={value}"]) == {"key": value}
+    except UserError:
+        is_plain = False
+    return f"{key}={value if is_plain else json.dumps(value)}"
 
 
 def load_config(schema: type[Schema], *layers: Mapping[str, Any], where: str = "configuration") -> Schema:

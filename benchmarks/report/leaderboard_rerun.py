@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from functools import cache
 from typing import Any
@@ -12,6 +11,7 @@ from benchmarks.report.escaping import one_line
 from benchmarks.report.results import flatten, row_recipe
 from benchmarks.report.table_parts import clip
 from pretrain.recipe import load_recipe, recipe_names
+from scenebench.config import override
 
 MAX_WORD = 200
 """Longest argument of a command line that is shown, in characters."""
@@ -45,7 +45,8 @@ def _overrides(record: Record) -> list[str]:
         return []
     shipped = _shipped_recipe(record.backbone.recipe_name)
     own = flatten(row_recipe(record))
-    return [f"{key}={_as_yaml(own[key])}" for key in shipped if key in own and own[key] != shipped[key]]
+    changed = {key: own[key] for key in shipped if key in own and own[key] != shipped[key]}
+    return [override(key, clip(value, MAX_WORD) if isinstance(value, str) else value) for key, value in changed.items()]
 
 
 @cache
@@ -56,10 +57,6 @@ def _known_recipes() -> frozenset[str]:
 @cache
 def _shipped_recipe(name: str) -> dict[str, Any]:
     return flatten(load_recipe(name).to_plain())
-
-
-def _as_yaml(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _quote(text: str) -> str:

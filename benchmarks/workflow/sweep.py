@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scenebench.config import parse_overrides
+from scenebench.config import override
 from scenebench.errors import UserError, did_you_mean
 
 MAX_ROWS = 100
@@ -49,7 +49,7 @@ def expand(sweep: Mapping[str, Any], label: str, where: str) -> list[Combination
     combinations = []
     for values in itertools.product(*sweep.values()):
         chosen = dict(zip(sweep, values, strict=True))
-        overrides = [f"{key}={_yaml(value)}" for key, value in chosen.items()]
+        overrides = [override(key, value) for key, value in chosen.items()]
         combinations.append(Combination(_filled(template, chosen), overrides))
     _check_labels([combination.label for combination in combinations], where)
     return combinations
@@ -83,13 +83,6 @@ def _check_values(key: str, values: Any, where: str) -> None:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _yaml(value: Any) -> str:
-    """``value`` so that an override reads it back: a text that looks like a number is put into quotes."""
-    if isinstance(value, str) and parse_overrides([f"key={value}"]) != {"key": value}:
-        return json.dumps(value)
-    return _text(value)
 
 
 def _template(label: str, keys: list[str], where: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain
+from scenebench.config import config_hash, load_config, override, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError
 
 
@@ -98,6 +98,13 @@ def test_bad_yaml_is_one_line_naming_the_file(tmp_path: Path, text: str, expecte
 def test_bad_overrides(pair: str) -> None:
     with pytest.raises(UserError):
         parse_overrides([pair])
+
+
+@pytest.mark.parametrize(
+    "value", [3, 0.5, None, True, [1, "2"], "text", "3", "null", "1e-3", "[", "a: b", "- x", "", "[" * 500, "'", "*a"]
+)
+def test_an_override_reads_back(value: object) -> None:
+    assert parse_overrides([override("a.b", value)]) == {"a": {"b": value}}
 
 
 def test_override_below_a_value_is_refused() -> None:
