@@ -20,6 +20,11 @@ MEASURES = {
     "mls": ("precision", "chance_precision", "recall", "chance_recall"),
     "saliency": ("iou", "other_iou", "chance_iou", "pointing", "other_pointing", "chance_pointing"),
 }
+_DRAWN: dict[str, Any] = {
+    "mls": ("precision", ("chance_precision", "by chance")),
+    "saliency": ("iou", ("other_iou", "another image's map"), ("chance_iou", "by chance")),
+}
+"""What a figure shows, and what it shows it beside, in words."""
 _TITLES = {
     "mls": "Pseudo-labels of MLS after the last epoch, by k (shares; a pick with a category in common is right)",
     "saliency": "Saliency maps after the last epoch against the objects' masks (shares)",
@@ -79,30 +84,32 @@ def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
 
 
 def draw_diagnostics(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
-    """The first measure of each method over training, a line a setting (mean over seeds), beside chance."""
+    """The first measure of each method over training, beside chance; a line a setting, mean and std over seeds."""
     methods = sorted({row.method for row in rows})
     with house_style():
         figure = Figure(figsize=(4.2 * len(methods), 3.0), layout="constrained")
         for axis, method in zip(figure.subplots(1, len(methods), squeeze=False)[0], methods, strict=True):
             own = [row for row in rows if row.method == method]
-            measure, chance = ("precision", "chance_precision") if method == "mls" else ("iou", "other_iou")
+            measure, *beside = _DRAWN[method]
             for row in own:
-                points = _curve(row, measure)
-                axis.plot(*zip(*points, strict=True), marker=".", label=row.name)
-            axis.plot(*zip(*_curve(own[0], chance), strict=True), color="#888888", label=chance.replace("_", " "))
+                epochs, means, spreads = zip(*_curve(row, measure), strict=True)
+                axis.errorbar(epochs, means, yerr=spreads, marker=".", capsize=2, elinewidth=0.8, label=row.name)
+            for (name, said), style in zip(beside, ("--", ":"), strict=False):
+                epochs, means, _ = zip(*_curve(own[0], name), strict=True)
+                axis.plot(epochs, means, color="#888888", linestyle=style, label=said)
             axis.set_xlabel("epoch")
             axis.set_ylabel("precision of the pseudo-labels (least k)" if method == "mls" else "IoU with the objects")
             axis.legend(frameon=False, fontsize=6)
         return save_figure(figure, folder, "diagnostics")
 
 
-def _curve(row: DiagnosedRow, measure: str) -> list[tuple[float, float]]:
-    """Epoch and mean over seeds; of several k the smallest."""
+def _curve(row: DiagnosedRow, measure: str) -> list[tuple[float, float, float]]:
+    """Epoch, mean and standard deviation over seeds (0 of one seed); of several k the smallest."""
     least = min(line.get("k", 0.0) for run in row.runs.values() for line in run)
     lines = [line for run in row.runs.values() for line in run if line.get("k", 0.0) == least]
     epochs = sorted({line["epoch"] for line in lines})
     means = [summarise([line[measure] for line in lines if line["epoch"] == epoch]) for epoch in epochs]
-    return [(epoch, mean.mean) for epoch, mean in zip(epochs, means, strict=True) if mean is not None]
+    return [(epoch, mean.mean, mean.std or 0.0) for epoch, mean in zip(epochs, means, strict=True) if mean is not None]
 
 
 def _last(run: Sequence[dict[str, float]], k: float) -> dict[str, float] | None:

@@ -14,7 +14,7 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,10 @@ class Page:
         return notes_to_markdown([table for suite in self.suites.values() for table in suite.tables]).rstrip()
 
     def agreement(self, suite: str) -> str:
-        """Kendall's tau between our columns and the published ones of the same four methods, as a Markdown table."""
+        """Kendall's tau between our columns and the published ones of the same four methods, as a Markdown table.
+
+        Published columns that order the methods alike share a line.
+        """
         own = self.suite(suite)
         columns = sorted({(r.protocol.id, metric) for r in own.results.records for metric in _main_metrics(r)})
         measured = {
@@ -151,17 +154,14 @@ class Page:
             raise UserError(f"{own.folder}: no protocol has records of all of {', '.join(METHODS)}")
         head = ["published", *(f"{protocol} {METRIC_NAMES.get(metric, metric)}" for protocol, metric in measured)]
         lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+        same_order: dict[tuple[str, ...], dict[str, list[str]]] = {}
         for (table, protocol, metric, epochs), values in published_orders(read_published()).items():
-            name = f"MLS {table}, {protocol} {METRIC_NAMES.get(metric, metric)}"
-            cells = [name + (f", {epochs} epochs" if epochs else "")]
-            for ours in measured.values():
-                found = rank_agreement(ours, values)
-                cells.append(
-                    "–"
-                    if found is None
-                    else f"{_signed(found.tau, 2)} ({_signed(found.low, 2)} to {_signed(found.high, 2)}; n {found.n})"
-                )
-            lines.append(f"| {' | '.join(cells)} |")
+            cells = tuple(_agreement(ours, values) for ours in measured.values())
+            place = f"MLS {table}, {protocol}" + (f", {epochs} epochs" if epochs else "")
+            same_order.setdefault(cells, {}).setdefault(place, []).append(METRIC_NAMES.get(metric, metric))
+        for cells, places in same_order.items():
+            named = "; ".join(f"{place}: {', '.join(metrics)}" for place, metrics in places.items())
+            lines.append(f"| {' | '.join([named, *cells])} |")
         return "\n".join(lines)
 
     def diagnostics(self, suite: str, method: str) -> str:
@@ -236,6 +236,13 @@ def _has(records: Sequence[Record], column: tuple[str, str], label: str) -> bool
     protocol, metric = column
     own = [one for one in records if one.backbone.label == label and one.protocol.id == protocol]
     return any(one.metrics.get(metric) is not None for one in own)
+
+
+def _agreement(ours: Mapping[str, Sequence[float]], published: Mapping[str, float]) -> str:
+    found = rank_agreement(ours, published)
+    if found is None:
+        return "–"
+    return f"{_signed(found.tau, 2)} ({_signed(found.low, 2)} to {_signed(found.high, 2)}; n {found.n})"
 
 
 def _linked(text: str, suite: str, protocol: str, metric: str, row: str) -> str:
