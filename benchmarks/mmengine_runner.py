@@ -32,6 +32,13 @@ def runner_class(log: Path) -> Any:
     return QuietRunner
 
 
+def close_log(runner: Any) -> None:
+    """Close the runner's log files and forget them: mmengine writes to its latest logger whenever a model is built."""
+    for handler in list(runner.logger.handlers):
+        handler.close()
+        runner.logger.removeHandler(handler)
+
+
 def cell_hook(
     cell: Cell,
     iterations: int,

@@ -28,7 +28,7 @@ from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.mmdet_config import build_config
 from benchmarks.drawing import Instance
 from benchmarks.inputs import category_names, data_notes
-from benchmarks.mmengine_runner import cell_hook, runner_class
+from benchmarks.mmengine_runner import cell_hook, close_log, runner_class
 from benchmarks.protocol import DetectionProtocol
 from benchmarks.toolboxes import require_toolbox
 from scenebench.errors import UserError
@@ -92,8 +92,7 @@ def _train_and_test(
         except FloatingPointError as error:
             raise UserError(f"{protocol.id}: {error}; lower settings.learning_rate") from error
         finally:
-            for handler in runner.logger.handlers:
-                handler.close()
+            close_log(runner)
     detections: list[dict[str, Any]] = collector.detections
     return detections
 

@@ -16,7 +16,7 @@ from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import BACKGROUND_NAME, IGNORED, DatasetFolder
 from benchmarks.drawing import Panel, describe_semantic, draw_semantic, save_sheet
 from benchmarks.inputs import category_names, choose_images, data_notes, read_image, require_decodable
-from benchmarks.mmengine_runner import cell_hook, runner_class
+from benchmarks.mmengine_runner import cell_hook, close_log, runner_class
 from benchmarks.official import OfficialFolder
 from benchmarks.protocol import SegmentationProtocol
 from benchmarks.segmentation.config import build_config
@@ -116,8 +116,7 @@ def _train_and_test(
     except FloatingPointError as error:
         raise UserError(f"{protocol.id}: {error}; lower settings.learning_rate") from error
     finally:
-        for handler in runner.logger.handlers:
-            handler.close()
+        close_log(runner)
     return metric.measured, predictions
 
 

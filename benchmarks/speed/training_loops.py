@@ -93,7 +93,7 @@ def _cell(protocol: Any, backbone: Path, data: DatasetFolder, out: Path) -> Cell
 @contextlib.contextmanager
 def pspnet(data: DatasetFolder, backbone: Path, folder: Path, small: Sequence[str] = ()) -> Iterator[dict[str, Step]]:
     """A step of each of mmengine's runners."""
-    from benchmarks.mmengine_runner import cell_hook, runner_class
+    from benchmarks.mmengine_runner import cell_hook, close_log, runner_class
     from benchmarks.segmentation.run import build_metric, build_runner, resolved_config
     from transfer.to_mmseg import load_and_prove
 
@@ -111,8 +111,7 @@ def pspnet(data: DatasetFolder, backbone: Path, folder: Path, small: Sequence[st
             runners[name] = _stock_runner(runner_class, config, name)
     yield {name: _paused(runner) for name, runner in runners.items()}
     for runner in runners.values():
-        for handler in runner.logger.handlers:
-            handler.close()
+        close_log(runner)
 
 
 def _stock_runner(runner_class: Callable[[Path], Any], config: dict[str, Any], name: str) -> Any:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from PIL import Image
 
 from benchmarks.cell import Cell, Outcome
@@ -70,6 +71,7 @@ def test_what_is_left_beside_the_record(
     assert "EncoderDecoder" in (tmp_path / "run/toolbox/config.py").read_text()
     assert "Iter(test)" in (tmp_path / "run/toolbox/log.txt").read_text()
     assert capsys.readouterr().out == ""
+    assert MMLogger.get_current_instance().handlers == [], "mmengine would write to a closed file at the next model"
 
 
 def test_the_limit_chooses_the_images_that_are_drawn_and_judged(
