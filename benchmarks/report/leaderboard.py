@@ -34,6 +34,8 @@ RECORDS = "runs"
 FIGURES = "figures"
 _DRAWN = "drawn"
 _DARK = "-dark"
+_SHORT = 200
+"""Longest text that is remembered in its escaped form, in characters."""
 SCRIPT = "board.js"
 STYLE = "style.css"
 PARTS = (PAGE, SCRIPT, STYLE, RECORDS, FIGURES)
@@ -143,12 +145,16 @@ def _environment() -> Environment:
 
 def _finalize(value: Any) -> Any:
     """Every text that a template writes has its invisible signs spelt; what is marked as safe was made here."""
-    return _escaped(value) if type(value) is str else value
+    if type(value) is not str:
+        return value
+    return _escaped_once(value) if len(value) <= _SHORT else _escaped(value)
 
 
-@lru_cache(maxsize=4096)  # pages of many records say much the same
 def _escaped(text: str) -> Markup:
     return Markup.escape(visible(text, keep="\n\t"))
+
+
+_escaped_once = lru_cache(maxsize=4096)(_escaped)  # pages of many records say much the same
 
 
 def _draw(draw: Callable[[Path], object], scratch: Path, folder: Path) -> None:

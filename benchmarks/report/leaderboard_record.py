@@ -30,6 +30,8 @@ MAX_NAME = 200
 MAX_BLOCK = 50_000
 """The same of a configuration written out."""
 MAX_CLASSES = 500
+FACTS = ("backbone", "judged", "machine")
+"""Macros of ``facts.html`` that depend on their arguments alone, so that equal arguments are rendered once."""
 _WIDTH, _HEIGHT = 320, 120
 
 
@@ -55,13 +57,13 @@ def record_pages(
     Each of the ``parts`` calls writes its share of the records; they may be made in processes of their own.
     """
     template = environment.get_template("record.html")
-    macros = environment.get_template("facts.html").module
-    facts = {name: lru_cache(maxsize=4096)(getattr(macros, name)) for name in ("backbone", "judged", "machine")}
+    macros: Any = environment.get_template("facts.html").module
+    facts = {name: lru_cache(maxsize=4096)(getattr(macros, name)) for name in FACTS}
     places = _places(tables)
     seeds = {record.content_hash: record.seed for record in results.records}
     backbones = backbone_of_records(results.folder) if results.folder else {}
     root = os.path.realpath(results.folder) if results.folder else ""
-    blocks = _Blocks()
+    blocks = _Blocks(macros.block)
 
     def write(record: Record) -> None:
         name = record_id(record.content_hash)
@@ -106,27 +108,34 @@ def _places(tables: Sequence[Table]) -> dict[str, Place]:
 
 
 class _Blocks:
-    """Configurations written out; what many records share is written once."""
+    """Configurations written out; what many records share is written once.
 
-    def __init__(self) -> None:
-        self._written: dict[str, Markup] = {}
+    Args:
+        macro: (title, text, whether it is shown open) -> HTML.
+    """
 
-    def of(self, record: Record) -> list[tuple[str, Markup]]:
-        """(title, escaped text) of every configuration that the record holds."""
+    def __init__(self, macro: Callable[[str, str, bool], Markup]) -> None:
+        self._macro = macro
+        self._written: dict[tuple[str, str, bool], Markup] = {}
+
+    def of(self, record: Record) -> list[Markup]:
+        """Every configuration that the record holds; the first is open."""
         found: list[tuple[str, str, Any]] = [
             (f"Protocol {record.protocol.id}, resolved", record.protocol.hash, record.protocol.resolved),
             (f"Recipe {record.backbone.recipe_name}, resolved", record.backbone.recipe_hash, record.backbone.recipe),
             (f"Suite {record.suite}, resolved", record.suite_hash, record.suite_resolved),
             ("Environment", record.environment.model_dump_json(), record.environment),
         ]
-        return [(clip(title, MAX_NAME), self._text(key, content)) for title, key, content in found if content]
+        held = [part for part in found if part[2]]
+        return [self._block(title, key, content, number == 0) for number, (title, key, content) in enumerate(held)]
 
-    def _text(self, key: str, content: Any) -> Markup:
-        if key not in self._written:
+    def _block(self, title: str, key: str, content: Any, is_first: bool) -> Markup:
+        place = (title, key, is_first)
+        if place not in self._written:
             plain = content.model_dump(mode="json") if isinstance(content, EnvironmentPart) else content
             text = visible(json.dumps(plain, indent=2, ensure_ascii=False), keep="\n")
-            self._written[key] = Markup.escape(clip(text, MAX_BLOCK))
-        return self._written[key]
+            self._written[place] = self._macro(clip(title, MAX_NAME), clip(text, MAX_BLOCK), is_first)
+        return self._written[place]
 
 
 def _classes(record: Record) -> tuple[list[str], list[tuple[str, list[float | None]]]] | None:
