@@ -20,9 +20,9 @@ from markupsafe import Markup
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import PublishedView, published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages
-from benchmarks.report.leaderboard_views import TableView, choices, script_data, table_views
+from benchmarks.report.leaderboard_views import TableView, choices, panel_groups, script_data, table_views
 from benchmarks.report.published import read_published
-from benchmarks.report.render import difference_text
+from benchmarks.report.render import difference_text, place
 from benchmarks.report.results import Results
 from benchmarks.report.table_parts import KINDS, Table, clip
 from scenebench.children import in_children, shared_out
@@ -121,7 +121,7 @@ def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], obj
         published=published,
         kinds=kinds,
         choices=choices(views, published, kinds),
-        figures=_shown(folder / FIGURES),
+        figures=_shown(folder / FIGURES, tables),
         data=script_data(views, published),
         number=len(results.records),
         mark=MARK,
@@ -170,12 +170,20 @@ def _draw(draw: Callable[[Path], object], scratch: Path, folder: Path) -> None:
             (folder / f"{path.stem}{_DARK}.svg").write_text(dark(picture), encoding="utf-8")
 
 
-def _shown(folder: Path) -> list[tuple[str, str, str]]:
+def _shown(folder: Path, tables: Sequence[Table]) -> list[tuple[str, str, str]]:
     """(file's stem, title, description) of each figure, in the order of the descriptions."""
+    shown = {suffix: panels[0][0] for suffix, panels in panel_groups(tables)}
+    named = [place(table) for table in shown.values()]
+    # Where there are several, a title says of which data; a curve says so in the picture.
+    places = {
+        suffix: f": {place(table)}" + (f", data {table.fingerprint[:8]}" if named.count(place(table)) > 1 else "")
+        for suffix, table in shown.items()
+        if len(shown) > 1
+    }
     stems = [path.stem for path in folder.iterdir() if not path.stem.endswith(_DARK)]
     stems.sort(key=lambda stem: (len(stem), stem))
     return [
-        (stem, title, description)
+        (stem, title + ("" if kind == "curve" else places.get(stem.removeprefix(kind), "")), description)
         for kind, (title, description) in _DESCRIPTIONS.items()
         for stem in stems
         if stem.partition("-")[0] == kind

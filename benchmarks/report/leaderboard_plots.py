@@ -16,13 +16,11 @@ from matplotlib.figure import Figure
 
 from benchmarks.record import Record
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable
-from benchmarks.report.leaderboard_views import column_ranks
+from benchmarks.report.leaderboard_views import Panel, column_ranks, panel_groups
 from benchmarks.report.render import place
 from benchmarks.report.table_parts import Row, Table
 from scenebench.files import replacing
 
-MOST_GROUPS = 3
-"""Data sets that have pictures; the tables show all."""
 _MOST_PANELS = 6
 _MOST_ROWS = 12
 _MOST_POINTS = 400
@@ -46,7 +44,6 @@ _RC: dict[Any, Any] = {
     "figure.facecolor": _GROUND,
     "axes.facecolor": _GROUND,
 }
-Panel = tuple[Table, int]
 
 
 def draw_plots(tables: Sequence[Table], records: Sequence[Record], folder: Path) -> list[Path]:
@@ -54,16 +51,10 @@ def draw_plots(tables: Sequence[Table], records: Sequence[Record], folder: Path)
 
     Equal tables give equal bytes. A picture that would show nothing is not drawn. Returns the paths.
     """
-    groups: dict[tuple[str, str, str], list[Panel]] = {}
-    for table in tables:
-        for index, column in enumerate(table.columns):
-            if column.primary and any(row.cells[index].summary for row in table.rows):
-                groups.setdefault((table.data, table.fingerprint, table.size), []).append((table, index))
     by_hash = {record.content_hash: record for record in records}
     files = []
     with house_style(), matplotlib.rc_context(_RC):
-        for number, panels in enumerate(list(groups.values())[:MOST_GROUPS], start=1):
-            suffix = "" if number == 1 else f"-{number}"
+        for suffix, panels in panel_groups(tables):
             drawn = {
                 "bars": _bars(panels[:_MOST_PANELS]),
                 "ranks": _ranks(panels[:_MOST_PANELS]),

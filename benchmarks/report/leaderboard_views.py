@@ -14,6 +14,10 @@ from benchmarks.report.render import general_notes, own_notes, value_text
 from benchmarks.report.table_parts import Row, Table, clip
 
 MAX_TEXT = 2000
+MOST_GROUPS = 3
+"""Data sets that have pictures; the tables show all."""
+Panel = tuple[Table, int]
+"""A table, and the number of one of its columns."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,17 @@ def _view(table: Table, records: Mapping[str, Record]) -> TableView:
             value_text(cell, marks)
     notes = own_notes(table, marks) + general_notes([table])
     return TableView(table, rows, groups, [clip(note, MAX_TEXT) for note in notes])
+
+
+def panel_groups(tables: Sequence[Table]) -> list[tuple[str, list[Panel]]]:
+    """The columns that a picture shows together, those of one data set and size, and what its file's name ends in."""
+    groups: dict[tuple[str, str, str], list[Panel]] = {}
+    for table in tables:
+        for index, column in enumerate(table.columns):
+            if column.primary and any(row.cells[index].summary for row in table.rows):
+                groups.setdefault((table.data, table.fingerprint, table.size), []).append((table, index))
+    shown = list(groups.values())[:MOST_GROUPS]
+    return [("" if number == 1 else f"-{number}", panels) for number, panels in enumerate(shown, start=1)]
 
 
 def column_ranks(table: Table) -> dict[int, dict[int, Rank]]:

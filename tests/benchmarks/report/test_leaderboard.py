@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
@@ -219,3 +220,18 @@ def test_the_command_that_repeats_a_pretraining_makes_its_recipe(name: str, over
         changed["data"]["annotations"] = bool(changed["data"]["annotations"])
         changed.pop("run")
     assert again == plain
+
+
+def test_pictures_of_several_data_sets_say_which(tmp_path: Path) -> None:
+    records = demo_records()
+    other = [
+        record.model_copy(update={"dataset": record.dataset.model_copy(update={"fingerprint": "f" * 16})})
+        for record in records
+    ]
+    other = [record.model_copy(update={"content_hash": record.computed_hash()}) for record in other]
+    folders = fill(tmp_path / "one", records), fill(tmp_path / "two", [*records, *other])
+    pages = (build_leaderboard(folder)[1].read_text(encoding="utf-8") for folder in folders)
+    one, two = (re.findall(r"<summary>(Quality by task[^<]*)", page) for page in pages)
+    assert one == ["Quality by task"]
+    assert len(set(two)) == len(two) == 2
+    assert two[1].endswith(", data ffffffff")
