@@ -262,6 +262,8 @@ class ClassificationSettings:
                 raise UserError(f"settings.{section}: the probe '{self.probe}' needs this section")
         if not 0 <= self.train_share < 1:
             raise UserError(f"settings.train_share: {self.train_share:g} is not in [0, 1)")
+        if self.train_share and self.train_list:
+            raise UserError("settings.train_share: goes without settings.train_list, which names the images; keep one")
         if self.train_share and self.probe != "train":
             raise UserError(f"settings.train_share: belongs to probe 'train'; '{self.probe}' has low_shot.share")
         if self.crop_from and self.crop_from < self.image_size:

@@ -36,9 +36,14 @@ def collect_for_leaderboard(folder: Path | str) -> Results:
         UserError: a record is refused; it names the file.
     """
     folder = Path(folder)
-    read = partial(read_sane_file, folder=folder)
+
+    def read(path: Path, parse: Callable[[bytes, Path], Record] = parse_record) -> Record:
+        return parse(read_sane_file(path, folder), path)
+
     if folder.is_dir() and not (folder / EXPECTED_FILE).is_file() and shared_out(len(record_files(folder))) > 1:
-        results = in_children([partial(_check_all, folder, read)], lambda: collect(folder, read, parse_checked_record))
+        # To check many takes longer than to read them: another process collects them checked, and may refuse.
+        unchecked = partial(read, parse=parse_checked_record)
+        results = in_children([partial(collect, folder, read)], partial(collect, folder, unchecked))
     else:
         results = collect(folder, read)
     for record in results.records:
@@ -47,19 +52,26 @@ def collect_for_leaderboard(folder: Path | str) -> Results:
     return results
 
 
-def _check_all(folder: Path, read: Callable[[Path], bytes]) -> None:
-    """Refuse what :func:`collect` would refuse; of many records this takes longer than to read them unchecked."""
-    for path in record_files(folder):
-        parse_record(read(path), path)
-
-
 def read_sane_file(path: Path, folder: Path) -> bytes:
     """What the file holds.
 
     Raises:
-        UserError: a link out of the folder, no plain file, too large, too deep, or not strictly JSON in Unicode.
-        OSError: it cannot be read.
+        UserError: a link out of the folder, no plain file, too large, too deep, not strictly JSON in Unicode, or
+            one that cannot be read.
     """
+    try:
+        content = _read_plain_file(path, folder)
+    except OSError as error:
+        raise UserError(f"{path}: not a readable record: {error}") from error
+    # Each of these costs as much as reading the record, so only what might be refused is looked at closely.
+    if b"NaN" in content or b"Infinity" in content or (b"\\u" in content and _SURROGATE.search(content)):
+        _require_strict(content, path)
+    if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(content) > MAX_DEPTH:
+        raise UserError(f"{path}: nested more than {MAX_DEPTH} levels deep")
+    return content
+
+
+def _read_plain_file(path: Path, folder: Path) -> bytes:
     kind = path.lstat().st_mode
     if stat.S_ISLNK(kind):
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -72,11 +84,6 @@ def read_sane_file(path: Path, folder: Path) -> bytes:
     if len(content) > MAX_BYTES:
         size = path.stat().st_size
         raise UserError(f"{path}: {size:,} bytes, a record has {MAX_BYTES:,} at most; shorten its notes")
-    # Each of these costs as much as reading the record, so only what might be refused is looked at closely.
-    if b"NaN" in content or b"Infinity" in content or (b"\\u" in content and _SURROGATE.search(content)):
-        _require_strict(content, path)
-    if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(content) > MAX_DEPTH:
-        raise UserError(f"{path}: nested more than {MAX_DEPTH} levels deep")
     return content
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import Record, parse_record
+from benchmarks.record import Record, read_record
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 from scenebench.files import write_text
@@ -87,19 +87,14 @@ def write_expected(
     write_text(out / EXPECTED_FILE, json.dumps(content, indent=1) + "\n")
 
 
-def collect(
-    folder: Path | str,
-    read: Callable[[Path], bytes] = Path.read_bytes,
-    parse: Callable[[bytes, Path], Record] = parse_record,
-) -> Results:
+def collect(folder: Path | str, read: Callable[[Path], Record] = read_record) -> Results:
     """Read the results below ``folder``.
 
     After ``scenebench run`` these are the records of its present plan, and a damaged one is a gap; in any other folder
     they are all files named ``record.json`` or lying in a folder named ``records``, and a damaged one is an error.
 
     Args:
-        read: returns what a record's file holds; it may refuse the file.
-        parse: makes a record of it; another than the default only where all are checked besides.
+        read: makes a record of a file; it may refuse more than the default does.
 
     Raises:
         UserError: no such folder, no records in it, or a damaged one.
@@ -114,7 +109,7 @@ def collect(
         raise UserError(f"{folder}: holds no records; make some with 'scenebench run' or 'scenebench evaluate'")
     found, files = {}, {}
     for path in paths:
-        record = parse(_content(path, read), path)
+        record = read(path)
         found[record.content_hash], files[record.content_hash] = record, path
     records = _latest(list(found.values()))
     return Results(
@@ -140,14 +135,7 @@ def record_files(folder: Path) -> list[Path]:
     return [Path(path) for path in sorted(found)]
 
 
-def _content(path: Path, read: Callable[[Path], bytes]) -> bytes:
-    try:
-        return read(path)
-    except OSError as error:
-        raise UserError(f"{path}: not a readable record: {error}") from error
-
-
-def _collect_expected(folder: Path, read: Callable[[Path], bytes]) -> Results:
+def _collect_expected(folder: Path, read: Callable[[Path], Record]) -> Results:
     file = folder / EXPECTED_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -167,7 +155,7 @@ def _collect_expected(folder: Path, read: Callable[[Path], bytes]) -> Results:
             gaps.append(dataclasses.replace(cell, reason=cell.reason or "missing"))
             continue
         try:
-            records.append(parse_record(_content(path, read), path))
+            records.append(read(path))
             files[records[-1].content_hash] = path
         except UserError as error:
             reason = f"failed: {str(error).removeprefix(str(folder) + '/')}; remove it and run again"

@@ -19,9 +19,9 @@ from benchmarks.report.statistics import bootstrap_interval, difference, summari
 from benchmarks.report.table_frame import make_frame
 from benchmarks.report.table_parts import KINDS, METRIC_NAMES, Cell, Column, Kind, Row, Table, clip
 
-Line = dict[str, Any]
 _OF_A_CELL = ("value", "record", "reason")
-"""A line of :func:`make_frame`."""
+Line = dict[str, Any]
+"""What a cell needs of a line of :func:`make_frame`: :data:`_OF_A_CELL`."""
 
 
 def make_tables(results: Results) -> list[Table]:

@@ -56,6 +56,7 @@ def test_both_run(name: str, tiny_backbone: Path, tiny_scenes: DatasetFolder, tm
     [
         (["settings.train_share=1"], r"settings\.train_share: 1 is not in \[0, 1\)"),
         (["settings.probe=knn", "settings.train_share=0.1"], r"settings\.train_share: .*low_shot\.share"),
+        (["settings.train_list=lists/some.tsv"], r"settings\.train_share: goes without settings\.train_list"),
     ],
 )
 def test_what_is_refused(overrides: list[str], message: str) -> None:
