@@ -9,6 +9,8 @@ from typing import Any
 
 from scenebench.errors import UserError
 
+LEAST = 500
+"""So many pieces of work at least make a further process worth its start."""
 _USER_ERROR = "user"
 
 
@@ -44,7 +46,7 @@ def _raise_failure(failures: Sequence[str], number: int) -> None:
     raise RuntimeError(f"{len(failures)} of {number} processes failed; the first said:\n{words}")
 
 
-def shared_out(number: int, least: int = 500) -> int:
+def shared_out(number: int, least: int = LEAST) -> int:
     """Into how many processes ``number`` pieces of work are worth splitting, ``least`` to a process; 1 for few."""
     return max(1, min(len(os.sched_getaffinity(0)), number // least))
 

@@ -32,8 +32,7 @@ def build_report(results_folder: Path | str, out: Path | str | None = None) -> R
     """Write tables, figure and leaderboard of the results in a folder (into it, unless ``out`` is given)."""
     out = Path(results_folder if out is None else out)
     with nothing_collected():
-        results = collect_for_leaderboard(results_folder)
-        tables = make_tables(results)
+        results, tables = collect_for_leaderboard(results_folder, _with_tables)
         files = write_tables(results, tables, out / TABLES_FOLDER)
         page = write_board(results, tables, out / LEADERBOARD_FOLDER)
     return Report(results, tables, files, page)
@@ -47,8 +46,12 @@ def build_leaderboard(results_folder: Path | str, out: Path | str | None = None)
     """
     folder = Path(results_folder) / LEADERBOARD_FOLDER if out is None else Path(out)
     with nothing_collected():
-        results = collect_for_leaderboard(results_folder)
-        return results, write_board(results, make_tables(results), folder)
+        results, tables = collect_for_leaderboard(results_folder, _with_tables)
+        return results, write_board(results, tables, folder)
+
+
+def _with_tables(results: Results) -> tuple[Results, list[Table]]:
+    return results, make_tables(results)
 
 
 def write_board(results: Results, tables: list[Table], folder: Path) -> Path:

@@ -18,9 +18,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmarks.report.escaping import visible
-from benchmarks.report.leaderboard_published import PublishedView, published_views
+from benchmarks.report.leaderboard_published import published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages
-from benchmarks.report.leaderboard_views import TableView, choices, panel_groups, script_data, table_views
+from benchmarks.report.leaderboard_views import choices, panel_groups, script_data, table_views
 from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text, place
 from benchmarks.report.results import Results
@@ -100,20 +100,22 @@ def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], obj
     (folder / FIGURES).mkdir()
     (folder / _DRAWN).mkdir()
     parts = shared_out(len(results.records))
-    tasks: list[Callable[[], object]] = [
-        *record_pages(results, tables, environment, folder / RECORDS, parts),
-        partial(_draw, draw, folder / _DRAWN, folder / FIGURES),
-    ]
-
-    def viewed() -> tuple[list[TableView], list[PublishedView]]:
-        return table_views(tables, results.records), published_views(read_published())
-
+    tasks = record_pages(results, tables, environment, folder / RECORDS, parts)
+    index = partial(_write_index, results, tables, draw, environment, folder)
     if parts > 1:
-        views, published = in_children(tasks, viewed)
+        in_children(tasks, index)
     else:
         for task in tasks:
             task()
-        views, published = viewed()
+        index()
+
+
+def _write_index(
+    results: Results, tables: Sequence[Table], draw: Callable[[Path], object], environment: Environment, folder: Path
+) -> None:
+    """The front page, with its figures."""
+    _draw(draw, folder / _DRAWN, folder / FIGURES)
+    views, published = table_views(tables, results.records), published_views(read_published())
     kinds = {kind.name: kind.title for kind in KINDS}
     page = environment.get_template(PAGE).render(
         title=clip(results.title, MAX_TEXT),
@@ -136,6 +138,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
         finalize=_finalize,
     )
     environment.filters |= {"clip": clip, "zip_self": lambda values: [(value, value) for value in values]}

@@ -12,13 +12,16 @@ import re
 import stat
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from benchmarks.record import Record, parse_checked_record, parse_record
-from benchmarks.report.results import EXPECTED_FILE, Results, collect, record_files
-from scenebench.children import in_children, shared_out
+from benchmarks.report.results import EXPECTED_FILE, Results, collect, record_paths
+from scenebench.children import LEAST, in_children, shared_out
 from scenebench.errors import UserError
+
+_T = TypeVar("_T")
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 40
@@ -29,8 +32,12 @@ ID_DIGITS = 16
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def collect_for_leaderboard(folder: Path | str) -> Results:
-    """As :func:`.results.collect`, with every file and every record checked first.
+def collect_for_leaderboard(folder: Path | str, then: Callable[[Results], _T]) -> _T:
+    """``then`` of what :func:`.results.collect` finds, with every file and every record checked.
+
+    Args:
+        then: of many records it is made while another process still checks them, and its result is only returned where
+            none is refused. It may therefore write nothing.
 
     Raises:
         UserError: a record is refused; it names the file.
@@ -40,16 +47,27 @@ def collect_for_leaderboard(folder: Path | str) -> Results:
     def read(path: Path, parse: Callable[[bytes, Path], Record] = parse_record) -> Record:
         return parse(read_sane_file(path, folder), path)
 
-    if folder.is_dir() and not (folder / EXPECTED_FILE).is_file() and shared_out(len(record_files(folder))) > 1:
-        # To check many takes longer than to read them: another process collects them checked, and may refuse.
-        unchecked = partial(read, parse=parse_checked_record)
-        results = in_children([partial(collect, folder, read)], partial(collect, folder, unchecked))
-    else:
-        results = collect(folder, read)
-    for record in results.records:
-        require_sane_record(record, results.files[record.content_hash])
-    require_distinct_ids([record.content_hash for record in results.records])
-    return results
+    def collected(reader: Callable[[Path], Record]) -> Results:
+        results = collect(folder, reader)
+        for record in results.records:
+            require_sane_record(record, results.files[record.content_hash])
+        require_distinct_ids([record.content_hash for record in results.records])
+        return results
+
+    def unchecked() -> _T:
+        return then(collected(partial(read, parse=parse_checked_record)))
+
+    if _are_many(folder):
+        # To check takes as long as to read and to set into tables; another process does that, and may refuse.
+        return in_children([partial(collected, read)], unchecked)
+    return then(collected(read))
+
+
+def _are_many(folder: Path) -> bool:
+    """Whether reading is worth a further process; looks no further than it must."""
+    if not folder.is_dir() or (folder / EXPECTED_FILE).is_file():
+        return False
+    return shared_out(sum(1 for _ in islice(record_paths(folder), 2 * LEAST))) > 1
 
 
 def read_sane_file(path: Path, folder: Path) -> bytes:

@@ -100,14 +100,19 @@ def _bars(panels: Sequence[Panel]) -> Figure:
     figure, axes = _panels(len(panels), 3.2, 0.85 + 0.2 * number, caption)
     for each, panel in zip(axes, panels, strict=False):
         rows = _best_rows(panel)
-        for height, row in enumerate(reversed(rows)):
-            cell = row.cells[panel[1]]
-            if cell.summary is not None:
-                colour = GREY if row.is_reference or row.is_baseline else COLOURS[0]
-                each.barh(height, cell.summary.mean, height=0.66, color=colour, alpha=0.55)
-                each.errorbar(cell.summary.mean, height, xerr=cell.summary.std, color=_INK, capsize=2, elinewidth=1)
-                if cell.summary.n > 1:
-                    each.plot(cell.values, [height] * len(cell.values), "o", color=_INK, markersize=1.8, alpha=0.6)
+        bars = [(height, row, row.cells[panel[1]]) for height, row in enumerate(reversed(rows))]
+        drawn = [(height, row, cell.summary.mean) for height, row, cell in bars if cell.summary is not None]
+        if drawn:
+            heights, shown, means = zip(*drawn, strict=True)
+            colours = [GREY if row.is_reference or row.is_baseline else COLOURS[0] for row in shown]
+            each.barh(heights, means, height=0.66, color=colours, alpha=0.55)
+        spread = [(height, c.summary, c.values) for height, _, c in bars if c.summary is not None and c.summary.n > 1]
+        if spread:
+            heights, summaries, values = zip(*spread, strict=True)
+            ends = {"fmt": "none", "ecolor": _INK, "capsize": 2, "elinewidth": 1}
+            each.errorbar([s.mean for s in summaries], heights, xerr=[s.std for s in summaries], **ends)
+            seeds = [(value, height) for height, mine in zip(heights, values, strict=True) for value in mine]
+            each.plot(*zip(*seeds, strict=True), "o", color=_INK, markersize=1.8, alpha=0.6)
         each.set_yticks(range(len(rows)), [printable(row.label)[:26] for row in reversed(rows)])
         each.set_ylim(len(rows) - number - 0.6, len(rows) - 0.4)
         each.tick_params(axis="y", length=0)

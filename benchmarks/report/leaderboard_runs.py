@@ -43,14 +43,15 @@ def log_tail(record_file: Path, root: str) -> str:
         root: real path of the folder of results, :func:`os.path.realpath`.
     """
     path = record_file.with_name(LOG_FILE)
-    if not _is_inside(path, root):
+    # The record was found inside, so what lies beside it is inside too, unless it is a link.
+    if not (_is_inside(path, root) if path.is_symlink() else path.is_file()):
         return ""
     with open(path, "rb") as file:
         start = max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES)
         file.seek(start)
         text = file.read(_TAIL_BYTES).decode("utf-8", errors="replace")
     lines = text.splitlines()[1 if start else 0 :][-TAIL_LINES:]
-    return "\n".join(visible(line[:MAX_LINE], keep="\t") for line in lines)
+    return visible("\n".join(line[:MAX_LINE] for line in lines), keep="\n\t")
 
 
 def curves(record_file: Path, root: str, pretraining: Path | None) -> list[Curve]:

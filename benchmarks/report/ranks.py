@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from benchmarks.report.statistics import CONFIDENCE
 
 RANK_DRAWS = 1_000
+_AT_ONCE = 500_000
+"""So many numbers are drawn in one go; bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,36 @@ def _ranks(values: tuple[tuple[float, ...], ...], confidence: float, draws: int)
     if not values:
         return []
     means = np.array([np.mean(np.sort(mine)) for mine in values])
-    resampled = np.stack([_resampled_means(np.sort(mine), number, draws) for number, mine in enumerate(values)], axis=1)
-    places = np.stack([_places(drawn) for drawn in resampled])
+    resampled = np.empty((draws, len(values)))
+    for seeds in sorted(set(map(len, values))):  # all backbones with equally many seeds at once
+        mine = [number for number, each in enumerate(values) if len(each) == seeds]
+        resampled[:, mine] = _resampled_means(np.sort([values[number] for number in mine], axis=1), draws)
     tail = (1 - confidence) / 2
-    lows = np.quantile(places, tail, axis=0, method="inverted_cdf")
-    highs = np.quantile(places, 1 - tail, axis=0, method="inverted_cdf")
+    lows, highs = np.quantile(_places(resampled), [tail, 1 - tail], axis=0, method="inverted_cdf")
     return [
         Rank(int(place), int(low), int(high)) if len(mine) > 1 else Rank(int(place), None, None)
-        for mine, place, low, high in zip(values, _places(means), lows, highs, strict=True)
+        for mine, place, low, high in zip(values, _places(means[None])[0], lows, highs, strict=True)
     ]
 
 
-def _resampled_means(values: NDArray[np.float64], number: int, draws: int) -> NDArray[np.float64]:
-    """Means of ``draws`` resamples; each backbone has a stream of its own."""
-    chosen = np.random.default_rng([0, number]).integers(len(values), size=(draws, len(values)))
-    return np.asarray(np.sort(values[chosen], axis=1).mean(axis=1))
+def _resampled_means(values: NDArray[np.float64], draws: int) -> NDArray[np.float64]:
+    """Means of ``draws`` resamples of every row of ``values`` (backbones, seeds): (draws, backbones)."""
+    backbones, seeds = values.shape
+    generator = np.random.default_rng([0, seeds])
+    rows = np.arange(backbones)[:, None]
+    at_once = max(1, _AT_ONCE // values.size)
+    sizes = [min(at_once, draws - first) for first in range(0, draws, at_once)]
+    drawn = (values[rows, generator.integers(seeds, size=(size, *values.shape))] for size in sizes)
+    return np.concatenate([np.sort(each).mean(axis=2) for each in drawn])
 
 
 def _places(means: NDArray[np.float64]) -> NDArray[np.int64]:
-    """1 + how many are higher."""
-    return len(means) - np.searchsorted(np.sort(means), means, side="right") + 1
+    """1 + how many of the same row (draws, backbones) are higher."""
+    order = np.argsort(-means, axis=1)
+    falling = np.take_along_axis(means, order, axis=1)
+    begins = np.ones(means.shape, dtype=bool)  # of a run of equal means
+    begins[:, 1:] = falling[:, 1:] < falling[:, :-1]
+    places = np.maximum.accumulate(np.where(begins, np.arange(1, means.shape[1] + 1), 0), axis=1)
+    found = np.empty_like(places)
+    np.put_along_axis(found, order, places, axis=1)
+    return found

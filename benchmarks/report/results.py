@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def collect(folder: Path | str, read: Callable[[Path], Record] = read_record) ->
         raise UserError(f"{folder}: no such folder of results")
     if (folder / EXPECTED_FILE).is_file():
         return _collect_expected(folder, read)
-    paths = record_files(folder)
+    paths = [Path(path) for path in sorted(record_paths(folder))]
     if not paths:
         raise UserError(f"{folder}: holds no records; make some with 'scenebench run' or 'scenebench evaluate'")
     found, files = {}, {}
@@ -125,14 +125,14 @@ def collect(folder: Path | str, read: Callable[[Path], Record] = read_record) ->
     )
 
 
-def record_files(folder: Path) -> list[Path]:
+def record_paths(folder: Path) -> Iterator[str]:
     """What :func:`collect` takes for records where no suite says which they are; no linked folder is entered."""
-    found = []
     top = str(folder)
     for parent, _, names in os.walk(top):  # as strings: of many thousand folders pathlib costs more than all else here
         is_records = parent == top or "/records/" in f"{parent[len(top) :]}/"
-        found += [f"{parent}/{n}" for n in names if n == RECORD_FILE or (is_records and n.endswith(".json"))]
-    return [Path(path) for path in sorted(found)]
+        for name in names:
+            if name == RECORD_FILE or (is_records and name.endswith(".json")):
+                yield f"{parent}/{name}"
 
 
 def _collect_expected(folder: Path, read: Callable[[Path], Record]) -> Results:

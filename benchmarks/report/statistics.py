@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr
 
 CONFIDENCE = 0.95
 BOOTSTRAP_DRAWS = 20_000
@@ -66,6 +65,8 @@ def welch(value: Summary, baseline: Summary) -> Welch | None:
     a, b = value.std**2 / value.n, baseline.std**2 / baseline.n
     if a + b == 0:
         return None
+    from scipy.special import stdtr  # here, for it takes half a second to import, and not every board has a test
+
     t = (value.mean - baseline.mean) / math.sqrt(a + b)
     # Shares instead of squares: the square of a small variance is 0.
     share = a / (a + b)

@@ -18,7 +18,7 @@ from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_check import collect_for_leaderboard, require_distinct_ids
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.render import to_csv
-from benchmarks.report.results import collect
+from benchmarks.report.results import Results, collect
 from benchmarks.report.tables import make_tables
 from scenebench.cli import main
 from scenebench.errors import UserError
@@ -98,14 +98,18 @@ def test_a_record_that_cannot_be_shown_is_refused_by_name(
     assert not (tmp_path / "board").exists(), "nothing is written"
 
 
+def checked(folder: Path) -> Results:
+    return collect_for_leaderboard(folder, lambda results: results)
+
+
 def test_the_same_record_twice_counts_once_and_shared_ids_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(tmp_path, [make_record("mls"), make_record("mls")])
-    assert len(collect_for_leaderboard(tmp_path).records) == 1
-    few = collect_for_leaderboard(fill(tmp_path / "more", demo_records()))
+    assert len(checked(tmp_path).records) == 1
+    few = checked(fill(tmp_path / "more", demo_records()))
     monkeypatch.setattr(leaderboard_check, "shared_out", lambda number: 2)
-    assert collect_for_leaderboard(tmp_path / "more") == few, "however they are read"
+    assert checked(tmp_path / "more") == few, "however they are read"
     with pytest.raises(UserError, match="share their first 16 digits"):
         require_distinct_ids(["a" * 16 + "b", "a" * 16 + "c"])
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from benchmarks.report import ranks
 from benchmarks.report.ranks import Rank, rank_intervals
 
 CASES = [
@@ -44,6 +45,14 @@ def test_intervals_hold_what_the_oracle_says(values: list[list[float]]) -> None:
         assert above <= 0.025 + margin
         assert below + counts[rank.low] / total >= 0.025 - margin
         assert above + counts[rank.high] / total >= 0.025 - margin
+
+
+def test_seeds_of_different_numbers_and_many_backbones_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [[float(number), float(number) + 1, float(number) + 2][: 2 + number % 2] for number in range(0, 40, 5)]
+    monkeypatch.setattr(ranks, "_AT_ONCE", 100)
+    for number, rank in enumerate(rank_intervals(values)):
+        place = len(values) - number
+        assert rank == Rank(place, place, place), "their ranges do not meet"
 
 
 def test_places_are_by_mean_and_equal_means_share_the_better() -> None:
