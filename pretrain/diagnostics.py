@@ -24,6 +24,7 @@ from torch import Tensor
 from pretrain import losses
 from pretrain.annotations import KEY, UNIFORM, multilabels, object_maps
 from pretrain.data import PretrainDataset
+from pretrain.diagnostic_causes import compared_vectors, pseudo_label_causes
 from pretrain.diagnostic_measures import category_precision, pseudo_label_quality, saliency_quality
 from pretrain.dictionary import NO_IMAGE
 from pretrain.distributed import is_main
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 FOLDER = "diagnostics"
 ABOUT, PSEUDO_LABELS, BY_CATEGORY, SALIENCY = "about.json", "pseudo_labels.csv", "by_category.csv", "saliency.csv"
+CAUSES = "causes.csv"
 MEASURED = ("mls", "saliency")
 MASK_GRID = (64, 64)  # cells that the union of the objects is held against
 
@@ -51,7 +53,8 @@ Row = dict[str, Any]
 class Diagnostics:
     """Measures every ``diagnostics.every_epochs`` epochs, and before training; the same images and crops each time.
 
-    Cost: one forward pass of ``diagnostics.images`` images a measurement.
+    Cost: one forward pass of ``diagnostics.images`` images a measurement; with ``diagnostics.causes`` three more, and
+    three of as many images as the dictionary has slots.
 
     Raises:
         UserError: asked for without ``data.annotations``, for a method that has neither pseudo-labels nor maps, or
@@ -114,7 +117,8 @@ class Diagnostics:
 
         if self.recipe.method == "mls":
             rows, by_category = read_rows(self.folder / PSEUDO_LABELS), read_rows(self.folder / BY_CATEGORY)
-            return [draw_pseudo_labels(rows, by_category, self.recipe.mls.k, figures / "diagnostics_pseudo_labels.png")]
+            causes, path = read_rows(self.folder / CAUSES), figures / "diagnostics_pseudo_labels.png"
+            return [draw_pseudo_labels(rows, by_category, causes, self.recipe.mls.k, path)]
         return [draw_saliency_quality(read_rows(self.folder / SALIENCY), figures / "diagnostics_saliency.png")]
 
     def _of_mls(self, method: Method) -> dict[str, list[Row]]:
@@ -127,7 +131,7 @@ class Diagnostics:
             return {}
         ids = mls.dictionary.image_ids.cpu()
         slot_labels = self.labels[ids.clamp(min=0)] & (ids != NO_IMAGE)[:, None]
-        parts = [(self._pick_scores(mls, indices, views), indices) for indices, views in self._queries(mls)]
+        parts = [(self._pick_scores(mls, views), indices) for indices, views in self._queries(mls)]
         scores = torch.cat([part for part, _ in parts])
         indices = torch.cat([part for _, part in parts])
         own = mls.dictionary.holds_image(indices.to(mls.device)).cpu()
@@ -149,7 +153,10 @@ class Diagnostics:
             }
             for category in range(self.labels.shape[1])
         ]
-        return {PSEUDO_LABELS: rows, BY_CATEGORY: by_category}
+        tables: dict[str, list[Row]] = {PSEUDO_LABELS: rows, BY_CATEGORY: by_category}
+        if self.recipe.diagnostics.causes:
+            tables[CAUSES] = pseudo_label_causes(mls, self.labels, self.recipe.diagnostics.images, ks)
+        return tables
 
     def _queries(self, method: Method) -> Iterator[tuple[Tensor, Tensor]]:
         """Indices and first views, n and n x 3 x S x S, of an epoch that training does not reach."""
@@ -161,16 +168,11 @@ class Diagnostics:
             views = batch.global_views[:, 0].to(method.device)
             yield batch.indices.clone(), method.network_input(views, batch.global_photometric[:, 0])
 
-    def _pick_scores(self, mls: Mls, indices: Tensor, views: Tensor) -> Tensor:
-        """What training would pick the pseudo-labels of these images by, float, n x D, on the CPU."""
-        from pretrain.figures.mls import outputs_of
-
-        features, embeddings = outputs_of(mls, views)
-        if self.recipe.mls.dictionaries == "z_only":
-            scores = losses.similarities(losses.normalise(embeddings), mls.dictionary.projections)
-        else:
-            scores = losses.similarities(losses.normalise(features), mls.dictionary.features)
-        return scores.cpu()
+    def _pick_scores(self, mls: Mls, views: Tensor) -> Tensor:
+        """What training would pick the pseudo-labels of these views by, float, n x D, on the CPU."""
+        dictionary = mls.dictionary
+        slots = dictionary.projections if self.recipe.mls.dictionaries == "z_only" else dictionary.features
+        return losses.similarities(compared_vectors(mls, mls.query_encoder, views), slots).cpu()
 
     def _of_saliency(self, method: Method) -> dict[str, list[Row]]:
         """The maps that ``saliency.source`` gives now, also while the warm-up still uses uniform ones."""
@@ -185,7 +187,8 @@ class Diagnostics:
         recipe = self.recipe
         content = {"recipe": recipe.name, "method": recipe.method, "seed": recipe.seed}
         content |= {"identity": config_hash(recipe.identity()), "epochs": recipe.schedule.epochs}
-        content |= {"settings": dataclasses.asdict(recipe.mls if recipe.method == "mls" else recipe.saliency)}
+        own = dataclasses.asdict(recipe.mls if recipe.method == "mls" else recipe.saliency)
+        content |= {"settings": own, "views": dataclasses.asdict(recipe.views)}
         write_text(self.folder / ABOUT, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 

@@ -193,6 +193,7 @@ class DiagnosticsRecipe:
     every_epochs: int | None = None  # None: never
     images: int = 512  # queries, or images whose maps are looked at
     ks: list[int] = field(default_factory=lambda: [1, 2, 5, 10, 20, 40])  # of pseudo-labels, beside mls.k
+    causes: bool = False  # MLS: also without stale keys, without changed colours, without crops
 
     def __post_init__(self) -> None:
         if self.every_epochs is not None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pretrain.distributed import world_size
+from pretrain.distributed import local_copy, world_size
 from pretrain.recipe import NetworkRecipe, ProjectorRecipe, Recipe
 from transfer.network import AnyArchitecture, build_network
 from transfer.resnet import Architecture
@@ -141,6 +141,15 @@ def unchanged_running_statistics(module: nn.Module) -> Iterator[None]:
             layer.momentum = momentum
             if count is not None and layer.num_batches_tracked is not None:
                 layer.num_batches_tracked.copy_(count)
+
+
+@torch.no_grad()
+def encode_without_trace(encoder: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and embeddings of network input with batch statistics, as in training; the encoder stays as it is."""
+    copied = local_copy(encoder).train()
+    with unchanged_running_statistics(copied):
+        features, embeddings = copied(images)
+    return features, embeddings
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ LOG_FROM = 10.0
 _PANELS_A_LINE = 3
 _MOST_PANELS = 12
 _MOST_TICKS = 9
+_LEAST_OF_SEVERAL = 3
+"""Two values of one of several keys are a comparison and no curve."""
 
 
 @dataclass(frozen=True)
@@ -68,31 +71,36 @@ def draw_curve(tables: Sequence[Table], records: Sequence[Record], folder: Path,
     """Write ``name.png`` and ``name.svg`` of all tables of one data set and size; equal tables give equal bytes.
 
     Lines join means, bars are one standard deviation over seeds, small dots the seeds; the dashed line is the baseline.
-    Returns the paths; nothing is drawn where the rows sweep no number, or more than one.
+    Where the rows sweep several numbers, one after the other, each has its own files, ``name-mls_k.png``.
+    Returns the paths; nothing is drawn where the rows sweep no number.
     """
-    sweep = find_sweep(tables, records)
-    panels = [(table, index) for table in tables for index, column in enumerate(table.columns) if column.primary]
-    panels = [(table, index) for table, index in panels if sweep and len(_points(table, index, sweep)) > 1]
-    if sweep is None or not panels:
-        return []
-    with house_style():
-        return save_figure(_draw(panels[: _MOST_PANELS - 1], sweep), folder, name)
+    files = []
+    sweeps = find_sweeps(tables, records)
+    for sweep in sweeps:
+        panels = [(table, index) for table in tables for index, column in enumerate(table.columns) if column.primary]
+        panels = [(table, index) for table, index in panels if len(_points(table, index, sweep)) > 1]
+        if panels:
+            end = f"-{sweep.key.replace('.', '_')}" if len(sweeps) > 1 else ""
+            with house_style():
+                files += save_figure(_draw(panels[: _MOST_PANELS - 1], sweep), folder, f"{name}{end}")
+    return files
 
 
-def find_sweep(tables: Sequence[Table], records: Sequence[Record]) -> Sweep | None:
-    """The sweep of these tables: all rows of one method (the baseline may be apart) differ in exactly one number.
+def find_sweeps(tables: Sequence[Table], records: Sequence[Record]) -> list[Sweep]:
+    """What these tables sweep: the rows of one method differ in one number, or in several of which one at a time.
 
-    None where no method has such rows, or several have.
+    The baseline may be apart. Nothing where no method has such rows, or several have.
     """
     recipes = _recipes(tables, records)
-    sweeps = []
+    found: list[list[Sweep]] = []
     for method in dict.fromkeys(row.method for row, _ in recipes.values()):
         mine = {label: flat for label, (row, flat) in recipes.items() if row.method == method}
         others = {label: flat for label, flat in mine.items() if not recipes[label][0].is_baseline}
-        sweep = _sweep_of(mine) or _sweep_of(others)
-        if sweep is not None:
-            sweeps.append(sweep)
-    return sweeps[0] if len(sweeps) == 1 else None
+        single = _sweep_of(mine) or _sweep_of(others)
+        sweeps = [single] if single else _sweeps_one_at_a_time(mine)
+        if sweeps:
+            found.append(sweeps)
+    return found[0] if len(found) == 1 else []
 
 
 def _recipes(tables: Sequence[Table], records: Sequence[Record]) -> dict[str, tuple[Row, dict[str, Any]]]:
@@ -108,9 +116,33 @@ def _recipes(tables: Sequence[Table], records: Sequence[Record]) -> dict[str, tu
     return recipes
 
 
-def _sweep_of(recipes: Mapping[str, dict[str, Any]]) -> Sweep | None:
+def _differing(recipes: Mapping[str, dict[str, Any]]) -> list[str]:
     keys = sorted({key for flat in recipes.values() for key in flat})
-    differing = [key for key in keys if len({json.dumps(flat.get(key)) for flat in recipes.values()}) > 1]
+    return [key for key in keys if len({json.dumps(flat.get(key)) for flat in recipes.values()}) > 1]
+
+
+def _sweeps_one_at_a_time(recipes: Mapping[str, dict[str, Any]]) -> list[Sweep]:
+    """For each key with at least three numbers, the rows that have of all other keys what most rows have."""
+    differing = _differing(recipes)
+    usual = {
+        key: Counter(json.dumps(flat.get(key)) for flat in recipes.values()).most_common(1)[0] for key in differing
+    }
+    sweeps = []
+    for key in differing:
+        others = [(other, value) for other, (value, _) in usual.items() if other != key]
+        mine = {
+            label: flat
+            for label, flat in recipes.items()
+            if all(json.dumps(flat.get(other)) == value for other, value in others)
+        }
+        sweep = _sweep_of(mine)
+        if sweep is not None and len(sweep.rows) >= _LEAST_OF_SEVERAL:
+            sweeps.append(sweep)
+    return sweeps
+
+
+def _sweep_of(recipes: Mapping[str, dict[str, Any]]) -> Sweep | None:
+    differing = _differing(recipes)
     if len(differing) != 1:
         return None
     rows: dict[float, str] = {}

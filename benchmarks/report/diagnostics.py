@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.report.figure import house_style, save_figure
 from benchmarks.report.statistics import summarise
-from pretrain.diagnostics import ABOUT, PSEUDO_LABELS, SALIENCY, read_rows
+from pretrain.diagnostic_causes import CONDITIONS as CAUSE_NAMES
+from pretrain.diagnostics import ABOUT, CAUSES, PSEUDO_LABELS, SALIENCY, read_rows
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 
@@ -25,6 +26,7 @@ _DRAWN: dict[str, Any] = {
     "saliency": ("iou", ("other_iou", "another image's map"), ("chance_iou", "by chance")),
 }
 """What a figure shows, and what it shows it beside, in words."""
+_CAUSES = {f"{condition}_precision": said for condition, said in CAUSE_NAMES.items()}
 _TITLES = {
     "mls": "Pseudo-labels of MLS after the last epoch, by k (shares; a pick with a category in common is right)",
     "saliency": "Saliency maps after the last epoch against the objects' masks (shares)",
@@ -33,11 +35,17 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class DiagnosedRow:
-    """The runs of one setting: its name, and of each seed the lines of its file."""
+    """The runs of one setting: its name, and of each seed the lines of its file.
+
+    ``causes`` are the lines of :mod:`pretrain.diagnostic_causes`, joined to those that they explain; none where they
+    were not asked for.
+    """
 
     method: str
     name: str
     runs: dict[int, list[dict[str, float]]]
+    k: int = 0
+    causes: dict[int, list[dict[str, float]]] = field(default_factory=dict)
 
 
 def read_diagnostics(folder: Path) -> list[DiagnosedRow]:
@@ -57,16 +65,24 @@ def read_diagnostics(folder: Path) -> list[DiagnosedRow]:
         raise UserError(f"{folder}: holds no diagnostics; run a suite with diagnostics.every_epochs=1 and publish it")
     rows = []
     for method, runs in sorted(found.items()):
-        settings = {config_hash([about["settings"], about["epochs"]]): about["settings"] for about, _ in runs}
+        settings = {config_hash(_setting(about)): _setting(about) for about, _ in runs}
         varying = [
             key for key in next(iter(settings.values())) if len({str(one.get(key)) for one in settings.values()}) > 1
         ]
         for digest, setting in settings.items():
-            own = [(about, run) for about, run in runs if config_hash([about["settings"], about["epochs"]]) == digest]
+            own = [(about, run) for about, run in runs if config_hash(_setting(about)) == digest]
             name = ", ".join([method, *(f"{key} {setting.get(key)}" for key in varying)])
             file = PSEUDO_LABELS if method == "mls" else SALIENCY
-            rows.append(DiagnosedRow(method, name, {int(about["seed"]): read_rows(run / file) for about, run in own}))
+            lines = {int(about["seed"]): read_rows(run / file) for about, run in own}
+            causes = {int(about["seed"]): read_rows(run / CAUSES) for about, run in own}
+            joined = {seed: _joined(mine, lines[seed]) for seed, mine in causes.items() if mine}
+            rows.append(DiagnosedRow(method, name, lines, int(setting.get("k", 0)), joined))
     return sorted(rows, key=lambda row: (row.method, row.name))
+
+
+def _setting(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What runs of one setting have in common; older ones do not say how their views were made."""
+    return {**about["settings"], "epochs": about["epochs"], **about.get("views", {})}
 
 
 def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
@@ -81,6 +97,66 @@ def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
                 values = [_shown([line[measure] for line in last if line is not None]) for measure in measures]
                 lines.append(f"| {' | '.join([row.name, *([f'{k:g}'] if method == 'mls' else []), *values])} |")
     return f"**{_TITLES[method]}**\n\n" + "\n".join(lines) + "\n"
+
+
+def causes_table(rows: Sequence[DiagnosedRow]) -> str:
+    """Markdown: for each setting and epoch the precision of the k picks of training, and without what may spoil them.
+
+    Raises:
+        UserError: of no setting it was measured.
+    """
+    head = ["setting", "k", "epoch", "in training", *_CAUSES.values(), "by chance"]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for row in rows:
+        for epoch, cells in _causes(row).items():
+            shown = [_shown(cells[name]) for name in ("precision", *_CAUSES, "chance_precision")]
+            lines.append(f"| {' | '.join([row.name, str(row.k), f'{epoch:g}', *shown])} |")
+    if len(lines) == 2:
+        raise UserError("no causes of the pseudo-labels were measured; run with diagnostics.causes=true")
+    return "**Precision of the pseudo-labels (shares), as picked in training, and without what may spoil them**\n\n" + (
+        "\n".join(lines) + "\n"
+    )
+
+
+def draw_causes(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
+    """``causes``: the same over training, a panel a setting; nothing where it was not measured."""
+    measured = [row for row in rows if row.causes]
+    if not measured:
+        return []
+    with house_style():
+        figure = Figure(figsize=(3.6 * len(measured), 3.0), layout="constrained")
+        panels = figure.subplots(1, len(measured), squeeze=False, sharey=True)[0]
+        for axis, row in zip(panels, measured, strict=True):
+            cells = _causes(row)
+            for name, said in {"precision": "in training", **_CAUSES, "chance_precision": "by chance"}.items():
+                found = [(epoch, summarise(each[name])) for epoch, each in cells.items()]
+                points = [(epoch, mean.mean, mean.std or 0.0) for epoch, mean in found if mean is not None]
+                epochs, means, spreads = zip(*points, strict=True)
+                if name == "chance_precision":
+                    axis.plot(epochs, means, color="#888888", linestyle="--", label=said)
+                else:
+                    axis.errorbar(epochs, means, yerr=spreads, marker=".", capsize=2, elinewidth=0.8, label=said)
+            axis.set_title(f"{row.name}, k {row.k}", loc="left", fontsize=8)
+            axis.set_xlabel("epoch")
+        panels[0].set_ylabel("precision of the picks")
+        panels[-1].legend(frameon=False, fontsize=6)
+        return save_figure(figure, folder, "causes")
+
+
+def _causes(row: DiagnosedRow) -> dict[float, dict[str, list[float]]]:
+    """Epoch -> column -> values over seeds, of the setting's own k."""
+    lines = [line for run in row.causes.values() for line in run if line["k"] == row.k]
+    epochs = sorted({line["epoch"] for line in lines})
+    names = ("precision", *_CAUSES, "chance_precision")
+    return {
+        epoch: {name: [line[name] for line in lines if line["epoch"] == epoch] for name in names} for epoch in epochs
+    }
+
+
+def _joined(causes: Sequence[dict[str, float]], picks: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """Each line of the causes with the precision that training had at that step; chance is that of training."""
+    own = {(line["step"], line["k"]): line for line in picks}
+    return [{**line, **own[line["step"], line["k"]]} for line in causes if (line["step"], line["k"]) in own]
 
 
 def draw_diagnostics(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:

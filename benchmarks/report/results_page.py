@@ -23,7 +23,14 @@ import jinja2
 
 from benchmarks.record import Record
 from benchmarks.report.build import write_tables
-from benchmarks.report.diagnostics import DiagnosedRow, diagnostics_table, draw_diagnostics, read_diagnostics
+from benchmarks.report.diagnostics import (
+    DiagnosedRow,
+    causes_table,
+    diagnostics_table,
+    draw_causes,
+    draw_diagnostics,
+    read_diagnostics,
+)
 from benchmarks.report.paired import paired_test
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.published import read_published
@@ -168,6 +175,10 @@ class Page:
         """The table of a suite's diagnostics."""
         return diagnostics_table(self.diagnosed(suite), method).rstrip()
 
+    def causes(self, suite: str) -> str:
+        """The table of what the pseudo-labels of a suite lose to stale keys, changed colours and crops."""
+        return causes_table(self.diagnosed(suite)).rstrip()
+
     def diagnosed(self, suite: str) -> list[DiagnosedRow]:
         """The diagnostics of a suite."""
         return read_diagnostics(self.folder / DIAGNOSTICS / suite)
@@ -211,6 +222,7 @@ def build_results(folder: Path) -> list[Path]:
         files += write_tables(suite.results, suite.tables, folder / TABLES / name)
         if (folder / DIAGNOSTICS / name).is_dir():
             files += draw_diagnostics(page.diagnosed(name), folder / TABLES / name)
+            files += draw_causes(page.diagnosed(name), folder / TABLES / name)
     write_text(folder / PAGE, text.rstrip() + "\n")
     return [*files, folder / PAGE]
 

@@ -7,17 +7,18 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pretrain.diagnostic_causes import CONDITIONS
 from pretrain.figures import drawing
 
 Rows = list[dict[str, float]]
 CHANCE, OTHER = "#888888", "#7fb3e6"
 
 
-def draw_pseudo_labels(rows: Rows, by_category: Rows, k: int, path: Path) -> Path:
+def draw_pseudo_labels(rows: Rows, by_category: Rows, causes: Rows, k: int, path: Path) -> Path:
     """Precision over training, precision and recall against k, and precision against images per category.
 
     Args:
-        rows, by_category: the lines of the two files of :mod:`pretrain.diagnostics`.
+        rows, by_category, causes: the lines of the files of :mod:`pretrain.diagnostics`; the last may be none.
         k: the recipe's.
     """
     figure = Figure(figsize=(10.5, 2.9), layout="constrained")
@@ -25,6 +26,10 @@ def draw_pseudo_labels(rows: Rows, by_category: Rows, k: int, path: Path) -> Pat
     own = [row for row in rows if row["k"] == k]
     _line(over_time, own, "epoch", "precision", f"top {k}", "#e6194b")
     _line(over_time, own, "epoch", "chance_precision", "chance", CHANCE)
+    for (condition, said), colour in zip(CONDITIONS.items(), ("#f5a623", "#3cb44b", "#1f3b73"), strict=True):
+        if causes:
+            mine = [row for row in causes if row["k"] == k]
+            _line(over_time, mine, "epoch", f"{condition}_precision", said, colour, dashed=True)
     _finish(over_time, "epoch", "share of the picks with a category in common", "precision over training")
     last = [row for row in rows if row["epoch"] == max(row["epoch"] for row in rows)] if rows else []
     _line(against_k, last, "k", "precision", "precision", "#e6194b")

@@ -15,11 +15,10 @@ from torch import Tensor
 from pretrain import losses
 from pretrain.data import PretrainDataset
 from pretrain.dictionary import NO_IMAGE
-from pretrain.distributed import local_copy
 from pretrain.figures import drawing
 from pretrain.figures.drawing import in_epochs, outline, show
 from pretrain.methods import build_method
-from pretrain.networks import unchanged_running_statistics
+from pretrain.networks import encode_without_trace
 from pretrain.views import Batch
 
 if TYPE_CHECKING:
@@ -130,15 +129,7 @@ def one_batch(method: Mls) -> Batch:
 def query_outputs(method: Mls, batch: Batch) -> tuple[Tensor, Tensor]:
     """g1 and z1 as in training (batch statistics, augmentation), leaving no trace in the method."""
     views = method.network_input(batch.global_views[:, 0].to(method.device), batch.global_photometric[:, 0])
-    return outputs_of(method, views)
-
-
-def outputs_of(method: Mls, views: Tensor) -> tuple[Tensor, Tensor]:
-    """g1 and z1 of network input, with batch statistics and without a gradient; leaves no trace in the method."""
-    encoder = local_copy(method.query_encoder).train()
-    with torch.no_grad(), unchanged_running_statistics(encoder):
-        features, embeddings = encoder(views)
-    return features, embeddings
+    return encode_without_trace(method.query_encoder, views)
 
 
 def _when(epochs: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -14,14 +15,18 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from pretrain.data import PretrainDataset
+from pretrain.diagnostic_causes import pseudo_label_causes
 from pretrain.diagnostic_measures import category_precision, pseudo_label_quality, saliency_quality
 from pretrain.diagnostics import Diagnostics, read_rows
+from pretrain.images import decode_image
 from pretrain.methods import METHODS
 from pretrain.methods.mls import Mls
 from pretrain.methods.saliency import Saliency
 from pretrain.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
+from pretrain.views import resize
 from scenebench.errors import UserError
 
 COUNT, CATEGORIES, STEPS = 22, 3, 5
@@ -229,6 +234,52 @@ def test_the_first_measurement_is_that_of_the_slots_and_labels(data: tuple[Path,
     own = [index for index in queries if diagnostics.labels[index].any()]
     sharing = [bool((diagnostics.labels[index] & diagnostics.labels[image]).any()) for index in own]
     assert row["chance_precision"] == pytest.approx(np.mean(sharing) / 2, abs=1e-6)
+
+
+def test_causes_are_those_of_a_slow_count(data: tuple[Path, Path], tmp_path: Path) -> None:
+    """Whole images: every one encoded by both encoders, neighbours counted one by one."""
+    recipe = recipe_of(data, "mls", ON, "diagnostics.causes=true", "views.crop_size=32", "schedule.batch_size=8")
+    images = sorted(data[0].iterdir())
+    torch.manual_seed(0)
+    method = METHODS["mls"](recipe, images)
+    assert isinstance(method, Mls)
+    for parameter in method.key_encoder.parameters():
+        parameter.add_(torch.randn_like(parameter) / 30)  # the two encoders are not one
+    before = {key: value.clone() for key, value in method.state_dict().items() if isinstance(value, torch.Tensor)}
+    labels = Diagnostics(recipe, images, tmp_path).labels
+    (line,) = pseudo_label_causes(method, labels, queries=12, ks=[3])
+    after = method.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+
+    dataset = PretrainDataset(recipe, images)
+    sides = []
+    for epoch, encoder in ((recipe.schedule.epochs, method.query_encoder), (4, method.key_encoder)):
+        found = []
+        for step in range(2):
+            indices = dataset.load_batch(epoch, step).indices.tolist()
+            pixels = torch.stack([resize(decode_image(images[index]), 32) for index in indices])
+            vectors = copy.deepcopy(encoder).train()(method.normalised(pixels))[0].detach().double()
+            found += list(zip(indices, vectors, strict=True))
+        sides.append(found)
+    shares = []
+    for query, vector in sides[0]:
+        if not labels[query].any():
+            continue
+        others = [(key, torch.cosine_similarity(vector, other, dim=0)) for key, other in sides[1] if key != query]
+        nearest = sorted(others, key=lambda pair: -float(pair[1]))[:3]
+        shares.append(np.mean([bool((labels[query] & labels[key]).any()) for key, _ in nearest]))
+    assert line["whole_precision"] == pytest.approx(np.mean(shares))
+    assert all(0 <= line[f"{condition}_precision"] <= 1 for condition in ("fresh", "uncoloured"))
+
+
+def test_causes_are_written_and_drawn_where_they_are_asked_for(data: tuple[Path, Path], tmp_path: Path) -> None:
+    short = ["schedule.epochs=2", "schedule.batch_size=8"]
+    without = load_file(pretrain(recipe_of(data, "mls", *short), tmp_path / "without"))
+    asked = load_file(pretrain(recipe_of(data, "mls", *short, ON, "diagnostics.causes=true"), tmp_path / "asked"))
+    assert all(torch.equal(without[key], asked[key]) for key in without), "training does not notice"
+    rows = read_rows(tmp_path / "asked/diagnostics/causes.csv")
+    assert [(row["epoch"], row["k"]) for row in rows] == [(epoch, k) for epoch in (1, 2) for k in (1, 2, 4)]
+    assert (tmp_path / "asked/figures/diagnostics_pseudo_labels.png").stat().st_size > 5000
 
 
 def test_what_is_written_of_saliency(data: tuple[Path, Path], tmp_path: Path) -> None:

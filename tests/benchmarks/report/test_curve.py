@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.record import Record
 from benchmarks.report import curve
 from benchmarks.report.build import write_board, write_tables
-from benchmarks.report.curve import PUBLISHED_CURVES, draw_curve, find_sweep
+from benchmarks.report.curve import PUBLISHED_CURVES, draw_curve, find_sweeps
 from benchmarks.report.published import read_published
 from benchmarks.report.results import Results
 from benchmarks.report.tables import Table, make_tables
@@ -58,7 +58,9 @@ def results_of(records: list[Record], baseline: str = "moco") -> tuple[Results, 
 
 def sweep_of(records: list[Record], baseline: str = "moco") -> curve.Sweep | None:
     results, tables = results_of(records, baseline)
-    return find_sweep(tables, results.records)
+    sweeps = find_sweeps(tables, results.records)
+    assert len(sweeps) < 2
+    return sweeps[0] if sweeps else None
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, records: list[Record], baseline: str = "moco") -> Figure:
@@ -104,9 +106,22 @@ def test_the_swept_value_is_read_from_the_recipes() -> None:
 )
 def test_no_sweep_where_the_rows_differ_in_anything_else(rows: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     results, tables = results_of(records_of(rows))
-    assert find_sweep(tables, results.records) is None
+    assert find_sweeps(tables, results.records) == []
     assert draw_curve(tables, results.records, tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_numbers_one_at_a_time_are_a_curve_each(tmp_path: Path) -> None:
+    rows = {"usual": {}, "k 1": {"k": 1}, "k 20": {"k": 20}, "D 256": {"dictionary_size": 256}}
+    rows |= {"D 4096": {"dictionary_size": 4096}, "loss infonce": {"loss": "infonce"}, "lambda 2": {"loss_weight": 2}}
+    results, tables = results_of(records_of(rows))
+    found = {sweep.key: sweep.rows for sweep in find_sweeps(tables, results.records)}
+    assert found == {
+        "mls.k": {1.0: "k 1", 5.0: "usual", 20.0: "k 20"},
+        "mls.dictionary_size": {256.0: "D 256", 1024.0: "usual", 4096.0: "D 4096"},
+    }, "of lambda there are two values, of the loss no numbers"
+    names = {path.name for path in draw_curve(tables, results.records, tmp_path)}
+    assert names == {f"curve-mls_{key}.{kind}" for key in ("k", "dictionary_size") for kind in ("png", "svg")}
 
 
 def test_the_baseline_may_be_of_the_same_method_and_apart() -> None:

@@ -11,7 +11,13 @@ from made_up_records import fill, make_record
 
 from benchmarks.record import read_record, write_record
 from benchmarks.report import results_page
-from benchmarks.report.diagnostics import diagnostics_table, draw_diagnostics, read_diagnostics
+from benchmarks.report.diagnostics import (
+    causes_table,
+    diagnostics_table,
+    draw_causes,
+    draw_diagnostics,
+    read_diagnostics,
+)
 from benchmarks.report.publish import publish, run_cost
 from benchmarks.report.results_page import Page, build_results
 from benchmarks.report.search_page import chosen_rate, search_page
@@ -143,6 +149,30 @@ def test_diagnostics_over_seeds(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in draw_diagnostics(rows, tmp_path)] == first
 
 
+def test_causes_over_seeds_and_settings(tmp_path: Path) -> None:
+    for epochs in (2, 4):
+        for seed in (0, 1):
+            run = tmp_path / "results/diagnostics/own" / f"e{epochs}-s{seed}"
+            run.mkdir(parents=True)
+            about = {"method": "mls", "seed": seed, "epochs": epochs, "settings": {"k": 5}}
+            (run / "about.json").write_text(json.dumps(about))
+            picks = [f"{epoch},{epoch},{k},0.4{seed},0.3,0.1,0.1" for epoch in (1, epochs) for k in (1, 5)]
+            head = "epoch,step,k,precision,chance_precision,recall,chance_recall"
+            (run / "pseudo_labels.csv").write_text("\n".join([head, *picks]) + "\n")
+            if epochs == 4:
+                lines = [f"4,4,{k},0.35,0.{k},0.5{seed},0.6" for k in (1, 5)]
+                head = "epoch,step,k,chance_precision,fresh_precision,uncoloured_precision,whole_precision"
+                (run / "causes.csv").write_text("\n".join([head, *lines]) + "\n")
+    rows = read_diagnostics(tmp_path / "results/diagnostics/own")
+    assert [row.name for row in rows] == ["mls, epochs 2", "mls, epochs 4"]
+    cells = "0.405 ± 0.007 (2) | 0.500 ± 0.000 (2) | 0.505 ± 0.007 (2) | 0.600 ± 0.000 (2) | 0.300 ± 0.000 (2)"
+    assert causes_table(rows).splitlines()[-1] == f"| mls, epochs 4 | 5 | 4 | {cells} |", "chance is that of training"
+    assert {path.name for path in draw_causes(rows, tmp_path)} == {"causes.png", "causes.svg"}
+    assert draw_causes(rows[:1], tmp_path) == []
+    with pytest.raises(UserError, match="diagnostics.causes=true"):
+        causes_table(rows[:1])
+
+
 # --- settings --------------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +207,7 @@ def test_the_search_reads_neither_the_test_split_nor_minis_scenes() -> None:
     assert mini.data.seed == 7
 
 
-@pytest.mark.parametrize("name", ["mini", "mini_mls_ablation", "mini_saliency_2x2", "mini_hard"])
+@pytest.mark.parametrize("name", ["mini", "mini_mls_ablation", "mini_saliency_2x2", "mini_pseudo_labels", "mini_hard"])
 def test_seeds_are_paired_across_the_rows(name: str) -> None:
     suite = load_suite(name)
     assert len({tuple(row.seeds) for row in suite.backbones}) == 1
