@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmarks.report.figure import house_style, save_figure
 from benchmarks.report.statistics import summarise
 from pretrain.diagnostic_causes import CONDITIONS as CAUSE_NAMES
-from pretrain.diagnostics import ABOUT, CAUSES, PSEUDO_LABELS, SALIENCY, read_rows
+from pretrain.diagnostics import ABOUT, BY_CATEGORY, CAUSES, PSEUDO_LABELS, SALIENCY, read_rows
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 
@@ -27,6 +28,8 @@ _DRAWN: dict[str, Any] = {
 }
 """What a figure shows, and what it shows it beside, in words."""
 _CAUSES = {f"{condition}_precision": said for condition, said in CAUSE_NAMES.items()}
+_SHARES = ("precision", "chance_precision")
+_MOST_PANELS = 4
 _TITLES = {
     "mls": "Pseudo-labels of MLS after the last epoch, by k (shares; a pick with a category in common is right)",
     "saliency": "Saliency maps after the last epoch against the objects' masks (shares)",
@@ -38,7 +41,7 @@ class DiagnosedRow:
     """The runs of one setting: its name, and of each seed the lines of its file.
 
     ``causes`` are the lines of :mod:`pretrain.diagnostic_causes`, joined to those that they explain; none where they
-    were not asked for.
+    were not asked for. ``by_category`` are those of MLS's picks after the last epoch.
     """
 
     method: str
@@ -46,6 +49,7 @@ class DiagnosedRow:
     runs: dict[int, list[dict[str, float]]]
     k: int = 0
     causes: dict[int, list[dict[str, float]]] = field(default_factory=dict)
+    by_category: dict[int, list[dict[str, float]]] = field(default_factory=dict)
 
 
 def read_diagnostics(folder: Path) -> list[DiagnosedRow]:
@@ -76,7 +80,9 @@ def read_diagnostics(folder: Path) -> list[DiagnosedRow]:
             lines = {int(about["seed"]): read_rows(run / file) for about, run in own}
             causes = {int(about["seed"]): read_rows(run / CAUSES) for about, run in own}
             joined = {seed: _joined(mine, lines[seed]) for seed, mine in causes.items() if mine}
-            rows.append(DiagnosedRow(method, name, lines, int(setting.get("k", 0)), joined))
+            categories = {int(about["seed"]): read_rows(run / BY_CATEGORY) for about, run in own}
+            last = {seed: _of_last_epoch(mine) for seed, mine in categories.items() if mine}
+            rows.append(DiagnosedRow(method, name, lines, int(setting.get("k", 0)), joined, last))
     return sorted(rows, key=lambda row: (row.method, row.name))
 
 
@@ -141,6 +147,44 @@ def draw_causes(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
         panels[0].set_ylabel("precision of the picks")
         panels[-1].legend(frameon=False, fontsize=6)
         return save_figure(figure, folder, "causes")
+
+
+def draw_by_category(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
+    """``by_category``: of the picks of images that hold a category, how many hold it too, against its images.
+
+    A panel a setting; nothing without any, or of more settings than a figure can show.
+    """
+    measured = [row for row in rows if row.by_category]
+    if not 0 < len(measured) <= _MOST_PANELS:
+        return []
+    with house_style():
+        figure = Figure(figsize=(3.6 * len(measured), 3.0), layout="constrained")
+        panels = figure.subplots(1, len(measured), squeeze=False, sharey=True)[0]
+        for axis, row in zip(panels, measured, strict=True):
+            runs = [sorted(run, key=lambda line: line["category"]) for run in row.by_category.values()]
+            points = [
+                (lines[0]["images"], *(_spread(lines, name) for name in _SHARES)) for lines in zip(*runs, strict=True)
+            ]
+            points.sort(key=lambda point: point[0])
+            images, own, chance = zip(*points, strict=True)
+            means, spreads = zip(*own, strict=True)
+            axis.errorbar(images, means, yerr=spreads, fmt="o", markersize=3.5, elinewidth=0.8, label=f"top {row.k}")
+            axis.plot(images, [mean for mean, _ in chance], color="#888888", linestyle="--", label="by chance")
+            axis.set_title(row.name, loc="left", fontsize=8)
+            axis.set_xlabel("images of the category")
+        panels[0].set_ylabel("share of the picks that hold it")
+        panels[-1].legend(frameon=False, fontsize=6)
+        return save_figure(figure, folder, "by_category")
+
+
+def _spread(lines: Sequence[dict[str, float]], name: str) -> tuple[float, float]:
+    """Mean and standard deviation of the seeds that have a value."""
+    summary = summarise([line[name] for line in lines if not math.isnan(line[name])])
+    return (math.nan, 0.0) if summary is None else (summary.mean, summary.std or 0.0)
+
+
+def _of_last_epoch(lines: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    return [line for line in lines if line["epoch"] == max(each["epoch"] for each in lines)]
 
 
 def _causes(row: DiagnosedRow) -> dict[float, dict[str, list[float]]]:

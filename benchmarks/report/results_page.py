@@ -27,6 +27,7 @@ from benchmarks.report.diagnostics import (
     DiagnosedRow,
     causes_table,
     diagnostics_table,
+    draw_by_category,
     draw_causes,
     draw_diagnostics,
     read_diagnostics,
@@ -221,8 +222,8 @@ def build_results(folder: Path) -> list[Path]:
     for name, suite in page.suites.items():
         files += write_tables(suite.results, suite.tables, folder / TABLES / name)
         if (folder / DIAGNOSTICS / name).is_dir():
-            files += draw_diagnostics(page.diagnosed(name), folder / TABLES / name)
-            files += draw_causes(page.diagnosed(name), folder / TABLES / name)
+            for draw in (draw_diagnostics, draw_by_category, draw_causes):
+                files += draw(page.diagnosed(name), folder / TABLES / name)
     write_text(folder / PAGE, text.rstrip() + "\n")
     return [*files, folder / PAGE]
 

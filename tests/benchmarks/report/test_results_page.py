@@ -14,6 +14,7 @@ from benchmarks.report import results_page
 from benchmarks.report.diagnostics import (
     causes_table,
     diagnostics_table,
+    draw_by_category,
     draw_causes,
     draw_diagnostics,
     read_diagnostics,
@@ -171,6 +172,20 @@ def test_causes_over_seeds_and_settings(tmp_path: Path) -> None:
     assert draw_causes(rows[:1], tmp_path) == []
     with pytest.raises(UserError, match="diagnostics.causes=true"):
         causes_table(rows[:1])
+
+
+def test_categories_over_seeds(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        run = tmp_path / f"s{seed}"
+        run.mkdir()
+        (run / "about.json").write_text(json.dumps({"method": "mls", "seed": seed, "epochs": 2, "settings": {"k": 5}}))
+        lines = [f"{epoch},{c},{100 * c + 50},0.{epoch}{seed},0.1" for epoch in (1, 2) for c in (1, 0)]
+        head = "epoch,category,images,precision,chance_precision"
+        (run / "by_category.csv").write_text("\n".join([head, *lines, "2,2,0,nan,nan"]) + "\n")
+    (row,) = read_diagnostics(tmp_path)
+    assert [(line["category"], line["precision"]) for line in row.by_category[1][:2]] == [(1.0, 0.21), (0.0, 0.21)]
+    assert {path.name for path in draw_by_category([row], tmp_path)} == {"by_category.png", "by_category.svg"}
+    assert draw_by_category([row] * 5, tmp_path) == []
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
