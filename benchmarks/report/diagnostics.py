@@ -29,7 +29,7 @@ _DRAWN: dict[str, Any] = {
 """What a figure shows, and what it shows it beside, in words."""
 _CAUSES = {f"{condition}_precision": said for condition, said in CAUSE_NAMES.items()}
 _SHARES = ("precision", "chance_precision")
-_MOST_PANELS = 4
+_MOST_PANELS = 4  # settings that a figure has room for
 _TITLES = {
     "mls": "Pseudo-labels of MLS after the last epoch, by k (shares; a pick with a category in common is right)",
     "saliency": "Saliency maps after the last epoch against the objects' masks (shares)",
@@ -207,7 +207,8 @@ def draw_diagnostics(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
     """The first measure of each method over training, beside chance; a line a setting, mean and std over seeds."""
     methods = sorted({row.method for row in rows})
     with house_style():
-        figure = Figure(figsize=(4.2 * len(methods), 3.0), layout="constrained")
+        many = len(rows) > _MOST_PANELS  # their names would cover the lines
+        figure = Figure(figsize=((7.0 if many else 4.2) * len(methods), 3.0), layout="constrained")
         for axis, method in zip(figure.subplots(1, len(methods), squeeze=False)[0], methods, strict=True):
             own = [row for row in rows if row.method == method]
             measure, *beside = _DRAWN[method]
@@ -219,7 +220,8 @@ def draw_diagnostics(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
                 axis.plot(epochs, means, color="#888888", linestyle=style, label=said)
             axis.set_xlabel("epoch")
             axis.set_ylabel("precision of the pseudo-labels (least k)" if method == "mls" else "IoU with the objects")
-            axis.legend(frameon=False, fontsize=6)
+            beyond = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if many else {}
+            axis.legend(frameon=False, fontsize=6, **beyond)
         return save_figure(figure, folder, "diagnostics")
 
 
