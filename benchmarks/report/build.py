@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.report.leaderboard import write_leaderboard
 from benchmarks.report.leaderboard_check import collect_for_leaderboard
-from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
 from benchmarks.report.results import Results
-from benchmarks.report.tables import Table, make_tables
 from scenebench.collection import nothing_collected
 from scenebench.files import write_text
+
+if TYPE_CHECKING:
+    from benchmarks.report.table_parts import Table
 
 TABLES_FOLDER = "tables"
 LEADERBOARD_FOLDER = "leaderboard"
@@ -51,11 +52,15 @@ def build_leaderboard(results_folder: Path | str, out: Path | str | None = None)
 
 
 def _with_tables(results: Results) -> tuple[Results, list[Table]]:
+    from benchmarks.report.tables import make_tables  # pandas starts while another process checks the records
+
     return results, make_tables(results)
 
 
 def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
     """Write the leaderboard's page of records that were read and set into tables before, with its pictures."""
+
+    from benchmarks.report.leaderboard import write_leaderboard
 
     def draw(pictures: Path) -> None:
         from benchmarks.report.leaderboard_plots import draw_plots  # matplotlib, where it is needed: it starts slowly
@@ -68,6 +73,8 @@ def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
 
 def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Path]:
     """Write ``tables.md``, ``tables.tex``, ``values.csv`` and the figures; equal records give equal bytes."""
+    from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
+
     head = f"# {results.title}\n\n"
     if results.repeats:
         head += f"{results.repeats} records were left out: a later record repeats the same run.\n\n"
@@ -117,6 +124,8 @@ def _groups(tables: list[Table]) -> list[tuple[str, list[Table]]]:
 
 def print_report(report: Report, write: Callable[[str], object] = print) -> None:
     """Show the tables, and where everything lies."""
+    from benchmarks.report.render import notes_to_markdown, to_markdown
+
     for table in report.tables:
         write("")
         write(to_markdown(table).rstrip())

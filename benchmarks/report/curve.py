@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ LOG_FROM = 10.0
 _PANELS_A_LINE = 3
 _MOST_PANELS = 12
 _MOST_TICKS = 9
+_KEY = re.compile("[a-z][a-z0-9_.]{0,60}")
 _LEAST_OF_SEVERAL = 3
 """Two values of one of several keys are a comparison and no curve."""
 
@@ -122,13 +124,16 @@ def _differing(recipes: Mapping[str, dict[str, Any]]) -> list[str]:
 
 
 def _sweeps_one_at_a_time(recipes: Mapping[str, dict[str, Any]]) -> list[Sweep]:
-    """For each key with at least three numbers, the rows that have of all other keys what most rows have."""
+    """For each key with at least three numbers, the rows that have of all other keys what most rows have.
+
+    Files are named by the key, and a record may hold any: one that is no name is passed over.
+    """
     differing = _differing(recipes)
     usual = {
         key: Counter(json.dumps(flat.get(key)) for flat in recipes.values()).most_common(1)[0] for key in differing
     }
     sweeps = []
-    for key in differing:
+    for key in filter(_KEY.fullmatch, differing):
         others = [(other, value) for other, (value, _) in usual.items() if other != key]
         mine = {
             label: flat

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import published_views
-from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages
+from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
 from benchmarks.report.leaderboard_views import choices, panel_groups, script_data, table_views
 from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text, place
@@ -31,6 +31,7 @@ from scenebench.errors import UserError
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "index.html"
 RECORDS = "runs"
+RECORDS_FILE = "records.jsonl"
 FIGURES = "figures"
 _DRAWN = "drawn"
 _DARK = "-dark"
@@ -38,7 +39,7 @@ _SHORT = 200
 """Longest text that is remembered in its escaped form, in characters."""
 SCRIPT = "board.js"
 STYLE = "style.css"
-PARTS = (PAGE, SCRIPT, STYLE, RECORDS, FIGURES)
+PARTS = (PAGE, SCRIPT, STYLE, RECORDS, RECORDS_FILE, FIGURES)
 MARK = "Made by scenebench from"
 """Stands on every page that was made here; a folder without it is not written over."""
 _SAME_NUMBERS = "the tables hold the same numbers."
@@ -54,9 +55,10 @@ _DESCRIPTIONS = {
 
 
 def write_leaderboard(results: Results, tables: Sequence[Table], draw: Callable[[Path], object], folder: Path) -> Path:
-    """Write the page, a page of every record, figures, script and style into ``folder``; returns ``index.html``.
+    """Write the page, a page of every record, all records in one file, figures, script and style into ``folder``.
 
-    All is written aside and renamed into place when it is complete. Other files of the folder stay.
+    All is written aside and renamed into place when it is complete. Other files of the folder stay. Returns
+    ``index.html``.
 
     Args:
         draw: writes SVG files into the folder it is given, named as :mod:`.leaderboard_plots` and :mod:`.curve` name
@@ -113,7 +115,8 @@ def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], obj
 def _write_index(
     results: Results, tables: Sequence[Table], draw: Callable[[Path], object], environment: Environment, folder: Path
 ) -> None:
-    """The front page, with its figures."""
+    """The front page, with its figures, and the file of records."""
+    write_records(results.records, folder / RECORDS_FILE)
     _draw(draw, folder / _DRAWN, folder / FIGURES)
     views, published = table_views(tables, results.records), published_views(read_published())
     kinds = {kind.name: kind.title for kind in KINDS}

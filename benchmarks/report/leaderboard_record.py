@@ -1,4 +1,4 @@
-"""A record's own page: one static file a record, readable without a script, and the record itself beside it.
+"""A record's own page: one static file a record, readable without a script; and all records in one file.
 
 File names come from content hashes alone, never from a record's text.
 """
@@ -25,13 +25,14 @@ from benchmarks.report.results import Results
 from benchmarks.report.table_parts import METRIC_NAMES, Table, clip
 
 MAX_TEXT = 2000
-"""Longest note of a record that a page shows, in characters; the record beside the page has it whole."""
+"""Longest note of a record that a page shows, in characters; the file of records has it whole."""
 MAX_NAME = 200
 MAX_BLOCK = 50_000
 """The same of a configuration written out."""
 MAX_CLASSES = 500
-FACTS = ("backbone", "judged", "machine")
-"""Macros of ``facts.html`` that depend on their arguments alone, so that equal arguments are rendered once."""
+FACTS = {"facts.html": ("backbone", "judged", "machine"), "parts.html": ("head", "theme_button")}
+"""Macros that depend on their arguments alone, so that equal arguments are rendered once."""
+_MOST_SEEDS = 50
 _WIDTH, _HEIGHT = 320, 120
 
 
@@ -42,28 +43,27 @@ def record_id(content_hash: str) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record counts: the table's anchor and title, and the records of the same cell, one a seed."""
+    """Where a record counts: the table's anchor and title, and (id, seed) of the cell's records if it has several."""
 
     anchor: str
     title: str
-    records: tuple[str, ...]
+    seeds: tuple[tuple[str, int], ...]
 
 
 def record_pages(
     results: Results, tables: Sequence[Table], environment: Environment, folder: Path, parts: int = 1
 ) -> list[Callable[[], None]]:
-    """What is to be called for ``<id>.html`` and ``<id>.json`` of every record in ``folder``, which must exist.
+    """What is to be called for ``<id>.html`` of every record in ``folder``, which must exist.
 
     Each of the ``parts`` calls writes its share of the records; they may be made in processes of their own.
     """
     template = environment.get_template("record.html")
-    macros: Any = environment.get_template("facts.html").module
-    facts = {name: lru_cache(maxsize=4096)(getattr(macros, name)) for name in FACTS}
-    places = _places(tables)
-    seeds = {record.content_hash: record.seed for record in results.records}
+    macros = [(name, environment.get_template(file).module) for file, names in FACTS.items() for name in names]
+    facts = {name: lru_cache(maxsize=4096)(getattr(module, name)) for name, module in macros}
+    places = _places(tables, {record.content_hash: record.seed for record in results.records})
     backbones = backbone_of_records(results.folder) if results.folder else {}
     root = os.path.realpath(results.folder) if results.folder else ""
-    blocks = _Blocks(macros.block)
+    blocks = _Blocks(environment.get_template("facts.html").module.block)  # type: ignore[attr-defined]
 
     def write(record: Record) -> None:
         name = record_id(record.content_hash)
@@ -72,8 +72,7 @@ def record_pages(
             record=record,
             name=name,
             place=places.get(record.content_hash),
-            seeds=seeds,
-            metrics=[(METRIC_NAMES.get(key, clip(key)), value) for key, value in record.metrics.items()],
+            metrics=[(METRIC_NAMES.get(key, clip(key)), _value(value)) for key, value in record.metrics.items()],
             rerun=rerun_commands(record),
             facts=facts,
             blocks=blocks.of(record),
@@ -84,9 +83,8 @@ def record_pages(
             curves=[drawn(curve) for curve in curves(file, root, backbones.get(file))] if file else [],
         )
         # Not flushed one by one: the whole folder is renamed into place when all is written.
-        for ending, text in (("html", page), ("json", record.model_dump_json() + "\n")):
-            with open(f"{folder}/{name}.{ending}", "wb", buffering=0) as out:
-                out.write(text.encode())
+        with open(f"{folder}/{name}.html", "wb", buffering=0) as out:
+            out.write(page.encode())
 
     def write_part(part: int) -> None:
         # Neighbours together: a forked process copies every page of memory whose objects it touches.
@@ -97,14 +95,26 @@ def record_pages(
     return [partial(write_part, part) for part in range(parts)]
 
 
-def _places(tables: Sequence[Table]) -> dict[str, Place]:
+def _value(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"
+
+
+def _places(tables: Sequence[Table], seeds: Mapping[str, int]) -> dict[str, Place]:
     places: dict[str, Place] = {}
     for table in tables:
         for row in table.rows:
             for cell in row.cells:
+                shown = cell.records[:_MOST_SEEDS] if len(cell.records) > 1 else ()
+                place = Place(table.name, table.kind.title, tuple((record_id(one), seeds[one]) for one in shown))
                 for content_hash in cell.records:
-                    places.setdefault(content_hash, Place(table.name, table.kind.title, cell.records))
+                    places.setdefault(content_hash, place)
     return places
+
+
+def write_records(records: Sequence[Record], path: Path) -> None:
+    """Every record whole, as JSON, one a line."""
+    with open(path, "w", encoding="utf-8") as out:
+        out.writelines(record.model_dump_json() + "\n" for record in records)
 
 
 class _Blocks:

@@ -57,6 +57,7 @@ class Results:
         repeats: records left out because a later one repeats the same row, protocol, data and seed.
         files: content hash -> the file that a record was read from.
         folder: where they were found.
+        row_keys: content hash -> :func:`row_key`, where it is known already.
     """
 
     title: str
@@ -68,6 +69,7 @@ class Results:
     repeats: int = 0
     files: dict[str, Path] = field(default_factory=dict)
     folder: Path | None = None
+    row_keys: dict[str, str] = field(default_factory=dict)
 
 
 def write_expected(
@@ -111,7 +113,8 @@ def collect(folder: Path | str, read: Callable[[Path], Record] = read_record) ->
     for path in paths:
         record = read(path)
         found[record.content_hash], files[record.content_hash] = record, path
-    records = _latest(list(found.values()))
+    keys = {content_hash: row_key(record) for content_hash, record in found.items()}
+    records = _latest(list(found.values()), keys)
     return Results(
         title="Results",
         baseline=_baseline_of(records),
@@ -122,6 +125,7 @@ def collect(folder: Path | str, read: Callable[[Path], Record] = read_record) ->
         repeats=len(found) - len(records),
         files=files,
         folder=folder,
+        row_keys=keys,
     )
 
 
@@ -207,11 +211,13 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _latest(records: list[Record]) -> list[Record]:
+def _latest(records: list[Record], keys: Mapping[str, str]) -> list[Record]:
     """A run repeated with the same seed is no further seed: of equal runs the latest counts."""
     latest: dict[tuple[object, ...], Record] = {}
     for record in sorted(records, key=lambda r: (r.started, r.content_hash)):
-        latest[row_key(record), record.protocol.hash, record.dataset.fingerprint, record.size, record.seed] = record
+        latest[
+            keys[record.content_hash], record.protocol.hash, record.dataset.fingerprint, record.size, record.seed
+        ] = record
     return list(latest.values())
 
 

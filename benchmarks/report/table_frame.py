@@ -34,7 +34,7 @@ def make_frame(results: Results) -> pandas.DataFrame:
             "record": record.content_hash,
             "reason": None,
         }
-        for record, key in ((record, row_key(record)) for record in results.records)
+        for record, key in ((r, results.row_keys.get(r.content_hash) or row_key(r)) for r in results.records)
         for metric, value in record.metrics.items()
     ]
     frame = pandas.DataFrame(lines + [line for gap in results.gaps for line in _gap_lines(gap, lines)])

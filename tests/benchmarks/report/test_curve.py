@@ -124,6 +124,15 @@ def test_several_numbers_one_at_a_time_are_a_curve_each(tmp_path: Path) -> None:
     assert names == {f"curve-mls_{key}.{kind}" for key in ("k", "dictionary_size") for kind in ("png", "svg")}
 
 
+def test_a_key_that_is_no_name_names_no_file(tmp_path: Path) -> None:
+    rows: dict[str, dict[str, Any]] = {"usual": {"/../k": 5, "loss_weight": 0.5, "k": 5}}
+    rows |= {f"{k}": {"/../k": k, "loss_weight": 0.5} for k in (1, 2)}
+    rows |= {f"lambda {weight}": {"/../k": 5, "loss_weight": weight} for weight in (1, 2)}
+    results, tables = results_of(records_of(rows))
+    assert [sweep.key for sweep in find_sweeps(tables, results.records)] == ["mls.loss_weight"]
+    assert {path.name for path in draw_curve(tables, results.records, tmp_path)} == {"curve.png", "curve.svg"}
+
+
 def test_the_baseline_may_be_of_the_same_method_and_apart() -> None:
     rows = {"infonce": {"loss": "infonce"}, "k 1": {"k": 1}, "k 5": {"k": 5}}
     sweep = sweep_of(records_of(rows), "infonce")
