@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,13 +63,16 @@ def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
 
     from benchmarks.report.leaderboard import write_leaderboard
 
-    def draw(pictures: Path) -> None:
+    def plot(kinds: tuple[str, ...], pictures: Path) -> None:
         from benchmarks.report.leaderboard_plots import draw_plots  # matplotlib, where it is needed: it starts slowly
 
-        draw_plots(tables, results.records, pictures)
+        draw_plots(tables, results.records, pictures, kinds)
+
+    def all_but_cost(pictures: Path) -> None:
+        plot(("bars", "ranks"), pictures)  # where the page is made, which asks for the ranks again
         draw_curves(results, tables, pictures)
 
-    return write_leaderboard(results, tables, draw, folder)
+    return write_leaderboard(results, tables, [all_but_cost, partial(plot, ("cost",))], folder)
 
 
 def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Path]:

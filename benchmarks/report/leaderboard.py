@@ -12,21 +12,23 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmarks.report.escaping import visible
-from benchmarks.report.leaderboard_published import published_views
+from benchmarks.report.leaderboard_published import PublishedView, published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
-from benchmarks.report.leaderboard_views import choices, panel_groups, script_data, table_views
+from benchmarks.report.leaderboard_views import TableView, choices, panel_groups, script_data, table_views
 from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text, place
 from benchmarks.report.results import Results
 from benchmarks.report.table_parts import KINDS, Table, clip
 from scenebench.children import in_children, shared_out
 from scenebench.errors import UserError
+
+_T = TypeVar("_T")
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "index.html"
@@ -54,15 +56,18 @@ _DESCRIPTIONS = {
 }
 
 
-def write_leaderboard(results: Results, tables: Sequence[Table], draw: Callable[[Path], object], folder: Path) -> Path:
+def write_leaderboard(
+    results: Results, tables: Sequence[Table], draws: Sequence[Callable[[Path], object]], folder: Path
+) -> Path:
     """Write the page, a page of every record, all records in one file, figures, script and style into ``folder``.
 
     All is written aside and renamed into place when it is complete. Other files of the folder stay. Returns
     ``index.html``.
 
     Args:
-        draw: writes SVG files into the folder it is given, named as :mod:`.leaderboard_plots` and :mod:`.curve` name
-            them; others are not shown.
+        draws: at least one; each writes SVG files into the folder it is given, named as :mod:`.leaderboard_plots` and
+            :mod:`.curve` name them; others are not shown. Of many records they run side by side, all but the first in
+            processes of their own.
 
     Raises:
         UserError: the folder holds something of the same name that is no leaderboard.
@@ -71,7 +76,7 @@ def write_leaderboard(results: Results, tables: Sequence[Table], draw: Callable[
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".leaderboard-", dir=folder) as scratch:
-            _write(results, tables, draw, Path(scratch))
+            _write(results, tables, draws, Path(scratch))
             for name in PARTS:
                 _replace(Path(scratch) / name, folder / name)
     except OSError as error:
@@ -94,31 +99,50 @@ def _replace(new: Path, old: Path) -> None:
     new.replace(old)
 
 
-def _write(results: Results, tables: Sequence[Table], draw: Callable[[Path], object], folder: Path) -> None:
+def _write(results: Results, tables: Sequence[Table], draws: Sequence[Callable[[Path], object]], folder: Path) -> None:
     environment = _environment()
     for name in (SCRIPT, STYLE):
         shutil.copyfile(TEMPLATES / name, folder / name)
     (folder / RECORDS).mkdir()
     (folder / FIGURES).mkdir()
-    (folder / _DRAWN).mkdir()
+    for number in range(len(draws)):
+        (folder / f"{_DRAWN}{number}").mkdir()
     parts = shared_out(len(results.records))
     tasks = record_pages(results, tables, environment, folder / RECORDS, parts)
-    index = partial(_write_index, results, tables, draw, environment, folder)
-    if parts > 1:
-        in_children(tasks, index)
-    else:
-        for task in tasks:
-            task()
-        index()
+    here, *beside = [
+        partial(_draw, draw, folder / f"{_DRAWN}{number}", folder / FIGURES) for number, draw in enumerate(draws)
+    ]
+
+    def without_figures() -> tuple[list[TableView], list[PublishedView]]:
+        here()
+        write_records(results.records, folder / RECORDS_FILE)
+        return table_views(tables, results.records), published_views(read_published())
+
+    def front_page() -> None:
+        views, published = _all_at_once(beside, without_figures, apart=parts > 1)
+        _write_index(results, tables, views, published, environment, folder)
+
+    _all_at_once(tasks, front_page, apart=parts > 1)
+
+
+def _all_at_once(tasks: Sequence[Callable[[], object]], here: Callable[[], _T], apart: bool) -> _T:
+    """Run the tasks and ``here``, whose result it is; the tasks each in a process of its own if ``apart``."""
+    if apart:
+        return cast("_T", in_children(tasks, here))
+    for task in tasks:
+        task()
+    return here()
 
 
 def _write_index(
-    results: Results, tables: Sequence[Table], draw: Callable[[Path], object], environment: Environment, folder: Path
+    results: Results,
+    tables: Sequence[Table],
+    views: Sequence[TableView],
+    published: Sequence[PublishedView],
+    environment: Environment,
+    folder: Path,
 ) -> None:
-    """The front page, with its figures, and the file of records."""
-    write_records(results.records, folder / RECORDS_FILE)
-    _draw(draw, folder / _DRAWN, folder / FIGURES)
-    views, published = table_views(tables, results.records), published_views(read_published())
+    """The front page, with the figures that lie in the folder."""
     kinds = {kind.name: kind.title for kind in KINDS}
     page = environment.get_template(PAGE).render(
         title=clip(results.title, MAX_TEXT),

@@ -6,7 +6,8 @@ A picture is drawn for a light ground; :func:`dark` gives it the colours of a da
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,21 +47,28 @@ _RC: dict[Any, Any] = {
 }
 
 
-def draw_plots(tables: Sequence[Table], records: Sequence[Record], folder: Path) -> list[Path]:
+KINDS = ("bars", "ranks", "cost")
+
+
+def draw_plots(
+    tables: Sequence[Table], records: Sequence[Record], folder: Path, kinds: Sequence[str] = KINDS
+) -> list[Path]:
     """Write ``bars.svg``, ``ranks.svg`` and ``cost.svg`` of every data set and size (further ones are numbered).
 
     Equal tables give equal bytes. A picture that would show nothing is not drawn. Returns the paths.
+
+    Args:
+        kinds: those of :data:`KINDS` that are wanted.
     """
     by_hash = {record.content_hash: record for record in records}
+    draw: dict[str, Callable[[Sequence[Panel]], Figure | None]] = {
+        "bars": _bars, "ranks": _ranks, "cost": partial(_cost, records=by_hash),
+    }  # fmt: skip
     files = []
     with house_style(), matplotlib.rc_context(_RC):
         for suffix, panels in panel_groups(tables):
-            drawn = {
-                "bars": _bars(panels[:_MOST_PANELS]),
-                "ranks": _ranks(panels[:_MOST_PANELS]),
-                "cost": _cost(panels[:_MOST_PANELS], by_hash),
-            }
-            files += [_save(figure, folder / f"{name}{suffix}.svg") for name, figure in drawn.items() if figure]
+            drawn = {kind: draw[kind](panels[:_MOST_PANELS]) for kind in kinds}
+            files += [_save(figure, folder / f"{kind}{suffix}.svg") for kind, figure in drawn.items() if figure]
     return files
 
 

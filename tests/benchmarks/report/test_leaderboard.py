@@ -51,7 +51,7 @@ class Page(HTMLParser):
 def board(folder: Path) -> Page:
     """The page of a folder of records, beside them in ``leaderboard``."""
     results = collect_for_leaderboard(folder, lambda results: results)
-    page = write_leaderboard(results, make_tables(results), lambda pictures: None, folder / "leaderboard")
+    page = write_leaderboard(results, make_tables(results), [lambda pictures: None], folder / "leaderboard")
     return Page(page.read_text(encoding="utf-8"))
 
 
