@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ _DRAWN: dict[str, Any] = {
 """What a figure shows, and what it shows it beside, in words."""
 _CAUSES = {f"{condition}_precision": said for condition, said in CAUSE_NAMES.items()}
 _SHARES = ("precision", "chance_precision")
+_MOST_KEYS = 3
 _MOST_PANELS = 4  # settings that a figure has room for
 _TITLES = {
     "mls": "Pseudo-labels of MLS after the last epoch, by k (shares; a pick with a category in common is right)",
@@ -55,6 +57,8 @@ class DiagnosedRow:
 def read_diagnostics(folder: Path) -> list[DiagnosedRow]:
     """The runs below a folder, by method, then by what tells their settings apart.
 
+    Of many keys a name holds those that differ from what most settings have.
+
     Raises:
         UserError: no diagnostics there, or a damaged file.
     """
@@ -73,9 +77,11 @@ def read_diagnostics(folder: Path) -> list[DiagnosedRow]:
         varying = [
             key for key in next(iter(settings.values())) if len({str(one.get(key)) for one in settings.values()}) > 1
         ]
+        usual = {key: Counter(str(one.get(key)) for one in settings.values()).most_common(1)[0][0] for key in varying}
         for digest, setting in settings.items():
             own = [(about, run) for about, run in runs if config_hash(_setting(about)) == digest]
-            name = ", ".join([method, *(f"{key} {setting.get(key)}" for key in varying)])
+            named = [key for key in varying if len(varying) <= _MOST_KEYS or str(setting.get(key)) != usual[key]]
+            name = ", ".join([method, *(f"{key} {setting.get(key)}" for key in named)])
             file = PSEUDO_LABELS if method == "mls" else SALIENCY
             lines = {int(about["seed"]): read_rows(run / file) for about, run in own}
             causes = {int(about["seed"]): read_rows(run / CAUSES) for about, run in own}
@@ -92,13 +98,16 @@ def _setting(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
-    """Markdown: a line for each setting (of MLS: and k), mean ± standard deviation over seeds."""
+    """Markdown: a line for each setting (of MLS: and k; of many settings their own k), mean ± std over seeds."""
     measures = MEASURES[method]
+    many = sum(row.method == method for row in rows) > _MOST_PANELS
     head = ["setting", *(["k"] if method == "mls" else []), *(measure.replace("_", " ") for measure in measures)]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
         if row.method == method:
             for k in sorted({line.get("k", 0.0) for run in row.runs.values() for line in run}):
+                if many and k not in (0.0, row.k):
+                    continue
                 last = [_last(run, k) for run in row.runs.values()]
                 values = [_shown([line[measure] for line in last if line is not None]) for measure in measures]
                 lines.append(f"| {' | '.join([row.name, *([f'{k:g}'] if method == 'mls' else []), *values])} |")
