@@ -153,6 +153,7 @@ def draw_causes(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
                     axis.errorbar(epochs, means, yerr=spreads, marker=".", capsize=2, elinewidth=0.8, label=said)
             axis.set_title(f"{row.name}, k {row.k}", loc="left", fontsize=8)
             axis.set_xlabel("epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
         panels[0].set_ylabel("precision of the picks")
         panels[-1].legend(frameon=False, fontsize=6)
         return save_figure(figure, folder, "causes")
@@ -228,6 +229,7 @@ def draw_diagnostics(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
                 epochs, means, _ = zip(*_curve(own[0], name), strict=True)
                 axis.plot(epochs, means, color="#888888", linestyle=style, label=said)
             axis.set_xlabel("epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
             axis.set_ylabel("precision of the pseudo-labels (least k)" if method == "mls" else "IoU with the objects")
             beyond = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)} if many else {}
             axis.legend(frameon=False, fontsize=6, **beyond)
