@@ -21,7 +21,7 @@ FRUITS = REPOSITORY / "../shared/data/fruits_nuts_coco"
 
 def test_the_commands_are_understood() -> None:
     called = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("scenebench ")]
-    assert len(called) == 7
+    assert len(called) == 8
     for words in called:
         parse(words)
     assert "make tables" in COMMANDS
