@@ -66,7 +66,9 @@ class SuiteResults:
             return results
         suite = load_suite(self.name)
         baseline = suite.baseline if suite.baseline in {row.label for row in suite.backbones} else results.baseline
-        return dataclasses.replace(results, title=suite.title, baseline=baseline)
+        data = sorted({record.dataset.name for record in results.records})
+        title = suite.title if data == ["scenes"] else f"{self.name} on {', '.join(data)}"  # a title speaks of scenes
+        return dataclasses.replace(results, title=title, baseline=baseline)
 
     @cached_property
     def tables(self) -> list[Table]:
