@@ -29,7 +29,7 @@ from pretrain.sources.checks import require_enough
 from pretrain.views import Batch, LocalBoxSampler, ViewMaker
 from scenebench.errors import UserError
 
-__all__ = ["EpochLoader", "PretrainDataset", "build_loader"]
+__all__ = ["EpochLoader", "PretrainDataset", "build_loader", "uncached_dataset"]
 
 _PERMUTATION = 2**32 - 1  # third word of a permutation's seed; no position in an epoch is as large
 _GRACE_SECONDS = 60
@@ -261,6 +261,12 @@ def _leave_signals_to_the_training(worker: int) -> None:
 
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+def uncached_dataset(recipe: Recipe, images: ImageFiles) -> PretrainDataset:
+    """The training data for a few batches beside training: nothing is decoded before it is asked for."""
+    data = dataclasses.replace(recipe.data, cache="none")
+    return PretrainDataset(dataclasses.replace(recipe, data=data), images)
 
 
 def build_loader(recipe: Recipe, dataset: PretrainDataset, epoch: int, start_step: int = 0) -> EpochLoader:

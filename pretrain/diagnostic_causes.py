@@ -7,13 +7,12 @@ sharpness of both views are changed at random, and both views are crops. They ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from pretrain.data import PretrainDataset
+from pretrain.data import uncached_dataset
 from pretrain.diagnostic_measures import pseudo_label_quality
 from pretrain.losses import normalise, similarities
 from pretrain.networks import Encoder, encode_without_trace
@@ -58,7 +57,7 @@ def pseudo_label_causes(mls: Mls, labels: Tensor, queries: int, ks: Sequence[int
 def _encoded(mls: Mls, encoder: Encoder, view: int, epoch: int, wanted: int) -> tuple[Tensor, dict[str, Tensor]]:
     """Indices of at least ``wanted`` images, n, and their vectors of unit length under each condition, n x d, CPU."""
     recipe = mls.recipe
-    dataset = PretrainDataset(replace(recipe, data=replace(recipe.data, cache="none")), mls.images)
+    dataset = uncached_dataset(recipe, mls.images)
     indices: list[Tensor] = []
     vectors: dict[str, list[Tensor]] = {condition: [] for condition in CONDITIONS}
     for step in range(min(-(-wanted // dataset.batch_size), dataset.steps_per_epoch)):

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pretrain import losses
 from pretrain.annotations import KEY, UNIFORM, multilabels, object_maps
-from pretrain.data import PretrainDataset
+from pretrain.data import uncached_dataset
 from pretrain.diagnostic_causes import compared_vectors, pseudo_label_causes
 from pretrain.diagnostic_measures import category_precision, pseudo_label_quality, saliency_quality
 from pretrain.dictionary import NO_IMAGE
@@ -160,8 +160,7 @@ class Diagnostics:
 
     def _queries(self, method: Method) -> Iterator[tuple[Tensor, Tensor]]:
         """Indices and first views, n and n x 3 x S x S, of an epoch that training does not reach."""
-        data = dataclasses.replace(self.recipe.data, cache="none")
-        dataset = PretrainDataset(dataclasses.replace(self.recipe, data=data), self.images)
+        dataset = uncached_dataset(self.recipe, self.images)
         wanted = -(-self.recipe.diagnostics.images // self.recipe.schedule.batch_size)
         for step in range(min(wanted, dataset.steps_per_epoch)):
             batch = dataset.load_batch(self.recipe.schedule.epochs, step)

@@ -130,11 +130,11 @@ def _sweeps_one_at_a_time(recipes: Mapping[str, dict[str, Any]]) -> list[Sweep]:
     """
     differing = _differing(recipes)
     usual = {
-        key: Counter(json.dumps(flat.get(key)) for flat in recipes.values()).most_common(1)[0] for key in differing
+        key: Counter(json.dumps(flat.get(key)) for flat in recipes.values()).most_common(1)[0][0] for key in differing
     }
     sweeps = []
     for key in filter(_KEY.fullmatch, differing):
-        others = [(other, value) for other, (value, _) in usual.items() if other != key]
+        others = [(other, value) for other, value in usual.items() if other != key]
         mine = {
             label: flat
             for label, flat in recipes.items()

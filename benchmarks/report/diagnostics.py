@@ -194,7 +194,8 @@ def _spread(lines: Sequence[dict[str, float]], name: str) -> tuple[float, float]
 
 
 def _of_last_epoch(lines: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    return [line for line in lines if line["epoch"] == max(each["epoch"] for each in lines)]
+    last = max(line["epoch"] for line in lines)
+    return [line for line in lines if line["epoch"] == last]
 
 
 def _causes(row: DiagnosedRow) -> dict[float, dict[str, list[float]]]:

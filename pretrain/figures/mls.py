@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pretrain import losses
-from pretrain.data import PretrainDataset
+from pretrain.data import uncached_dataset
 from pretrain.dictionary import NO_IMAGE
 from pretrain.figures import drawing
 from pretrain.figures.drawing import in_epochs, outline, show
@@ -121,9 +120,7 @@ def _mark_top_k(axis: Axes, scores: np.ndarray, own: np.ndarray, method: Mls) ->
 
 def one_batch(method: Mls) -> Batch:
     """A batch as the first of the epoch after the last one would be."""
-    data = dataclasses.replace(method.recipe.data, cache="none")
-    dataset = PretrainDataset(dataclasses.replace(method.recipe, data=data), method.images)
-    return dataset.load_batch(method.recipe.schedule.epochs, 0)
+    return uncached_dataset(method.recipe, method.images).load_batch(method.recipe.schedule.epochs, 0)
 
 
 def query_outputs(method: Mls, batch: Batch) -> tuple[Tensor, Tensor]:

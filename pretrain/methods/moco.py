@@ -11,13 +11,12 @@ demo) normalises over the whole batch without the remedy; that is what SyncBN do
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pretrain.data import PretrainDataset
+from pretrain.data import uncached_dataset
 from pretrain.dictionary import PairedDictionary
 from pretrain.distributed import gather, own_rows
 from pretrain.losses import info_nce, normalise
@@ -124,8 +123,7 @@ class MomentumContrast(TwoEncoders):
 
         The views are those of an epoch after the last, so that training sees none of them.
         """
-        data = dataclasses.replace(self.recipe.data, cache="none")
-        dataset = PretrainDataset(dataclasses.replace(self.recipe, data=data), self.images)
+        dataset = uncached_dataset(self.recipe, self.images)
         for step in range(self.dictionary.size // dataset.batch_size):
             batch = dataset.load_batch(self.recipe.schedule.epochs, step % dataset.steps_per_epoch)
             views = self.network_input(batch.global_views[:, 1].to(self.device), batch.global_photometric[:, 1])
