@@ -45,7 +45,7 @@
   }
 
   // --- the tables: rows of the page beside what the embedded data say of them ----------------------------------------
-  const FIRST_ROWS = 100; // what a table shows before it is asked for more
+  const FIRST_ROWS = 50; // what a table shows before it is asked for more
   const FILTERS = ["task", "data", "architecture", "epochs", "origin", "size"];
   const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
