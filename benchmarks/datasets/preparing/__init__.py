@@ -53,6 +53,10 @@ def prepare(
         from benchmarks.datasets.preparing.voc import write_trainaug
 
         write_trainaug(tree, outputs, lists, None if partial else description.images["train"])
+    elif name == "voc":
+        from benchmarks.datasets.preparing.voc_as_coco import write_instances
+
+        write_instances(tree, outputs)
     elif name == "cityscapes":
         from benchmarks.datasets.preparing.cityscapes import write_train_ids
 

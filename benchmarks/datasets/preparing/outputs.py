@@ -33,3 +33,21 @@ class Outputs:
             return
         write_text(path, "".join(f"{entry}\n" for entry in entries))
         self.lines.append(f"{path}: {len(entries)} entries")
+
+    def write_text(self, relative: str, text: str, said: str) -> None:
+        """Write a file that is no list; ``said`` tells what is in it.
+
+        Raises:
+            UserError: there is a file of that name that says something else.
+        """
+        path = self.folder / relative
+        if path.is_file():
+            if path.read_text(encoding="utf-8") != text:
+                raise UserError(
+                    f"{path}: is there and does not say what this preparation does ({said}); "
+                    "move it away, or choose another folder with --out"
+                )
+            self.lines.append(f"{path}: is already there ({said})")
+            return
+        write_text(path, text)
+        self.lines.append(f"{path}: {said}")

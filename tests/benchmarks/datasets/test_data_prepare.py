@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miniature_files import write_lines, write_map
+from miniature_files import write_lines, write_map, write_voc_xml
 from miniatures import (
     SYNSETS,
     build_cars,
@@ -16,10 +16,13 @@ from miniatures import (
     build_flowers102,
     build_imagenet,
     build_voc0712,
+    build_voc2007,
     build_voc2012aug,
 )
 from PIL import Image
+from pycocotools.coco import COCO
 
+from benchmarks.datasets.prepare_coco import CocoSpec, prepare_coco
 from benchmarks.datasets.preparing import prepare
 from benchmarks.datasets.preparing.cityscapes import train_id_table
 from benchmarks.datasets.readers import read_official
@@ -44,9 +47,10 @@ def test_voc0712_lists(tmp_path: Path) -> None:
     assert all((tmp_path / path).is_file() for entry in entries for path in entry.split())
 
 
-@pytest.mark.parametrize("name", ["voc0712", "cityscapes", "voc2012aug", "cub200", "imagenet"])
+@pytest.mark.parametrize("name", ["voc", "voc0712", "cityscapes", "voc2012aug", "cub200", "imagenet"])
 def test_the_second_preparation_changes_nothing(name: str, tmp_path: Path) -> None:
     root = {
+        "voc": build_voc2007,
         "voc0712": build_voc0712,
         "cityscapes": build_cityscapes,
         "voc2012aug": build_voc2012aug,
@@ -59,6 +63,45 @@ def test_the_second_preparation_changes_nothing(name: str, tmp_path: Path) -> No
     lines = prepare(name, root, lists=lists, partial=True)
     assert snapshot(tmp_path) == before
     assert all("already there" in line or "0 train-id maps written" in line for line in lines)
+
+
+def test_own_data_in_voc_layout_become_coco_instances(tmp_path: Path) -> None:
+    """They go into a run as any COCO folder does; pycocotools reads them, and a box is where VOC says it is."""
+    root, out = build_voc2007(tmp_path / "photos"), tmp_path / "out"
+    objects = [("nut", 1, 1, 10, 12, 0), ("fig", 8, 5, 24, 20, 1), ("nut", 7, 7, 7, 9, 0)]
+    write_voc_xml(root / "Annotations/000001.xml", objects, size=(999, 999))
+    lines = prepare("voc", root, out=out)
+    assert lines[0] == f"{out}/instances_train.json: 4 images, 10 objects, without extent and left out: 1"
+    splits = {split: COCO(out / f"instances_{split}.json") for split in ("train", "val", "trainval", "test")}
+    assert {split: len(each.imgs) for split, each in splits.items()} == {"train": 4, "val": 4, "trainval": 8, "test": 4}
+    train = splits["train"]
+    assert all(each.dataset["categories"] == train.dataset["categories"] for each in splits.values())
+    assert set(train.imgs) | set(splits["val"].imgs) == set(splits["trainval"].imgs)
+    assert not set(splits["trainval"].imgs) & set(splits["test"].imgs)
+    assert train.imgs[1] == {"id": 1, "file_name": "JPEGImages/000001.jpg", "width": 24, "height": 20}
+    nut, fig = train.imgToAnns[1]
+    assert (train.cats[nut["category_id"]]["name"], nut["bbox"], nut["area"], nut["iscrowd"]) == (
+        "nut",
+        [0, 0, 10, 12],
+        120,
+        0,
+    )
+    assert (train.cats[fig["category_id"]]["name"], fig["bbox"], fig["iscrowd"]) == ("fig", [7, 4, 17, 16], 1)
+    annotations = [str(out / f"instances_{split}.json") for split in ("trainval", "test")]
+    spec = CocoSpec(images=str(root), annotations=annotations[0], test_annotations=annotations[1])
+    assert prepare_coco(tmp_path / "prepared", spec).splits == {"train": 8, "test": 4}
+
+
+def test_what_stands_in_the_way_of_instances_is_not_overwritten(tmp_path: Path) -> None:
+    root = build_voc2007(tmp_path / "photos")
+    prepare("voc", root)
+    (root / "instances_val.json").write_text("{}")  # as of other data
+    with pytest.raises(UserError, match=r"instances_val.json: is there and does not say .*\(4 images, 10 objects\)"):
+        prepare("voc", root)
+    assert (root / "instances_val.json").read_text() == "{}"
+    (root / "JPEGImages/000001.jpg").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"000001.jpg: not a readable image"):
+        prepare("voc", root, out=tmp_path / "other")
 
 
 def test_trainaug_is_what_has_a_map_and_is_not_in_val(tmp_path: Path) -> None:
