@@ -1,14 +1,17 @@
 """From a finished run to what is kept of it under ``results/``: records, diagnostics and what the run has cost.
 
     python -m benchmarks.report.publish RUN_FOLDER... --to results
+    python -m benchmarks.report.publish results/mini-photos --to results --name mini_photos
 
-A record is copied as it is. Weights, logs and data stay where they are.
+A record is copied as it is. Weights, logs and data stay where they are. What is kept lies under the suite's name; a run
+of the same suite on other data needs a name of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -23,17 +26,20 @@ from scenebench.exit_codes import exit_code
 from scenebench.files import write_text
 
 RECORDS, DIAGNOSTICS, COSTS = "records", "diagnostics", "costs"
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 
 
-def publish(run: Path, results: Path) -> list[Path]:
-    """Copy what is kept of the run, under its suite's name; what was kept of that suite before is replaced.
+def publish(run: Path, results: Path, name: str = "") -> list[Path]:
+    """Copy what is kept of the run under ``name`` (default: its suite's); what was kept there before is replaced.
 
     Returns:
         The files written.
 
     Raises:
-        UserError: not a folder of ``scenebench run``, no record yet, or a damaged one.
+        UserError: not a folder of ``scenebench run``, no record yet, a damaged one, or ``name`` is no plain name.
     """
+    if name and not _NAME.fullmatch(name):
+        raise UserError(f"--name '{name}': letters, digits, '_' and '-', as in mini_photos")
     if not (run / PLAN_FILE).is_file():
         raise UserError(f"{run}: holds no results of 'scenebench run' ({PLAN_FILE} is missing); name its --out")
     plan = read_plan(run / PLAN_FILE)
@@ -42,14 +48,15 @@ def publish(run: Path, results: Path) -> list[Path]:
         raise UserError(f"{run}: holds no record yet; run 'scenebench run {plan.suite} --out {run}' first")
     for record in records:
         read_record(record)  # a damaged one is an error
-    for kept in (results / RECORDS / plan.suite, results / DIAGNOSTICS / plan.suite):
+    name = name or plan.suite
+    for kept in (results / RECORDS / name, results / DIAGNOSTICS / name):
         shutil.rmtree(kept, ignore_errors=True)
-    written = [_copy(path, results / RECORDS / plan.suite / path.parent.name / RECORD_FILE) for path in records]
+    written = [_copy(path, results / RECORDS / name / path.parent.name / RECORD_FILE) for path in records]
     for job in plan.jobs:
         if job.kind == "pretrain":
             for path in sorted((run / job.id / DIAGNOSTICS).glob("*.*")):
-                written.append(_copy(path, results / DIAGNOSTICS / plan.suite / Path(job.id).name / path.name))
-    cost = results / COSTS / f"{plan.suite}.json"
+                written.append(_copy(path, results / DIAGNOSTICS / name / Path(job.id).name / path.name))
+    cost = results / COSTS / f"{name}.json"
     write_text(cost, json.dumps(run_cost(run), indent=1, sort_keys=True) + "\n")
     return [*written, cost]
 
@@ -81,11 +88,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Keep records, diagnostics and costs of finished runs.")
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN_FOLDER", help="results folder of 'scenebench run'")
     parser.add_argument("--to", type=Path, default=Path("results"), metavar="FOLDER", help="(default: results)")
+    parser.add_argument("--name", default="", help="keep one run under this name (default: its suite's)")
     arguments = parser.parse_args(argv)
 
     def command() -> None:
+        if arguments.name and len(arguments.run) > 1:
+            raise UserError(f"--name {arguments.name}: names one run, {len(arguments.run)} are given")
         for run in arguments.run:
-            print(f"{run}: {len(publish(run, arguments.to))} files -> {arguments.to}")
+            print(f"{run}: {len(publish(run, arguments.to, arguments.name))} files -> {arguments.to}")
 
     return exit_code(command)
 

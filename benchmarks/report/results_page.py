@@ -52,7 +52,7 @@ _MINUS = "−"
 
 
 class SuiteResults:
-    """The records of one suite under ``results/records``."""
+    """The records of one run of a suite under ``results/records``; ``name`` is the suite's, or the run's own."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -62,12 +62,13 @@ class SuiteResults:
     def results(self) -> Results:
         """Its records; differences are to the suite's baseline."""
         results = collect(self.folder)
-        if self.name not in suite_names():
+        names = {record.suite for record in results.records}
+        if len(names) != 1 or not names.issubset(suite_names()):
             return results
-        suite = load_suite(self.name)
+        suite = load_suite(names.pop())
         baseline = suite.baseline if suite.baseline in {row.label for row in suite.backbones} else results.baseline
         data = sorted({record.dataset.name for record in results.records})
-        title = suite.title if data == ["scenes"] else f"{self.name} on {', '.join(data)}"  # a title speaks of scenes
+        title = suite.title if data == ["scenes"] else f"{suite.name} on {', '.join(data)}"  # a title speaks of scenes
         return dataclasses.replace(results, title=title, baseline=baseline)
 
     @cached_property

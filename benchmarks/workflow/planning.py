@@ -90,7 +90,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     return Plan(
         suite=suite.name,
         size=suite.size,
-        title=suite.title,
+        title=f"{suite.name} on {source.name}" if source.is_users else suite.title,
         baseline=suite.baseline,
         rows=[row.label for row in suite.backbones] + [reference_label(name) for name in references],
         protocols=[protocol.id for _, protocol in columns],

@@ -41,6 +41,11 @@ class Source:
     scene_types: bool
     folder: str = ""
 
+    @property
+    def is_users(self) -> bool:
+        """Whether the images are the user's own, of which a suite's title knows nothing."""
+        return not self.scene_types and not self.folder
+
 
 def scenes_source(spec: ScenesSpec) -> Source:
     """The generated data set."""

@@ -19,6 +19,7 @@ from benchmarks.report.diagnostics import (
     draw_diagnostics,
     read_diagnostics,
 )
+from benchmarks.report.publish import main as publish_main
 from benchmarks.report.publish import publish, run_cost
 from benchmarks.report.results_page import Page, build_results
 from benchmarks.report.search_page import chosen_rate, search_page
@@ -132,6 +133,32 @@ def test_what_is_kept_of_a_run(tmp_path: Path) -> None:
     assert results / "costs/own.json" in written
     assert Page(results).cost("own").endswith("core-hours (4 jobs)")
     assert Page(results).total_cost() == "0.1 core-hours"
+
+
+def test_a_run_on_other_data_has_a_name_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told apart from the suite's own run, and is still known as a run of that suite."""
+    run, results = finished_run(tmp_path / "run"), tmp_path / "results"
+    publish(run, results)
+    before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    assert publish_main([str(run), "--to", str(results), "--name", "own_photos"]) == 0
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert len(list((results / "records/own_photos").rglob("record.json"))) == 2
+    assert len(list((results / "diagnostics/own_photos").rglob("saliency.csv"))) == 2
+    assert Page(results).cost("own_photos").endswith("core-hours (4 jobs)")
+    capsys.readouterr()
+    for name in ("../mini", ".", "a/b", "-x"):
+        assert publish_main([str(run), "--to", str(results), f"--name={name}"]) == 2
+        assert "letters, digits" in capsys.readouterr().err
+    assert publish_main([str(run), str(run), "--to", str(results), "--name", "two"]) == 2
+    assert "names one run, 2 are given" in capsys.readouterr().err
+
+
+def test_records_tell_their_suite_whatever_they_are_kept_as(tmp_path: Path) -> None:
+    records = [make_record(label, seed=seed, suite="mini") for label in ("moco", "random") for seed in (0, 1)]
+    photos = records[0].dataset.model_copy(update={"name": "photos"})
+    fill(tmp_path / "records/mini_photos", [one.model_copy(update={"dataset": photos}) for one in records])
+    results = Page(tmp_path).suite("mini_photos").results
+    assert (results.title, results.baseline) == ("mini on photos", "random")
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -17,11 +17,12 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 PAGE = (REPOSITORY / "docs/mini.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
 FRUITS = REPOSITORY / "../shared/data/fruits_nuts_coco"
+CELLS = REPOSITORY / "../shared/data/bccd_voc"
 
 
 def test_the_commands_are_understood() -> None:
     called = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("scenebench ")]
-    assert len(called) == 8
+    assert len(called) == 10
     for words in called:
         parse(words)
     assert "make tables" in COMMANDS
@@ -29,7 +30,7 @@ def test_the_commands_are_understood() -> None:
 
 def test_the_short_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    short = [shlex.split(line)[1:] for line in COMMANDS if re.match(r"scenebench (data|pretrain) ", line)]
+    short = [shlex.split(line)[1:] for line in COMMANDS if re.match(r"scenebench (data scenes|pretrain) ", line)]
     assert [words[0] for words in short] == ["data", "pretrain"]
     for words in short:
         assert main([*words, *(["network.stem_width=8"] if words[0] == "pretrain" else [])]) == 0
@@ -44,6 +45,16 @@ def test_the_photographs_can_be_planned(tmp_path: Path, monkeypatch: pytest.Monk
     words = shlex.split(line)[1:]
     words[words.index("--out") + 1] = str(tmp_path / "out")
     assert main([*words, "--plan"]) == 0
+
+
+@pytest.mark.skipif(not CELLS.is_dir(), reason="the images of blood cells beside the repository are not there")
+def test_a_folder_in_vocs_layout_can_be_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    moved = [line.replace(" data/bccd", f" {tmp_path}/bccd") for line in COMMANDS if "bccd_voc" in line]
+    prepare, run = (shlex.split(line)[1:] for line in moved)
+    assert main(prepare) == 0
+    run[run.index("--out") + 1] = str(tmp_path / "out")
+    assert main([*run, "--plan"]) == 0
 
 
 @pytest.mark.parametrize("line", re.findall(r"^\| `(mini\w*)` \|.*\| (\d+) \|$", PAGE, re.M))

@@ -241,6 +241,7 @@ def test_ones_own_data_has_no_scene_type_oracle(tmp_path: Path) -> None:
     suite = load_suite(write(tmp_path))
     plan = build_plan(suite, coco_source(tmp_path / "photos", coco(tmp_path), None, suite.user_data))
     assert plan.rows == ["random", "mls", "colour-histogram probe"]
+    assert plan.title == f"{suite.name} on photos"  # the suite's own title speaks of its scenes
     assert plan.jobs[0].command[:3] == ["scenebench", "data", "coco"]
     assert all(job.command[0] == "scenebench" for job in plan.jobs)
 
