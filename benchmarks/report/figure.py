@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 import textwrap
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +17,14 @@ from matplotlib.figure import Figure
 
 from benchmarks.report.render import place
 from benchmarks.report.table_parts import Column, Row, Table
-from scenebench.files import replacing
+from scenebench.files import replacing, write_text
 
 # Okabe and Ito's palette: told apart with every kind of colour vision. References and the baseline are grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#777777"
+_HASHED_ID = re.compile(r'id="([A-Za-z_]\w*?)([0-9a-f]{10})"')
+_REFERENCE = re.compile(r'(id="|href="#|url\(#)([A-Za-z_]\w*)("|\))')
+_LONG_NUMBER = re.compile(r"scale\([^)]*\)|-?\d+\.\d{4,}")
 _PANELS_A_LINE = 3
 _MOST_PANELS = 12
 _MOST_ROWS = 40
@@ -60,13 +66,40 @@ def house_style() -> Iterator[None]:
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write ``name.png`` and ``name.svg``, without a date so that equal pictures are equal files; returns the paths."""
-    paths = []
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        path = folder / f"{name}.{suffix}"
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=suffix, dpi=200, metadata=metadata, facecolor="white")
-        paths.append(path)
-    return paths
+    picture = folder / f"{name}.png"
+    with replacing(picture) as temporary:
+        figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None}, facecolor="white")
+    return [picture, save_svg(figure, folder / f"{name}.svg", facecolor="white")]
+
+
+def save_svg(figure: Figure, path: Path, **options: Any) -> Path:
+    """Write an SVG without a date, equal on every processor; ``options`` are matplotlib's own.
+
+    The last digits of a coordinate differ between processors. Matplotlib's ids are hashes of them, so ids are numbered
+    instead; and it writes six decimals, of which the sixth differs at a tie, so three stay.
+    """
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None}, **options)
+    write_text(path, _LONG_NUMBER.sub(_shortened, _numbered_ids(drawn.getvalue().decode())))
+    return path
+
+
+def _shortened(found: re.Match[str]) -> str:
+    if found[0].startswith("scale"):  # of a glyph, 0.015625
+        return found[0]
+    text = f"{float(found[0]):.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _numbered_ids(svg: str) -> str:
+    """The picture with a number, counted from 1 for each kind, in place of the hash in each of matplotlib's ids."""
+    count: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    for kind, digest in _HASHED_ID.findall(svg):
+        if kind + digest not in names:
+            count[kind] += 1
+            names[kind + digest] = f"{kind}{count[kind]}"
+    return _REFERENCE.sub(lambda found: found[1] + names.get(found[2], found[2]) + found[3], svg)
 
 
 def _draw(panels: Sequence[tuple[Table, int]], labels: Sequence[str], styles: dict[str, dict[str, Any]]) -> Figure:

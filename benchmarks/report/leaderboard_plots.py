@@ -16,11 +16,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.record import Record
-from benchmarks.report.figure import COLOURS, GREY, house_style, printable
+from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_svg
 from benchmarks.report.leaderboard_views import Panel, column_ranks, panel_groups
 from benchmarks.report.render import place
 from benchmarks.report.table_parts import Row, Table
-from scenebench.files import replacing
 
 _MOST_PANELS = 6
 _MOST_ROWS = 12
@@ -68,7 +67,7 @@ def draw_plots(
     with house_style(), matplotlib.rc_context(_RC):
         for suffix, panels in panel_groups(tables):
             drawn = {kind: draw[kind](panels[:_MOST_PANELS]) for kind in kinds}
-            files += [_save(figure, folder / f"{kind}{suffix}.svg") for kind, figure in drawn.items() if figure]
+            files += [save_svg(figure, folder / f"{kind}{suffix}.svg") for kind, figure in drawn.items() if figure]
     return files
 
 
@@ -77,12 +76,6 @@ def dark(picture: str) -> str:
     for light, colour in _DARK.items():
         picture = picture.replace(light.lower(), colour).replace(light, colour)
     return picture
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
-    return path
 
 
 def _panels(number: int, width: float, height: float, caption: str) -> tuple[Figure, list[Any]]:

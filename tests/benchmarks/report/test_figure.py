@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
+import math
+import re
 import xml.etree.ElementTree
 from pathlib import Path
 
 from made_up_records import make_record
+from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.report.figure import draw_figure
+from benchmarks.report.figure import draw_figure, house_style, save_svg
 from benchmarks.report.results import Results
 from benchmarks.report.tables import make_tables
 
@@ -19,6 +23,32 @@ def test_equal_tables_give_equal_bytes(demo_results: Results, tmp_path: Path) ->
     assert Image.open(first[0]).size[0] > 1000
     xml.etree.ElementTree.parse(first[1])
     assert b"<dc:date>" not in first[1].read_bytes()
+
+
+def test_the_last_digit_of_a_coordinate_changes_no_byte(tmp_path: Path) -> None:
+    """Processors round differently: what is committed on one machine is what another one makes."""
+    pictures = []
+    for number, width in enumerate((0.8, math.nextafter(0.8, 1))):
+        figure = Figure(figsize=(3, 2))
+        axes = figure.add_axes((0.1, 0.1, width, 0.8))
+        axes.plot([1, 2, 4], [3, 1, 2], "o-")
+        with house_style():
+            hashed = io.BytesIO()
+            figure.savefig(hashed, format="svg", metadata={"Date": None})
+            pictures.append((hashed.getvalue(), save_svg(figure, tmp_path / f"{number}.svg").read_bytes()))
+    (hashed_one, one), (hashed_other, other) = pictures
+    assert hashed_one != hashed_other
+    assert one == other
+
+
+def test_every_id_is_there_once_and_every_reference_leads_to_one(demo_results: Results, tmp_path: Path) -> None:
+    _, svg = draw_figure(make_tables(demo_results), tmp_path)
+    text = svg.read_text()
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    assert used <= set(ids)
+    assert {"p1", "m1"} <= used
 
 
 def test_other_numbers_give_another_picture(demo_results: Results, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.results import collect
 from benchmarks.report.results_page import build_results
 from benchmarks.report.search_page import search_page
+from benchmarks.report.table_parts import METRIC_NAMES
 from benchmarks.report.tables import make_tables
 from scenebench.cli import main
 
@@ -77,12 +78,28 @@ def test_every_number_of_the_page_stands_in_the_table_it_links_to() -> None:
     page = (RESULTS / "README.md").read_text(encoding="utf-8")
     links = re.findall(r'\[([^\[\]]+)\]\((tables/[^ )]+) "([^:"]+): ([^;"]+); (\w+), ([^"]+)"\)', page)
     assert len(links) > 8
-    values = csv_of("methods_demo")
+    values = {suite: csv_of(suite) for suite in {link[2] for link in links}}
+
+    def cell(suite: str, *wanted: str) -> tuple[float, str]:
+        """(mean, number of seeds) of (row, protocol, metric)."""
+        (found,) = [
+            (float(line["mean"]), line["n"])
+            for line in values[suite]
+            if (line["row"], line["protocol"], METRIC_NAMES.get(line["metric"], line["metric"])) == wanted
+        ]
+        return found
+
     for text, file, suite, row, protocol, metric in links:
+        assert file == f"tables/{suite}/tables.md"
         assert (RESULTS / file).is_file()
-        if suite == "methods_demo" and " and " not in row:
-            (line,) = [one for one in values if (one["row"], one["protocol"], one["metric"]) == (row, protocol, metric)]
-            assert text.startswith(f"{float(line['mean']):.1f}")
+        shown = float(text.split()[0].replace("−", "-"))
+        pair = re.fullmatch("(.+) and (.+), paired by seed", row)
+        if pair is None:
+            assert shown == pytest.approx(cell(suite, row, protocol, metric)[0], abs=0.051)
+            continue
+        (mean, n), (other, m) = (cell(suite, one, protocol, metric) for one in pair.groups())
+        assert n == m, f"{row}: seeds of one have no partner"
+        assert shown == pytest.approx(mean - other, abs=0.051), row
 
 
 def csv_of(suite: str) -> list[dict[str, str]]:
