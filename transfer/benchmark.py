@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from scenebench.errors import UserError, require_choice
+from scenebench.resident_memory import resident_kib
 from transfer.importers import import_checkpoint
 from transfer.resnet import Architecture, build_resnet
 
@@ -26,7 +27,6 @@ SECONDS_ALLOWED = 5.0
 MEMORY_ALLOWED = 4.0
 TARGETS = ("torchvision", "timm", "mmseg", "detectron2")
 
-_STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
 
 
@@ -88,7 +88,7 @@ def measure(target: str, architecture: Architecture, folder: Path) -> Measuremen
         checkpoint_mib=checkpoint.stat().st_size / 2**20,
         import_seconds=import_seconds,
         export_seconds=export_seconds,
-        peak_mib=(_status("VmHWM") - before) / 1024,
+        peak_mib=(resident_kib(peak=True) - before) / 1024,
     )
 
 
@@ -169,14 +169,7 @@ def _reset_peak() -> float:
     """Make the present memory the peak, where Linux allows it, and return it in KiB."""
     if _RESET_PEAK.exists():
         _RESET_PEAK.write_text("5")
-    return _status("VmRSS")
-
-
-def _status(field: str) -> float:
-    if not _STATUS.exists():
-        return float("nan")
-    lines = _STATUS.read_text(encoding="ascii").splitlines()
-    return float(next(line.split()[1] for line in lines if line.startswith(f"{field}:")))
+    return resident_kib()
 
 
 if __name__ == "__main__":

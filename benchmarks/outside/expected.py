@@ -19,7 +19,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -63,14 +62,6 @@ class Expected:
     values: list[ExpectedValue] = field(default_factory=list)
 
 
-@dataclass
-class _File:
-    suite: str
-    size: str = ""
-    data: str = ""
-    values: list[Any] = field(default_factory=list)
-
-
 def read_expected(path: Path | str) -> Expected:
     """Read a file of expected values.
 
@@ -81,9 +72,11 @@ def read_expected(path: Path | str) -> Expected:
     content = read_yaml(path)
     if "suite" not in content:
         raise UserError(f"{path}: 'suite' is missing")
-    file = load_config(_File, content, where=str(path))
-    values = []
-    for number, item in enumerate(file.values):
+    items = content.pop("values", [])  # read one by one, so that an error can name the element
+    expected = load_config(Expected, content, where=str(path))
+    if not isinstance(items, list):
+        raise UserError(f"{path}: values: expected a list, found '{items}'")
+    for number, item in enumerate(items):
         where = f"{path}: values[{number}]"
         if not isinstance(item, dict):
             raise UserError(f"{where}: expected a mapping of keys, found '{item}'")
@@ -91,16 +84,16 @@ def read_expected(path: Path | str) -> Expected:
             if key not in item:
                 raise UserError(f"{where}: '{key}' is missing")
         try:
-            values.append(load_config(ExpectedValue, item, where=where))
+            expected.values.append(load_config(ExpectedValue, item, where=where))
         except UserError as error:
             raise error if str(error).startswith(where) else UserError(f"{where}: {error}") from error
-    cells = [(value.protocol, value.metric) for value in values]
+    cells = [(value.protocol, value.metric) for value in expected.values]
     for cell in cells:
         if cells.count(cell) > 1:
             raise UserError(f"{path}: values: {' '.join(cell)} is given twice; remove one")
-    if not values:
+    if not expected.values:
         raise UserError(f"{path}: 'values' is empty; name one or more expected values")
-    return Expected(file.suite, file.size, file.data, values)
+    return expected
 
 
 def require_of(

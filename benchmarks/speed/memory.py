@@ -6,11 +6,10 @@ import gc
 import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import torch
 
-_STATUS = Path("/proc/self/status")
+from scenebench.resident_memory import resident_kib
 
 
 def peak_memory(build: Callable[[], Callable[[], int]], device: torch.device, portions: int = 2) -> int:
@@ -44,17 +43,12 @@ def peak_memory(build: Callable[[], Callable[[], int]], device: torch.device, po
 
 def _in_child(sender: Connection, build: Callable[[], Callable[[], int]], portions: int) -> None:
     torch.set_num_threads(1)  # the threads of a forked process are gone
-    before = _kilobytes("VmRSS")
+    before = resident_kib()
     _do(build, portions)
-    sender.send((_kilobytes("VmHWM") - before) * 1024)
+    sender.send((resident_kib(peak=True) - before) * 1024)
 
 
 def _do(build: Callable[[], Callable[[], int]], portions: int) -> None:
     work = build()
     for _ in range(portions):
         work()
-
-
-def _kilobytes(key: str) -> int:
-    line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{key}:"))
-    return int(line.split()[1])
