@@ -20,7 +20,14 @@ from markupsafe import Markup
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import PublishedView, published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
-from benchmarks.report.leaderboard_views import TableView, choices, panel_groups, script_data, table_views
+from benchmarks.report.leaderboard_views import (
+    FINGERPRINT_DIGITS,
+    TableView,
+    choices,
+    panel_groups,
+    script_data,
+    table_views,
+)
 from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text, place
 from benchmarks.report.results import Results
@@ -206,7 +213,8 @@ def _shown(folder: Path, tables: Sequence[Table]) -> list[tuple[str, str, str]]:
     named = [place(table) for table in shown.values()]
     # Where there are several, a title says of which data; a curve says so in the picture.
     places = {
-        suffix: f": {place(table)}" + (f", data {table.fingerprint[:8]}" if named.count(place(table)) > 1 else "")
+        suffix: f": {place(table)}"
+        + (f", data {table.fingerprint[:FINGERPRINT_DIGITS]}" if named.count(place(table)) > 1 else "")
         for suffix, table in shown.items()
         if len(shown) > 1
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks.report.render import general_notes, own_notes, value_text
 from benchmarks.report.table_parts import Row, Table, clip
 
 MAX_TEXT = 2000
+FINGERPRINT_DIGITS = 8
 MOST_GROUPS = 3
 """Data sets that have pictures; the tables show all."""
 Panel = tuple[Table, int]
@@ -32,21 +34,29 @@ class RowView:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table with what the page's head and foot need; ``groups`` are (protocol, columns it spans)."""
+    """A table with what the page's head and foot need.
+
+    Attributes:
+        groups: (protocol, columns it spans).
+        fingerprint: start of the data's fingerprint, where other data of the page have the same name and size; else "".
+    """
 
     table: Table
     rows: list[RowView]
     groups: list[tuple[str, int]]
     notes: list[str]
+    fingerprint: str
 
 
 def table_views(tables: Sequence[Table], records: Sequence[Record]) -> list[TableView]:
     """One view a table."""
     by_hash = {record.content_hash: record for record in records}
-    return [_view(table, by_hash) for table in tables]
+    data = {(table.data, table.size, table.fingerprint) for table in tables}
+    named = Counter((name, size) for name, size, _ in data)
+    return [_view(table, by_hash, named[table.data, table.size] > 1) for table in tables]
 
 
-def _view(table: Table, records: Mapping[str, Record]) -> TableView:
+def _view(table: Table, records: Mapping[str, Record], has_namesake: bool) -> TableView:
     ranks = column_ranks(table)
     rows = [
         _row_view(row, {i: of[n] for i, of in ranks.items() if n in of}, records) for n, row in enumerate(table.rows)
@@ -63,7 +73,8 @@ def _view(table: Table, records: Mapping[str, Record]) -> TableView:
         for cell in row.cells:
             value_text(cell, marks)
     notes = own_notes(table, marks) + general_notes([table])
-    return TableView(table, rows, groups, [clip(note, MAX_TEXT) for note in notes])
+    fingerprint = table.fingerprint[:FINGERPRINT_DIGITS] if has_namesake else ""
+    return TableView(table, rows, groups, [clip(note, MAX_TEXT) for note in notes], fingerprint)
 
 
 def panel_groups(tables: Sequence[Table]) -> list[tuple[str, list[Panel]]]:

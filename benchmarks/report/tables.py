@@ -25,10 +25,14 @@ Line = dict[str, Any]
 
 
 def make_tables(results: Results) -> list[Table]:
-    """All tables of ``results``: by data set, then kind; the order of the records does not matter."""
+    """All tables of ``results``, by data set and then kind; the order of the records does not matter.
+
+    The data set with the most records comes first: a board is about that one, and not about the first in the alphabet.
+    """
     frame = make_frame(results)
     tables = []
-    for (data, fingerprint, size), part in frame.groupby(["data", "fingerprint", "size"], sort=True):
+    groups = list(frame.groupby(["data", "fingerprint", "size"], sort=True))
+    for (data, fingerprint, size), part in sorted(groups, key=lambda group: -group[1]["record"].nunique()):
         for kind in KINDS:
             # pandas' startswith("") is True everywhere
             chosen = part[(part["task"] == kind.task) & part["metric"].str.startswith(kind.prefix)]

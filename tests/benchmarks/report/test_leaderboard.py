@@ -223,7 +223,7 @@ def test_the_command_that_repeats_a_pretraining_makes_its_recipe(name: str, over
     assert again == plain
 
 
-def test_pictures_of_several_data_sets_say_which(tmp_path: Path) -> None:
+def test_pictures_and_tables_of_several_data_sets_say_which(tmp_path: Path) -> None:
     records = demo_records()
     other = [
         record.model_copy(update={"dataset": record.dataset.model_copy(update={"fingerprint": "f" * 16})})
@@ -231,8 +231,12 @@ def test_pictures_of_several_data_sets_say_which(tmp_path: Path) -> None:
     ]
     other = [record.model_copy(update={"content_hash": record.computed_hash()}) for record in other]
     folders = fill(tmp_path / "one", records), fill(tmp_path / "two", [*records, *other])
-    pages = (build_leaderboard(folder)[1].read_text(encoding="utf-8") for folder in folders)
+    pages = [build_leaderboard(folder)[1].read_text(encoding="utf-8") for folder in folders]
     one, two = (re.findall(r"<summary>(Quality by task[^<]*)", page) for page in pages)
     assert one == ["Quality by task"]
     assert len(set(two)) == len(two) == 2
     assert two[1].endswith(", data ffffffff")
+    heads = [re.findall(r"<h3 id=[^>]*>(.*?)</h3>", page) for page in pages]
+    assert not any(", data " in head for head in heads[0])
+    assert len(set(heads[1])) == len(heads[1]) == 2 * len(heads[0])
+    assert sum(", data ffffffff" in head for head in heads[1]) == len(heads[0])

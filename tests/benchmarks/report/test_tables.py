@@ -116,6 +116,13 @@ def test_tables_never_mix_data_sizes_or_protocol_versions() -> None:
     assert len({column.title for column in both.columns}) == 2, "two versions must be told apart"
 
 
+def test_the_data_with_the_most_records_come_first() -> None:
+    few, many = make_record("random"), [make_record("random", seed=seed) for seed in range(3)]
+    few = few.model_copy(update={"dataset": few.dataset.model_copy(update={"name": "a few photographs"})})
+    tables = make_tables(results_of(sealed([few, *many])))
+    assert [table.data for table in tables] == ["scenes", "a few photographs"]
+
+
 def test_rows_of_one_label_and_different_recipes_keep_apart() -> None:
     records = [make_record("mls", recipe={"seed": s, "mls": {"k": k}}, seed=s) for k in (5, 20) for s in (0, 1)]
     (table,) = make_tables(results_of(sealed(records)))
