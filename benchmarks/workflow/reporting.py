@@ -17,6 +17,8 @@ SUITES_FOLDER = "suites"
 PICTURES_FOLDER = "pictures"
 # What jobs leave to look at, beside their outputs.
 PICTURES = {"contact sheet": "contact_sheet.png", "pretraining": "figures/*.png", "predictions": "predictions.png"}
+_MOST_PATHS = 12
+"""Of one kind; so many as the demo has are listed one by one, what a larger suite has is named by a pattern."""
 
 
 def report_all(work: Work, out: Path) -> int:
@@ -45,11 +47,22 @@ def _report(plan: Plan, whole: Plan, out: Path, folder: Path) -> int:
     if table in paper_table_names():
         build_paper_tables(table, [folder], folder / "paper")
     for name, pattern in PICTURES.items():
-        for path in sorted(path for job in plan.jobs for path in out.glob(f"{job.id}/{pattern}")):
-            print(f"  {name:17} {path}")
+        for line in picture_lines(plan, out, pattern):
+            print(f"  {name:17} {line}")
     if empty:
         print(f"\n{empty} cells are missing; the same command tries them again")
     return missing + empty
+
+
+def picture_lines(plan: Plan, out: Path, pattern: str) -> list[str]:
+    """Where the pictures lie that jobs of the plan left: a path each, or one pattern for all where there are many."""
+    found = {job.id: sorted(out.glob(f"{job.id}/{pattern}")) for job in plan.jobs}
+    paths = sorted(path for each in found.values() for path in each)
+    if len(paths) <= _MOST_PATHS:
+        return [str(path) for path in paths]
+    folders = sorted({str(Path(job).parent) for job, each in found.items() if each})
+    counts = [sum(len(each) for job, each in found.items() if str(Path(job).parent) == folder) for folder in folders]
+    return [f"{out / folder}/*/{pattern} ({n})" for folder, n in zip(folders, counts, strict=True)]
 
 
 def show_pictures(plan: Plan, out: Path, folder: Path) -> int:

@@ -13,7 +13,7 @@ from test_plan import coco, write
 from benchmarks.workflow.display import Display
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event, EventLog, last_by_job
 from benchmarks.workflow.job import tail
-from benchmarks.workflow.reporting import write_expected_cells
+from benchmarks.workflow.reporting import picture_lines, write_expected_cells
 from benchmarks.workflow.runner import _claim, run_suite
 from benchmarks.workflow.source import coco_source, scenes_source
 from benchmarks.workflow.suite import load_suite
@@ -181,3 +181,16 @@ def test_the_smoke_suite_runs_end_to_end_and_again_at_once(tmp_path: Path, capsy
     assert run_suite("smoke", out=out) == 0
     assert "0 jobs to run, 15 kept" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in (out / "tables").iterdir()} == tables
+
+
+def test_pictures_are_listed_one_by_one_until_they_are_many(tmp_path: Path, make_job: MakeJob) -> None:
+    jobs = [make_job(f"cell{number:02d}") for number in range(13)]
+    for number, job in enumerate(jobs):
+        folder = tmp_path / job.id
+        folder.mkdir(parents=True)
+        (folder / "predictions.png").write_bytes(b"")
+        lines = picture_lines(plan_of(jobs, tmp_path), tmp_path, "predictions.png")
+        if number < 12:
+            assert lines == [str(tmp_path / each.id / "predictions.png") for each in jobs[: number + 1]]
+    assert lines == [f"{tmp_path}/cells/evaluate/*/predictions.png (13)"]
+    assert picture_lines(plan_of(jobs, tmp_path), tmp_path, "figures/*.png") == []
