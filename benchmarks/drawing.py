@@ -88,16 +88,20 @@ def describe_semantic(labels: NDArray[np.integer], names: Sequence[str]) -> str:
 
 def save_sheet(path: Path, pairs: Sequence[tuple[Panel, Panel]], columns: int = 2) -> None:
     """Write (truth, prediction) pairs as a PNG, ``columns`` pairs a row, every picture under its caption."""
-    rows = max(1, -(-len(pairs) // columns))
-    width, height = 2 * (CELL + _MARGIN) + _MARGIN, CELL + _CAPTION + _MARGIN
-    sheet = Image.new("RGB", (width * columns, height * rows + _MARGIN), _BACKGROUND)
+    rows = [pairs[first : first + columns] for first in range(0, len(pairs), columns)] or [[]]
+    # A row is as high as its highest picture: photographs are seldom square.
+    heights = [max((panel.picture.height for pair in row for panel in pair), default=CELL) for row in rows]
+    width = 2 * (CELL + _MARGIN) + _MARGIN
+    total = sum(height + _CAPTION + _MARGIN for height in heights) + _MARGIN
+    sheet = Image.new("RGB", (width * columns, total), _BACKGROUND)
     canvas = ImageDraw.Draw(sheet)
-    for position, pair in enumerate(pairs):
-        left, top = position % columns * width + _MARGIN, position // columns * height + _MARGIN
-        for offset, panel in enumerate(pair):
-            x = left + offset * (CELL + _MARGIN)
+    top = _MARGIN
+    for row, height in zip(rows, heights, strict=True):
+        for position, panel in enumerate(panel for pair in row for panel in pair):
+            x = position // 2 * width + _MARGIN + position % 2 * (CELL + _MARGIN)
             canvas.text((x, top), _shorten(canvas, panel.caption), fill=_TEXT)
             sheet.paste(panel.picture, (x, top + _CAPTION))
+        top += height + _CAPTION + _MARGIN
     with replacing(path) as temporary:
         sheet.save(temporary, format="PNG")
 

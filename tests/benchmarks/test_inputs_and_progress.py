@@ -90,7 +90,17 @@ def test_sheets(tmp_path: Path) -> None:
     save_sheet(tmp_path / "sheet.png", [(panel, panel)] * 3)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 4 * CELL
-        assert sheet.height > 2 * CELL
+        assert sheet.height > 2 * picture.height
+    square, wide = (Panel("", Image.new("RGB", (CELL, height))) for height in (CELL, CELL // 4))
+    heights = []
+    for panels in ([square], [square, wide, wide, wide], [square, wide, square]):  # two a row
+        save_sheet(tmp_path / "rows.png", [(each, each) for each in panels])
+        with Image.open(tmp_path / "rows.png") as rows:
+            heights.append(rows.height)
+    one, mixed, two = heights
+    assert CELL < one < CELL + CELL // 4  # captions and margins
+    assert two == one + CELL + (mixed - one - CELL // 4)
+    assert CELL // 4 < mixed - one < CELL // 2
     save_sheet(tmp_path / "empty.png", [])
     assert (tmp_path / "empty.png").is_file()
     assert len({category_colour(index) for index in range(60)}) == 60
