@@ -103,8 +103,8 @@ class Workshop:
         return path
 
     def _lent(self) -> list[Path]:
-        """What those settings name on this machine: certificates, folders of packages."""
+        """What those settings name on this machine: certificates, constraints, folders of packages."""
         words = self._pip_settings().read_text().replace("file://", "").split()
-        named = [Path(word) for word in words if word.startswith("/") and Path(word).is_dir()]
+        named = [Path(word) for word in words if word.startswith("/")]
         named = [place.parent if place.name == "simple" else place for place in named]  # an index and its files
-        return [place for place in (CERTIFICATES, *named) if place.exists()]
+        return [place for place in dict.fromkeys((CERTIFICATES, *named)) if place.exists()]
