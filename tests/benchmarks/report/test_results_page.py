@@ -249,11 +249,13 @@ def test_the_search_reads_neither_the_test_split_nor_minis_scenes() -> None:
     assert mini.data.seed == 7
 
 
-@pytest.mark.parametrize("name", ["mini", "mini_mls_ablation", "mini_saliency_2x2", "mini_pseudo_labels", "mini_hard"])
+@pytest.mark.parametrize(
+    "name", ["mini", "mini_mls_ablation", "mini_saliency_2x2", "mini_pseudo_labels", "mini_colour", "mini_hard"]
+)
 def test_seeds_are_paired_across_the_rows(name: str) -> None:
     suite = load_suite(name)
     assert len({tuple(row.seeds) for row in suite.backbones}) == 1
-    assert len(suite.backbones[0].seeds) == (5 if name == "mini" else 3)
+    assert len(suite.backbones[0].seeds) == (5 if name in ("mini", "mini_colour") else 3)
     assert suite.size == "mini"
     assert "version 1" in suite.title
 
