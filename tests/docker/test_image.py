@@ -144,3 +144,20 @@ def test_mmcvs_operators_are_in_it(workshop: Workshop):
         pytest.skip("built without mmcv's operators; MMCV_OPS=1 builds them")
     program = "import torch, mmcv.ops; print(mmcv.ops.nms(torch.rand(3, 4), torch.rand(3), 0.5)[1].numel() > 0)"
     assert _python(workshop, program) == "True\n"
+
+
+def test_mmdetection_judges_a_backbone_in_it(workshop: Workshop, out: Path, tmp_path: Path):
+    if OPERATORS != "1":
+        pytest.skip("built without mmcv's operators; MMCV_OPS=1 builds them")
+    checkpoint = tmp_path / "moco.pth.tar"
+    write_example(checkpoint)
+    mounts = ["-v", f"{checkpoint}:/checkpoint/moco.pth.tar:ro", "-v", f"{out}:/out"]
+    _podman(workshop, ["import", "/checkpoint/moco.pth.tar", "/out/moco.safetensors"], *mounts)
+    _podman(workshop, ["data", "scenes", "--images", "20", "--size", "64", "--seed", "0", "/out/scenes"], *mounts)
+    words = ["evaluate", "/out/moco.safetensors", "--protocol", "mask_rcnn_fpn_mmdet_demo", "--data", "/out/scenes"]
+    few = ["iterations=2", "warmup_iterations=1", "batch_size=2"]
+    settings = [*(f"settings.{one}" for one in few), "data.max_test_images=2"]
+    _podman(workshop, [*words, "--out", "/out/mmdet", *settings], *mounts)
+    record = json.loads((out / "mmdet/record.json").read_text())
+    assert record["protocol"]["resolved"]["toolbox"] == "mmdetection"
+    assert {"box_AP", "mask_AP"} <= set(record["metrics"])
