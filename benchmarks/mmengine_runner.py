@@ -29,6 +29,10 @@ def runner_class(log: Path) -> Any:
                     logger.removeHandler(handler)
             return logger
 
+        def _log_env(self, env_cfg: dict[str, Any]) -> None:
+            """Its configuration alone: a record holds the environment, and mmengine calls compilers to tell it."""
+            self.logger.info("Config:\n%s", self.cfg.pretty_text)
+
     return QuietRunner
 
 
