@@ -101,8 +101,10 @@ def test_before_training_the_histograms_are_those_of_the_seed(
     mls_figures.draw_score_histograms(method, tmp_path / "untrained.png", 0)
     assert torch.equal(torch.get_rng_state(), generator)
     heights = [[bar.get_height() for bar in bars] for bars in rectangles(drawn[0])]
-    assert heights[0] == heights[2]  # an untrained method: before and after are the same
-    assert heights[1] == heights[3]
+    # An untrained method: before and after are the same, but for the last digits of scores that some processors sum in
+    # another order from another place in memory. A score in another bin would be a difference of .004 of the whole.
+    assert heights[0] == pytest.approx(heights[2], rel=1e-5)
+    assert heights[1] == pytest.approx(heights[3], rel=1e-5)
     for axis, bars in zip(drawn[0].axes, rectangles(drawn[0]), strict=True):
         assert sum(bar.get_height() * bar.get_width() for bar in bars) == pytest.approx(1), axis.get_title()
 
