@@ -36,7 +36,8 @@ def publish(run: Path, results: Path, name: str = "") -> list[Path]:
         The files written.
 
     Raises:
-        UserError: not a folder of ``scenebench run``, no record yet, a damaged one, or ``name`` is no plain name.
+        UserError: not a folder of ``scenebench run``, no record yet, a damaged one, ``name`` is no plain name, or what
+            was kept under it is of other data.
     """
     if name and not _NAME.fullmatch(name):
         raise UserError(f"--name '{name}': letters, digits, '_' and '-', as in mini_photos")
@@ -46,9 +47,14 @@ def publish(run: Path, results: Path, name: str = "") -> list[Path]:
     records = [run / job.outputs[0] for job in plan.jobs if job.kind == "evaluate" and (run / job.outputs[0]).is_file()]
     if not records:
         raise UserError(f"{run}: holds no record yet; run 'scenebench run {plan.suite} --out {run}' first")
-    for record in records:
-        read_record(record)  # a damaged one is an error
+    data = {read_record(record).dataset.name for record in records}  # a damaged one is an error
     name = name or plan.suite
+    kept_data = {read_record(path).dataset.name for path in (results / RECORDS / name).rglob(RECORD_FILE)}
+    if kept_data - data:
+        raise UserError(
+            f"{results / RECORDS / name}: holds records on {', '.join(sorted(kept_data))}, and {run} is on "
+            f"{', '.join(sorted(data))}; give it a name of its own with --name"
+        )
     for kept in (results / RECORDS / name, results / DIAGNOSTICS / name):
         shutil.rmtree(kept, ignore_errors=True)
     written = [_copy(path, results / RECORDS / name / path.parent.name / RECORD_FILE) for path in records]

@@ -153,6 +153,19 @@ def test_a_run_on_other_data_has_a_name_of_its_own(tmp_path: Path, capsys: pytes
     assert "names one run, 2 are given" in capsys.readouterr().err
 
 
+def test_a_run_on_other_data_does_not_replace_the_suites_own(tmp_path: Path) -> None:
+    run, results = finished_run(tmp_path / "run"), tmp_path / "results"
+    record = make_record("mls")
+    photos = record.dataset.model_copy(update={"name": "photos"})
+    path = results / "records/own/mls-s0/record.json"
+    write_record(path, record.model_copy(update={"dataset": photos}))
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"holds records on photos, and .* is on scenes; give it a name of its own"):
+        publish(run, results)
+    assert path.read_bytes() == before
+    publish(run, results, "own_scenes")
+
+
 def test_records_tell_their_suite_whatever_they_are_kept_as(tmp_path: Path) -> None:
     records = [make_record(label, seed=seed, suite="mini") for label in ("moco", "random") for seed in (0, 1)]
     photos = records[0].dataset.model_copy(update={"name": "photos"})
