@@ -21,6 +21,7 @@ import scenebench
 import transfer.cli
 from scenebench.errors import UserError, did_you_mean
 from scenebench.exit_codes import exit_code
+from scenebench.processors import limit_instruction_sets
 
 EXAMPLE = """\
 examples:
@@ -82,6 +83,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    limit_instruction_sets()
 
     def command() -> int | None:
         arguments = parse(argv)

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from scenebench.processors import limit_instruction_sets
+
+limit_instruction_sets()  # as every command does, so that what tests compute is what commands compute
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
