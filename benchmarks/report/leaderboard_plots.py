@@ -92,7 +92,7 @@ def _panels(number: int, width: float, height: float, caption: str) -> tuple[Fig
 def _title(axes: Any, panel: Panel) -> None:
     column = panel[0].columns[panel[1]]
     title = f"{printable(column.title)[:60]}: {printable(column.metric_name)[:24]} (%)"
-    axes.set_title(textwrap.fill(title, 30, break_on_hyphens=False), loc="left")
+    axes.set_title(textwrap.fill(title, 26, break_on_hyphens=False), loc="left")
 
 
 def _bars(panels: Sequence[Panel]) -> Figure:
