@@ -12,7 +12,7 @@ from transfer.cli import add_import_options, stated_preprocessing
 COMPARE_EXAMPLE = """\
 examples:
   scenebench compare results/moco results/mls
-  scenebench compare mls moco --records results/records
+  scenebench compare mls moco --records results/records/mini
   scenebench compare old.safetensors new.safetensors --records results/records --format markdown
 """
 # Options that mean something by a suite alone, and what they are where they were not given.

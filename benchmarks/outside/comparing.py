@@ -116,7 +116,10 @@ def _row_pairs(a: Side, b: Side) -> list[tuple[str, str]]:
     common = [(row, row) for row in a.rows if row in b.rows]
     if not common:
         names = [", ".join(sorted(side.rows)) for side in (a, b)]
-        raise UserError(f"{a.name} and {b.name} have no row in common ({names[0]} / {names[1]}); name two labels")
+        raise UserError(
+            f"{a.name} and {b.name} have no row in common ({names[0]} / {names[1]}); name two labels, of the records "
+            "of one suite where several have them (--records results/records/mini)"
+        )
     return common
 
 
