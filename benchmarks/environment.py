@@ -15,6 +15,7 @@ import torch
 
 import scenebench
 from benchmarks.record import EnvironmentPart
+from scenebench.processors import cpu_info
 
 COMMIT_VARIABLE = "SCENEBENCH_COMMIT"
 """Set in an image, which holds a copy of the tree without its history."""
@@ -95,9 +96,4 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return cpu_info("model name") or platform.processor() or platform.machine()

@@ -20,15 +20,15 @@ def limit_instruction_sets() -> None:
 
     Only on a processor that has both AVX2 and AVX-512; what the environment says already stays.
     """
-    if {"avx2", "avx512f"} <= _flags():
+    if {"avx2", "avx512f"} <= set(cpu_info("flags").split()):
         for name, value in LIMITS.items():
             os.environ.setdefault(name, value)
 
 
-def _flags() -> set[str]:
-    """What Linux says that the processor can do; empty elsewhere, and on processors of other kinds."""
+def cpu_info(field: str) -> str:
+    """What Linux says of the first processor, ``flags`` or ``model name``; "" elsewhere, and where it has none such."""
     try:
-        lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+        with open(_CPU_INFO, encoding="utf-8", errors="replace") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
     except OSError:
-        return set()
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+        return ""

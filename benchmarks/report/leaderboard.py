@@ -21,12 +21,12 @@ from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import PublishedView, published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
 from benchmarks.report.leaderboard_views import (
-    FINGERPRINT_DIGITS,
     TableView,
     choices,
     panel_groups,
     script_data,
     table_views,
+    told_apart,
 )
 from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text, place
@@ -210,12 +210,10 @@ def _draw(draw: Callable[[Path], object], scratch: Path, folder: Path) -> None:
 def _shown(folder: Path, tables: Sequence[Table]) -> list[tuple[str, str, str]]:
     """(file's stem, title, description) of each figure, in the order of the descriptions."""
     shown = {suffix: panels[0][0] for suffix, panels in panel_groups(tables)}
-    named = [place(table) for table in shown.values()]
     # Where there are several, a title says of which data; a curve says so in the picture.
     places = {
-        suffix: f": {place(table)}"
-        + (f", data {table.fingerprint[:FINGERPRINT_DIGITS]}" if named.count(place(table)) > 1 else "")
-        for suffix, table in shown.items()
+        suffix: f": {place(table)}" + (f", data {fingerprint}" if fingerprint else "")
+        for (suffix, table), fingerprint in zip(shown.items(), told_apart(list(shown.values())), strict=True)
         if len(shown) > 1
     }
     stems = [path.stem for path in folder.iterdir() if not path.stem.endswith(_DARK)]

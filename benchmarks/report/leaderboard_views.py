@@ -15,7 +15,7 @@ from benchmarks.report.render import general_notes, own_notes, value_text
 from benchmarks.report.table_parts import Row, Table, clip
 
 MAX_TEXT = 2000
-FINGERPRINT_DIGITS = 8
+_FINGERPRINT_DIGITS = 8
 MOST_GROUPS = 3
 """Data sets that have pictures; the tables show all."""
 Panel = tuple[Table, int]
@@ -38,7 +38,7 @@ class TableView:
 
     Attributes:
         groups: (protocol, columns it spans).
-        fingerprint: start of the data's fingerprint, where other data of the page have the same name and size; else "".
+        fingerprint: see :func:`told_apart`.
     """
 
     table: Table
@@ -51,12 +51,16 @@ class TableView:
 def table_views(tables: Sequence[Table], records: Sequence[Record]) -> list[TableView]:
     """One view a table."""
     by_hash = {record.content_hash: record for record in records}
-    data = {(table.data, table.size, table.fingerprint) for table in tables}
-    named = Counter((name, size) for name, size, _ in data)
-    return [_view(table, by_hash, named[table.data, table.size] > 1) for table in tables]
+    return [_view(table, by_hash, mark) for table, mark in zip(tables, told_apart(tables), strict=True)]
 
 
-def _view(table: Table, records: Mapping[str, Record], has_namesake: bool) -> TableView:
+def told_apart(tables: Sequence[Table]) -> list[str]:
+    """Of each table the start of its data's fingerprint, where other data have the same name and size; else ""."""
+    named = Counter((name, size) for name, size, _ in {(t.data, t.size, t.fingerprint) for t in tables})
+    return [t.fingerprint[:_FINGERPRINT_DIGITS] if named[t.data, t.size] > 1 else "" for t in tables]
+
+
+def _view(table: Table, records: Mapping[str, Record], fingerprint: str) -> TableView:
     ranks = column_ranks(table)
     rows = [
         _row_view(row, {i: of[n] for i, of in ranks.items() if n in of}, records) for n, row in enumerate(table.rows)
@@ -73,7 +77,6 @@ def _view(table: Table, records: Mapping[str, Record], has_namesake: bool) -> Ta
         for cell in row.cells:
             value_text(cell, marks)
     notes = own_notes(table, marks) + general_notes([table])
-    fingerprint = table.fingerprint[:FINGERPRINT_DIGITS] if has_namesake else ""
     return TableView(table, rows, groups, [clip(note, MAX_TEXT) for note in notes], fingerprint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 
 from benchmarks.report.results import ExpectedCell, write_expected
@@ -60,9 +61,8 @@ def picture_lines(plan: Plan, out: Path, pattern: str) -> list[str]:
     paths = sorted(path for each in found.values() for path in each)
     if len(paths) <= _MOST_PATHS:
         return [str(path) for path in paths]
-    folders = sorted({str(Path(job).parent) for job, each in found.items() if each})
-    counts = [sum(len(each) for job, each in found.items() if str(Path(job).parent) == folder) for folder in folders]
-    return [f"{out / folder}/*/{pattern} ({n})" for folder, n in zip(folders, counts, strict=True)]
+    counts = Counter(str(Path(job).parent) for job, each in found.items() for _ in each)
+    return [f"{out / folder}/*/{pattern} ({n})" for folder, n in sorted(counts.items())]
 
 
 def show_pictures(plan: Plan, out: Path, folder: Path) -> int:

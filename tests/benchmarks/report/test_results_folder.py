@@ -92,13 +92,13 @@ def test_every_number_of_the_page_stands_in_the_table_it_links_to() -> None:
     for text, file, suite, row, protocol, metric in links:
         assert file == f"tables/{suite}/tables.md"
         assert (RESULTS / file).is_file()
-        shown = float(text.split()[0].replace("−", "-"))
         pair = re.fullmatch("(.+) and (.+), paired by seed", row)
         if pair is None:
-            assert shown == pytest.approx(cell(suite, row, protocol, metric)[0], abs=0.051)
+            assert text.startswith(f"{cell(suite, row, protocol, metric)[0]:.1f}")
             continue
         (mean, n), (other, m) = (cell(suite, one, protocol, metric) for one in pair.groups())
         assert n == m, f"{row}: seeds of one have no partner"
+        shown = float(text.split()[0].replace("−", "-"))
         assert shown == pytest.approx(mean - other, abs=0.051), row
 
 
