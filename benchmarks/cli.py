@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import benchmarks.outside.cli as outside
+import benchmarks.submission.cli as outside
 
 _EVALUATE_EXAMPLE = """\
 example:
@@ -112,13 +112,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         return outside.judge_by_suite(arguments)
     outside.refuse_suite_options(arguments)
 
-    from benchmarks.protocol import load_protocol
+    from benchmarks.protocols.protocol import load_protocol
 
     protocol = load_protocol(
         arguments.protocol, arguments.overrides, arguments.size
     )  # before torch: a wrong name answers at once
 
-    from benchmarks.evaluate import evaluate
+    from benchmarks.evaluation.evaluate import evaluate
 
     logger = logging.getLogger("scenebench")
     handler = logging.StreamHandler(sys.stdout)
@@ -162,7 +162,7 @@ def _values_of(suite_file: Path | None) -> dict[str, Any] | None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from benchmarks.protocol import list_protocols, load_protocol
+    from benchmarks.protocols.protocol import list_protocols, load_protocol
 
     for name in list_protocols():
         protocol = load_protocol(name)
@@ -173,7 +173,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     import yaml
 
-    from benchmarks.protocol import describe, load_protocol
+    from benchmarks.protocols.protocol import describe, load_protocol
 
     protocol = load_protocol(arguments.protocol, arguments.overrides, arguments.size)
     content = yaml.safe_dump(describe(protocol), sort_keys=False, allow_unicode=True, width=110)

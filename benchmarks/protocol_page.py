@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchmarks.datasets.registry import describe
-from benchmarks.protocol import Protocol, PublishedRows, list_protocols, load_protocol
-from benchmarks.report.published import PublishedValue, read_published
+from benchmarks.protocols.protocol import (
+    Protocol,
+    PublishedRows,
+    list_protocols,
+    load_protocol,
+)
+from benchmarks.published.values import PublishedValue, read_published
 
 _TASKS = {"detection": "Detection", "segmentation": "Segmentation", "classification": "Classification"}
 _HEAD = """\

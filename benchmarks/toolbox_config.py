@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchmarks.datasets.folder import BACKGROUND_NAME
 from benchmarks.datasets.registry import describe
-from benchmarks.protocol import DetectionProtocol, Protocol, SegmentationProtocol
+from benchmarks.protocols.protocol import DetectionProtocol, Protocol, SegmentationProtocol
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo
-from transfer.resnet import Architecture
+from transfer.networks.resnet import Architecture
 
 DEFAULT_BACKBONE = BackboneInfo(architecture=Architecture(depth=50))
 """What a backbone file of a torchvision-style ResNet-50 says."""
@@ -37,7 +37,7 @@ def toolbox_config(protocol: Protocol, info: BackboneInfo = DEFAULT_BACKBONE) ->
 
 def _detectron2(protocol: DetectionProtocol, info: BackboneInfo) -> str:
     from benchmarks.detection.detectron2_config import build_config
-    from transfer.toolbox_noise import quiet_detectron2
+    from transfer.exporters.silenced_logs import quiet_detectron2
 
     quiet_detectron2()
     data = protocol.data
@@ -52,7 +52,7 @@ def _detectron2(protocol: DetectionProtocol, info: BackboneInfo) -> str:
 def _mmseg(protocol: SegmentationProtocol, info: BackboneInfo) -> str:
     from benchmarks.segmentation.config import build_config
     from benchmarks.segmentation.layout import semantic_layout
-    from transfer.toolbox_noise import quiet_mmseg
+    from transfer.exporters.silenced_logs import quiet_mmseg
 
     quiet_mmseg()
     from mmengine.config import Config

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from pretrain.method_recipes import SaliencyRecipe
+from pretrain.recipes.methods import SaliencyRecipe
 
 
 def cell_probabilities(saliency: np.ndarray, gamma: float) -> np.ndarray:

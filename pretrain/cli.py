@@ -58,7 +58,7 @@ def _add_figures(subparsers: Any) -> None:
 
 
 def _pretrain(args: argparse.Namespace) -> int:
-    from pretrain.recipe import load_recipe, recipe_names
+    from pretrain.recipes.recipe import load_recipe, recipe_names
     from scenebench.errors import UserError
 
     if args.recipe == "list":
@@ -74,7 +74,7 @@ def _pretrain(args: argparse.Namespace) -> int:
 
 
 def _figures(args: argparse.Namespace) -> int:
-    from pretrain.figures_command import draw_run
+    from pretrain.figures.command import draw_run
 
     for picture in draw_run(args.folder, args.out, args.checkpoint):
         print(picture)

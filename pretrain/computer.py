@@ -12,9 +12,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 
+from pretrain.data.views import Batch
 from pretrain.distributed import started_processes
-from pretrain.recipe import Recipe
-from pretrain.views import Batch
+from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
 
 # Methods whose every encoder sees one batch a step, so that shuffle-BN can be parted among processes.

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pretrain.distributed import local_copy, world_size
-from pretrain.recipe import NetworkRecipe, ProjectorRecipe, Recipe
-from transfer.network import AnyArchitecture, build_network
-from transfer.resnet import Architecture
-from transfer.vit_architecture import VitArchitecture
+from pretrain.recipes.recipe import NetworkRecipe, ProjectorRecipe, Recipe
+from transfer.networks.network import AnyArchitecture, build_network
+from transfer.networks.resnet import Architecture
+from transfer.networks.vit_architecture import VitArchitecture
 
 Network = TypeVar("Network", bound=nn.Module)
 

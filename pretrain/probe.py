@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pretrain.annotations import KEY, multilabels
+from pretrain.data.annotations import KEY, multilabels
+from pretrain.data.sources import ImageFiles
+from pretrain.data.whole_images import loading_threads, whole_image_batches
 from pretrain.distributed import is_main
 from pretrain.methods.base import Method
 from pretrain.networks import evaluating
 from pretrain.progress import Progress
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
-from pretrain.whole_images import loading_threads, whole_image_batches
+from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
 
 BATCH = 64  # images at a time

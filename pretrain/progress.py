@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pretrain.recipe import Recipe
+from pretrain.recipes.recipe import Recipe
 from scenebench.files import write_text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pretrain.checkpoint import has_checkpoint
-from pretrain.recipe import Recipe
+from pretrain.recipes.recipe import Recipe
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError
 from scenebench.files import write_text

@@ -202,7 +202,7 @@ def attention_maps(attention: Tensor) -> Tensor:
 
     Args:
         attention: of the class token to the patches, averaged over the heads, N x h x w, at least 0
-            (:meth:`transfer.vit.VisionTransformer.attention_map`).
+            (:meth:`transfer.networks.vit.VisionTransformer.attention_map`).
 
     Returns:
         float32, N x h x w, in [0, 1]. An image whose attention is constant or not finite says nothing about where to

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from pretrain.computer import on_device
+from pretrain.data.views import Batch
 from pretrain.distributed import GroupedStatistics
 from pretrain.methods.base import Method
 from pretrain.optimiser import set_learning_rate
-from pretrain.recipe import Recipe
-from pretrain.views import Batch
+from pretrain.recipes.recipe import Recipe
 
 
 class TrainingStep:

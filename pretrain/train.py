@@ -22,8 +22,11 @@ from torch import Tensor
 
 from pretrain.checkpoint import load_checkpoint, restore, save_checkpoint
 from pretrain.computer import check_device, check_processes, set_up_fabric
-from pretrain.data import PretrainDataset, build_loader
-from pretrain.diagnostics import Diagnostics
+from pretrain.data.loading import PretrainDataset, build_loader
+from pretrain.data.sources import ImageFile, list_images
+from pretrain.data.sources.checks import check_images, require_same_images
+from pretrain.data.sources.description import describe_source
+from pretrain.diagnostics.during_training import Diagnostics
 from pretrain.distributed import (
     AnyProcess,
     GroupedStatistics,
@@ -40,11 +43,8 @@ from pretrain.networks import groups_here
 from pretrain.optimiser import build_optimiser, learning_rate, peak_rate
 from pretrain.probe import KnnProbe
 from pretrain.progress import Progress
-from pretrain.recipe import Recipe
+from pretrain.recipes.recipe import Recipe
 from pretrain.run_folder import BACKBONE, check_owner, claimed
-from pretrain.sources import ImageFile, list_images
-from pretrain.sources.checks import check_images, require_same_images
-from pretrain.sources.description import describe_source
 from pretrain.step import FirstNotFinite, TrainingStep
 from pretrain.stopping import Stopped, StopRequest
 from scenebench.errors import UserError

@@ -22,8 +22,14 @@ from torch import Tensor
 import scenebench
 from scenebench.errors import TransferError, UserError, require_choice
 from scenebench.files import replacing
-from transfer.network import AnyArchitecture, Backbone, build_network, parse_architecture, require_resnet
-from transfer.resnet import ResNet
+from transfer.networks.network import (
+    AnyArchitecture,
+    Backbone,
+    build_network,
+    parse_architecture,
+    require_resnet,
+)
+from transfer.networks.resnet import ResNet
 from transfer.untrusted.files import map_file
 from transfer.untrusted.refusal import Refusal
 from transfer.untrusted.safetensors_file import read_safetensors

@@ -20,8 +20,9 @@ import torch
 
 from scenebench.errors import UserError, require_choice
 from scenebench.resident_memory import resident_kib
+from transfer.exporters import EXPORTERS
 from transfer.importers import import_checkpoint
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 SECONDS_ALLOWED = 5.0
 MEMORY_ALLOWED = 4.0
@@ -74,7 +75,7 @@ def measure(target: str, architecture: Architecture, folder: Path) -> Measuremen
         UserError: an unknown target.
     """
     require_choice("target", target, TARGETS)
-    exporter = importlib.import_module(f"transfer.to_{target}")
+    exporter = importlib.import_module(EXPORTERS[target])
     checkpoint = folder / "checkpoint.pth"
     _write_checkpoint(checkpoint, architecture)
     _warm_up(exporter.export, folder)

@@ -120,30 +120,30 @@ def _import(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from scenebench.errors import require_choice
     from transfer.backbone_file import read_info
-    from transfer.network import require_resnet
+    from transfer.networks.network import require_resnet
 
     require_choice("--to", args.to, TARGETS)
     # What no export takes is told before a toolbox takes seconds to import. timm has vision transformers too.
     if args.to != "timm":
         require_resnet(read_info(args.backbone).architecture, f"--to {args.to}")
     if args.to == "timm":
-        from transfer import to_timm
+        from transfer.exporters import timm as to_timm
 
         report = to_timm.export(args.backbone, args.out)
     elif args.to == "detectron2":
-        from transfer import to_detectron2
+        from transfer.exporters.detectron2 import build as to_detectron2
 
         report = to_detectron2.export(args.backbone, args.out, neck=args.neck)
     elif args.to == "mmseg":
-        from transfer import to_mmseg
+        from transfer.exporters.mmseg import build as to_mmseg
 
         report = to_mmseg.export(args.backbone, args.out, output_stride=args.output_stride)
     elif args.to == "mmdet":
-        from transfer import to_mmdet
+        from transfer.exporters.mmdet import build as to_mmdet
 
         report = to_mmdet.export(args.backbone, args.out, neck=args.neck)
     else:
-        from transfer import to_torchvision
+        from transfer.exporters import torchvision as to_torchvision
 
         report = to_torchvision.export(args.backbone, args.out)
     print(report.table())

@@ -9,7 +9,7 @@ import torch
 
 from scenebench.errors import UserError
 from scenebench.files import replacing
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 
 def write_example(path: Path | str) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from transfer import proof
 from transfer.backbone_file import Preprocessing
-from transfer.resnet import Architecture, ResNet, build_resnet
+from transfer.networks.resnet import Architecture, ResNet, build_resnet
 
 NETWORK = Architecture(depth=50, stem_width=16)
 COSINES = Path(__file__).parent / "mistake_cosines.json"

@@ -1,12 +1,3 @@
-"""Registers ``ResLayerExtraNorm`` with MMDetection; a C4 configuration names this module in ``custom_imports``."""
+"""The name that exported configurations import; the code is :mod:`transfer.exporters.mmdet.extra_norm`."""
 
-from __future__ import annotations
-
-from mmdet.models.backbones import ResNet
-from mmdet.models.layers import ResLayer
-from mmdet.registry import MODELS
-
-from transfer.mmdet_res5 import res5_class
-
-ResLayerExtraNorm = res5_class(ResNet, ResLayer)
-MODELS.register_module(module=ResLayerExtraNorm, force=True)
+from transfer.exporters.mmdet.extra_norm import *  # noqa: F403

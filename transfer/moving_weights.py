@@ -20,8 +20,14 @@ from transfer.backbone_file import Preprocessing
 from transfer.cli import TARGETS
 from transfer.importers import FAMILIES, Family
 from transfer.mistakes import CHECKS, DETECTRON2, MISTAKES, MMSEG, VERIFY, Mistake
+from transfer.networks.resnet import (
+    BLOCKS_BY_DEPTH,
+    STAGES,
+    Architecture,
+    build_resnet,
+    stage_of,
+)
 from transfer.proof import IMAGE_HEIGHT, IMAGE_WIDTH, TOLERANCE
-from transfer.resnet import BLOCKS_BY_DEPTH, STAGES, Architecture, build_resnet, stage_of
 from transfer.untrusted import machine, safetensors_file, torch_file, zip_directory
 
 _COUNTER = ".num_batches_tracked"

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from scenebench.errors import TransferError
 from scenebench.files import sha256_of, write_text
 from transfer.backbone_file import BackboneInfo
-from transfer.network import AnyArchitecture, Backbone
-from transfer.resnet import STAGES, stage_of
+from transfer.networks.network import AnyArchitecture, Backbone
+from transfer.networks.resnet import STAGES, stage_of
 
 TOLERANCE = 1e-5
 """Largest allowed difference of a stage's features, as a fraction of the stage's largest absolute feature."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from transfer import proof
 from transfer.backbone_file import BackboneInfo
-from transfer.exported import read_anything
-from transfer.network import build_network
+from transfer.exporters.read_back import read_anything
+from transfer.networks.network import build_network
 
 
 @dataclass(frozen=True)

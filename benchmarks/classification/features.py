@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.classification.settings import ViewSettings
 from benchmarks.classification.views import test_view
-from benchmarks.inputs import read_image, read_square
-from benchmarks.progress import Progress
+from benchmarks.evaluation.inputs import read_image, read_square
+from benchmarks.evaluation.progress import Progress
+from benchmarks.protocols.classification import ViewSettings
 from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing
-from transfer.network import Backbone
-from transfer.resnet import ResNet
+from transfer.networks.network import Backbone
+from transfer.networks.resnet import ResNet
 
 
 @torch.no_grad()

@@ -6,13 +6,13 @@ import copy
 
 import torch
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.measures import main_metric, main_value, measure
 from benchmarks.classification.resuming import FOLDER, Keeper
 from benchmarks.classification.splits import split_images, train_images
 from benchmarks.classification.training import CellResult, Task, train_grid
-from benchmarks.protocol import ClassificationProtocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 from scenebench.files import sha256_of

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from benchmarks.classification.settings import TrainSettings
+from benchmarks.protocols.classification import TrainSettings
 from scenebench.errors import UserError
-from transfer.network import Backbone
-from transfer.resnet import ResNet
+from transfer.networks.network import Backbone
+from transfer.networks.resnet import ResNet
 
 _INITIAL_STD = 0.01
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.samples import Sample
-from benchmarks.inputs import choose
+from benchmarks.evaluation.inputs import choose
 from scenebench.errors import UserError
 
 POSITIVE, NEGATIVE, DIFFICULT = 1, 0, -1

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.classification.settings import LinearGridSettings
-from benchmarks.progress import Progress
+from benchmarks.evaluation.progress import Progress
+from benchmarks.protocols.classification import LinearGridSettings
 
 _MOMENTUM = 0.9
 _CHUNK = 4096

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.linear import Standardisation, fit_path
-from benchmarks.classification.settings import LowShotSettings
+from benchmarks.protocols.classification import LowShotSettings
 from scenebench.errors import UserError
 
 MAX_ITERATIONS = 200

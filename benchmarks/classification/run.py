@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.fine_tuning import run_training
 from benchmarks.classification.images import POSITIVE
@@ -21,8 +20,9 @@ from benchmarks.classification.linear import LinearProbe, Standardisation, fit_p
 from benchmarks.classification.low_shot import low_shot_values, mean_by_category
 from benchmarks.classification.splits import split_images
 from benchmarks.classification.stored import COLOUR_HISTOGRAM, run_stored, stored_features
-from benchmarks.inputs import choose_images, data_notes
-from benchmarks.protocol import ClassificationProtocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.evaluation.inputs import choose_images, data_notes
+from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError, require_choice
 from scenebench.multilabel import knn_scores
 

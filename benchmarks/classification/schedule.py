@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from benchmarks.classification.settings import TrainSettings
+from benchmarks.protocols.classification import TrainSettings
 
 
 def rate_factor(settings: TrainSettings, step: int, steps_per_epoch: int) -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.cell import Cell
 from benchmarks.classification.images import POSITIVE, LabelledImages, from_samples, stamp_of
 from benchmarks.classification.lists import read_train_list
 from benchmarks.classification.low_shot import draw_images
-from benchmarks.classification.settings import LowShotSettings
-from benchmarks.inputs import choose_images
-from benchmarks.official import OfficialFolder
-from benchmarks.protocol import ClassificationProtocol
+from benchmarks.evaluation.cell import Cell
+from benchmarks.evaluation.inputs import choose_images
+from benchmarks.evaluation.official import OfficialFolder
+from benchmarks.protocols.classification import LowShotSettings
+from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError
 
 

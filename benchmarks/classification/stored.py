@@ -5,19 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.feature_cache import cached, key_of
 from benchmarks.classification.features import backbone_features, colour_histograms
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.measures import measure
 from benchmarks.classification.neighbours import class_votes, nearest
-from benchmarks.classification.settings import LinearGridSettings, SVMSettings
 from benchmarks.classification.splits import split_images, train_images
 from benchmarks.classification.svm import low_shot_map, normalise, score_svms
 from benchmarks.classification.top_k import top_k_accuracy
-from benchmarks.inputs import choose
-from benchmarks.protocol import ClassificationProtocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.evaluation.inputs import choose
+from benchmarks.protocols.classification import LinearGridSettings, SVMSettings
+from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
 from transfer.backbone_file import load_network

@@ -19,8 +19,8 @@ from sklearn.svm import LinearSVC
 
 from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.images import DIFFICULT, NEGATIVE, POSITIVE
-from benchmarks.classification.settings import SVMSettings
-from benchmarks.progress import Progress
+from benchmarks.evaluation.progress import Progress
+from benchmarks.protocols.classification import SVMSettings
 from scenebench.errors import UserError
 
 Floats = NDArray[np.float64]

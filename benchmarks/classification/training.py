@@ -17,12 +17,12 @@ from benchmarks.classification.heads import Classifier, GridCell, build_optimise
 from benchmarks.classification.images import DIFFICULT, POSITIVE, LabelledImages
 from benchmarks.classification.resuming import Keeper, restore, state_of
 from benchmarks.classification.schedule import rate_factor
-from benchmarks.classification.settings import TrainSettings, ViewSettings
 from benchmarks.classification.views import Views, batches, in_order, shuffled
-from benchmarks.progress import Progress
+from benchmarks.evaluation.progress import Progress
+from benchmarks.protocols.classification import TrainSettings, ViewSettings
 from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing
-from transfer.network import Backbone
+from transfer.networks.network import Backbone
 
 Measure = Callable[[Tensor, LabelledImages], float | None]
 """Scores (N x classes, on the CPU) and labels to the percentage that chooses; None where it is undefined."""

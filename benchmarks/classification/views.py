@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ColorJitter, RandomCrop, RandomResizedCrop
 from torchvision.transforms import functional as cut
 
-from benchmarks.classification.settings import ViewSettings
-from benchmarks.inputs import read_image
+from benchmarks.evaluation.inputs import read_image
+from benchmarks.protocols.classification import ViewSettings
 from scenebench.errors import UserError
 
 # Principal axes (columns) and standard deviations of ImageNet's RGB values on the 0-1 scale; Krizhevsky et al., 2012,

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenebench.collection import nothing_collected
-from transfer.toolbox_noise import quiet_pycocotools
+from transfer.exporters.silenced_logs import quiet_pycocotools
 
 PYCOCOTOOLS, FASTER = "pycocotools", "faster_coco_eval"
 EVALUATORS = (PYCOCOTOOLS, FASTER)

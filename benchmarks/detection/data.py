@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.inputs import MERGED_CATEGORY, choose_images, require_decodable
-from benchmarks.official import OfficialFolder
+from benchmarks.evaluation.inputs import MERGED_CATEGORY, choose_images, require_decodable
+from benchmarks.evaluation.official import OfficialFolder
 from scenebench.errors import UserError
 from scenebench.files import write_text
 

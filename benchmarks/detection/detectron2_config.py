@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.detection.settings import DetectionSettings
-from benchmarks.protocol import DetectionProtocol
+from benchmarks.protocols.detection import DetectionSettings
+from benchmarks.protocols.protocol import DetectionProtocol
 from scenebench.errors import UserError, did_you_mean
 from transfer.backbone_file import BackboneInfo
 
@@ -19,7 +19,7 @@ _BASES = {
     "mask_rcnn_c4": ("COCO-InstanceSegmentation/mask_rcnn_R_50_C4_1x.yaml", "c4"),
     "faster_rcnn_c4": ("COCO-InstanceSegmentation/mask_rcnn_R_50_C4_1x.yaml", "c4"),  # but for the mask head the same
 }
-# Written from the backbone file by transfer.to_detectron2; a protocol that set them could contradict the weights.
+# Written from the backbone file by the exporter; a protocol that set them could contradict the weights.
 _FROM_THE_WEIGHTS = (
     "INPUT.FORMAT", "MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD", "MODEL.WEIGHTS", "MODEL.BACKBONE", "MODEL.RESNETS",
 )  # fmt: skip
@@ -45,7 +45,7 @@ def build_config(
     """
     from detectron2 import model_zoo
 
-    from transfer.to_detectron2 import configure, register_extra_norm
+    from transfer.exporters.detectron2.build import configure, register_extra_norm
 
     register_extra_norm()
     settings = protocol.settings

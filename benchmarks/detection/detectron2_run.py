@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.detection.coco_evaluation import evaluator_note
 from benchmarks.detection.data import (
     Split,
@@ -26,13 +25,14 @@ from benchmarks.detection.detectron2_config import build_config
 from benchmarks.detection.drawing import draw_predictions
 from benchmarks.detection.evaluators import Measured, build_evaluator
 from benchmarks.detection.optimiser import build_optimiser
-from benchmarks.drawing import Instance
-from benchmarks.inputs import category_names, data_notes
-from benchmarks.progress import Progress
-from benchmarks.protocol import DetectionProtocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.evaluation.drawing import Instance
+from benchmarks.evaluation.inputs import category_names, data_notes
+from benchmarks.evaluation.progress import Progress
+from benchmarks.protocols.protocol import DetectionProtocol
 from scenebench.errors import UserError
 from scenebench.files import write_text
-from transfer.toolbox_noise import quiet_detectron2
+from transfer.exporters.silenced_logs import quiet_detectron2
 
 if TYPE_CHECKING:
     from detectron2.config import CfgNode
@@ -82,7 +82,7 @@ def _train_and_test(
     """Metrics and metrics by class, and what was predicted in the images to be shown by image id."""
     from detectron2.utils.env import seed_all_rng
 
-    from transfer.to_detectron2 import load_and_prove
+    from transfer.exporters.detectron2.build import load_and_prove
 
     cfg = resolved_config(cell, protocol, train, test, with_masks)
     write_text(cell.out / "toolbox" / "config.yaml", cfg.dump())

@@ -14,8 +14,8 @@ from benchmarks.detection.data import Split
 from benchmarks.detection.drawing import shown_images
 from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.voc_metric import voc_average_precision, voc_metrics
-from benchmarks.drawing import Instance
-from benchmarks.progress import Progress
+from benchmarks.evaluation.drawing import Instance
+from benchmarks.evaluation.progress import Progress
 from scenebench.errors import UserError
 
 Measured = tuple[dict[str, float | None], dict[str, dict[str, float | None]]]

@@ -1,7 +1,8 @@
 """A protocol and a backbone as what mmengine's Runner builds MMDetection from.
 
-``settings.config`` may hold ``model``, which is merged into :func:`transfer.mmdet_models.detector_config`, and
-``lr_schedule``: ``steps`` (the default) or ``cosine``, which is Detectron2's ``WarmupCosineLR``.
+``settings.config`` may hold ``model``, which is merged into
+:func:`transfer.exporters.mmdet.models.detector_config`, and ``lr_schedule``: ``steps`` (the default) or ``cosine``,
+which is Detectron2's ``WarmupCosineLR``.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.detection.data import Split
-from benchmarks.protocol import DetectionProtocol, DetectionSettings
+from benchmarks.protocols.protocol import DetectionProtocol, DetectionSettings
 from scenebench.errors import UserError, did_you_mean, require_choice
 from transfer.backbone_file import BackboneInfo
-from transfer.mmdet_models import detector_config, without_masks
+from transfer.exporters.mmdet.models import detector_config, without_masks
 
 _OWNERS = {
     "model.type": "the protocol's settings",

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.detection.coco_evaluation import evaluate_detections, evaluator_note
 from benchmarks.detection.data import (
     Split,
@@ -26,14 +25,15 @@ from benchmarks.detection.data import (
 from benchmarks.detection.drawing import draw_predictions, shown_images
 from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.mmdet_config import build_config
-from benchmarks.drawing import Instance
-from benchmarks.inputs import category_names, data_notes
-from benchmarks.mmengine_runner import cell_hook, close_log, runner_class
-from benchmarks.protocol import DetectionProtocol
-from benchmarks.toolboxes import require_toolbox
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.evaluation.drawing import Instance
+from benchmarks.evaluation.inputs import category_names, data_notes
+from benchmarks.evaluation.mmengine_runner import cell_hook, close_log, runner_class
+from benchmarks.evaluation.toolboxes import require_toolbox
+from benchmarks.protocols.protocol import DetectionProtocol
 from scenebench.errors import UserError
-from transfer.to_mmdet import load_and_prove
-from transfer.toolbox_noise import quiet_mmdet, quiet_pycocotools
+from transfer.exporters.mmdet.build import load_and_prove
+from transfer.exporters.silenced_logs import quiet_mmdet, quiet_pycocotools
 
 
 def run(cell: Cell) -> Outcome:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.detection.settings import DetectionSettings
+from benchmarks.protocols.detection import DetectionSettings
 
 if TYPE_CHECKING:
     from detectron2.config import CfgNode

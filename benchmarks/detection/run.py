@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from benchmarks.cell import Cell, Outcome
+from benchmarks.evaluation.cell import Cell, Outcome
 
 _ENGINES = {
     "detectron2": "benchmarks.detection.detectron2_run",

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from benchmarks.datasets.scenes import NAME as SCENES
 from benchmarks.outside.differences import differing_keys
-from benchmarks.protocol import Protocol, list_protocols, load_protocol
+from benchmarks.protocols.protocol import Protocol, list_protocols, load_protocol
 from benchmarks.record import Record
-from benchmarks.workflow.group import is_group
-from benchmarks.workflow.source import scenes_source
-from benchmarks.workflow.suite import Suite, load_suite, suite_names
+from benchmarks.suites.group import is_group
+from benchmarks.suites.source import scenes_source
+from benchmarks.suites.suite import Suite, load_suite, suite_names
 from scenebench.config import read_yaml
 from scenebench.errors import UserError, require_choice
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from benchmarks.published.values import PublishedValue, read_published
 from benchmarks.record import Record
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
-from benchmarks.report.published import PublishedValue, read_published
 from benchmarks.report.render import place
 from benchmarks.report.results import flatten, row_recipe
 from benchmarks.report.table_parts import METRIC_NAMES, Row, Table

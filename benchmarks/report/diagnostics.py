@@ -1,4 +1,4 @@
-"""Diagnostics of many pretraining runs (``pretrain.diagnostics``): one table and one figure over their seeds."""
+"""Diagnostics of many pretraining runs (:mod:`pretrain.diagnostics`): one table and one figure over their seeds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ from matplotlib.figure import Figure
 
 from benchmarks.report.figure import house_style, save_figure
 from benchmarks.report.statistics import summarise
-from pretrain.diagnostic_causes import CONDITIONS as CAUSE_NAMES
-from pretrain.diagnostics import ABOUT, BY_CATEGORY, CAUSES, PSEUDO_LABELS, SALIENCY, read_rows
+from pretrain.diagnostics.causes import CONDITIONS as CAUSE_NAMES
+from pretrain.diagnostics.during_training import (
+    ABOUT,
+    BY_CATEGORY,
+    CAUSES,
+    PSEUDO_LABELS,
+    SALIENCY,
+    read_rows,
+)
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 
@@ -42,7 +49,7 @@ _TITLES = {
 class DiagnosedRow:
     """The runs of one setting: its name, and of each seed the lines of its file.
 
-    ``causes`` are the lines of :mod:`pretrain.diagnostic_causes`, joined to those that they explain; none where they
+    ``causes`` are the lines of :mod:`pretrain.diagnostics.causes`, joined to those that they explain; none where they
     were not asked for. ``by_category`` are those of MLS's picks after the last epoch.
     """
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmarks.published.values import read_published
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import PublishedView, published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
@@ -28,7 +29,6 @@ from benchmarks.report.leaderboard_views import (
     table_views,
     told_apart,
 )
-from benchmarks.report.published import read_published
 from benchmarks.report.render import difference_text, place
 from benchmarks.report.results import Results
 from benchmarks.report.table_parts import KINDS, Table, clip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.report.paper_layout import load_methods
-from benchmarks.report.published import CONTEXT_FILE, PUBLISHED, PublishedValue
+from benchmarks.published.layout import load_methods
+from benchmarks.published.values import CONTEXT_FILE, PUBLISHED, PublishedValue
 from benchmarks.report.table_parts import METRIC_NAMES
 
 _KIND_BY_METRIC = {"box_AP": "detection", "mask_AP": "instance_segmentation", "mIoU": "semantic_segmentation"}

@@ -10,7 +10,7 @@ from benchmarks.record import Record
 from benchmarks.report.escaping import one_line
 from benchmarks.report.results import flatten, row_recipe
 from benchmarks.report.table_parts import clip
-from pretrain.recipe import load_recipe, recipe_names
+from pretrain.recipes.recipe import load_recipe, recipe_names
 from scenebench.config import override
 
 MAX_WORD = 200

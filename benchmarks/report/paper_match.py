@@ -12,8 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.datasets.registry import Description
+from benchmarks.published.layout import (
+    Making,
+    Methods,
+    PaperColumn,
+    PaperRow,
+)
 from benchmarks.record import BackbonePart, Record
-from benchmarks.report.paper_layout import Making, Methods, PaperColumn, PaperRow
 from benchmarks.report.results import flatten
 
 PAPER_SIZE = "paper"

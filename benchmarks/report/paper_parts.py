@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.report.paper_layout import PaperTable
-from benchmarks.report.published import PublishedValue
+from benchmarks.published.layout import PaperTable
+from benchmarks.published.values import PublishedValue
 from benchmarks.report.table_parts import Cell, clip
 
 MISSING = Cell("missing")

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from benchmarks.published.values import PublishedValue
 from benchmarks.report.escaping import escape_markdown, inert, markdown_line, one_line
 from benchmarks.report.paper_baselines import groups_with_differences, published_difference
 from benchmarks.report.paper_parts import Group, PaperResult
-from benchmarks.report.published import PublishedValue
 from benchmarks.report.table_parts import Cell
 
 ORIGIN_MARKS = {"own": "", "copied": "c", "reproduced": "r", "unknown": "?"}

@@ -12,10 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.datasets.registry import describe as describe_data
-from benchmarks.protocol import list_protocols, load_protocol
+from benchmarks.protocols.protocol import list_protocols, load_protocol
+from benchmarks.published.layout import (
+    PaperRow,
+    PaperTable,
+    load_methods,
+    place_published,
+)
+from benchmarks.published.values import PublishedValue
 from benchmarks.record import Record
 from benchmarks.report.paper_baselines import with_baselines
-from benchmarks.report.paper_layout import PaperRow, PaperTable, load_methods, place_published
 from benchmarks.report.paper_match import is_called, is_made_as, why_not_in_column, why_not_in_row
 from benchmarks.report.paper_parts import (
     MISSING,
@@ -27,7 +33,6 @@ from benchmarks.report.paper_parts import (
     Setting,
     describe,
 )
-from benchmarks.report.published import PublishedValue
 from benchmarks.report.results import Results, recipe_key, row_key
 from benchmarks.report.statistics import summarise
 from benchmarks.report.table_parts import METRIC_NAMES, Cell, clip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.report.published import PublishedValue
+from benchmarks.published.values import PublishedValue
 from benchmarks.report.statistics import BOOTSTRAP_DRAWS, CONFIDENCE
 
 METHODS = {"moco": "MoCo-v2", "byol": "BYOL", "densecl": "DenseCL", "mls": "MLS"}

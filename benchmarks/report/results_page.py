@@ -21,6 +21,7 @@ from typing import Any
 
 import jinja2
 
+from benchmarks.published.values import read_published
 from benchmarks.record import Record
 from benchmarks.report.build import write_tables
 from benchmarks.report.diagnostics import (
@@ -34,14 +35,13 @@ from benchmarks.report.diagnostics import (
 )
 from benchmarks.report.paired import paired_test
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.published import read_published
 from benchmarks.report.rank_agreement import METHODS, published_orders, rank_agreement
 from benchmarks.report.render import notes_to_markdown, to_markdown
 from benchmarks.report.results import Results, collect
 from benchmarks.report.statistics import summarise
 from benchmarks.report.table_parts import METRIC_NAMES
 from benchmarks.report.tables import Table, make_tables
-from benchmarks.workflow.suite import load_suite, suite_names
+from benchmarks.suites.suite import load_suite, suite_names
 from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
 from scenebench.files import write_text

@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks.record import Record
 from benchmarks.report.publish import RECORDS
 from benchmarks.report.results import collect
-from benchmarks.workflow.suite import load_suite
-from pretrain.recipe import load_recipe
+from benchmarks.suites.suite import load_suite
+from pretrain.recipes.recipe import load_recipe
 from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
 from scenebench.files import write_text

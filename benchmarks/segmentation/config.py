@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets.folder import IGNORED
-from benchmarks.protocol import SegmentationProtocol
+from benchmarks.protocols.protocol import SegmentationProtocol
+from benchmarks.protocols.segmentation import SegmentationSettings
 from benchmarks.segmentation.layout import SemanticLayout
-from benchmarks.segmentation.settings import SegmentationSettings
 from transfer.backbone_file import BackboneInfo
-from transfer.network import require_resnet
-from transfer.to_mmseg import backbone_config, preprocessor_config
+from transfer.exporters.mmseg.build import backbone_config, preprocessor_config
+from transfer.networks.network import require_resnet
 
 MERGE_TRANSFORM = "MergeCategories"
 _PSA_SHRINK = 2  # PSANet attends at half the resolution of the features

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.folder import IGNORED
-from benchmarks.progress import Progress
+from benchmarks.evaluation.progress import Progress
 from scenebench.errors import UserError
 from scenebench.files import write_text
 

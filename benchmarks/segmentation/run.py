@@ -12,20 +12,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import BACKGROUND_NAME, IGNORED, DatasetFolder
-from benchmarks.drawing import Panel, describe_semantic, draw_semantic, save_sheet
-from benchmarks.inputs import category_names, choose_images, data_notes, read_image, require_decodable
-from benchmarks.mmengine_runner import cell_hook, close_log, runner_class
-from benchmarks.official import OfficialFolder
-from benchmarks.protocol import SegmentationProtocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.evaluation.drawing import (
+    Panel,
+    describe_semantic,
+    draw_semantic,
+    save_sheet,
+)
+from benchmarks.evaluation.inputs import (
+    category_names,
+    choose_images,
+    data_notes,
+    read_image,
+    require_decodable,
+)
+from benchmarks.evaluation.mmengine_runner import cell_hook, close_log, runner_class
+from benchmarks.evaluation.official import OfficialFolder
+from benchmarks.protocols.protocol import SegmentationProtocol
 from benchmarks.segmentation.config import build_config
 from benchmarks.segmentation.layout import SemanticLayout, require_labels, semantic_layout, write_list
 from benchmarks.segmentation.metrics import segmentation_metrics
 from benchmarks.segmentation.transforms import merge_labels, register_transforms
 from scenebench.errors import UserError
-from transfer.to_mmseg import load_and_prove
-from transfer.toolbox_noise import quiet_mmseg
+from transfer.exporters.mmseg.build import load_and_prove
+from transfer.exporters.silenced_logs import quiet_mmseg
 
 if TYPE_CHECKING:
     from mmengine.hooks import Hook

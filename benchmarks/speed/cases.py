@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from pretrain.recipe import Recipe, load_recipe
-from transfer.resnet import Architecture
+from pretrain.recipes.recipe import Recipe, load_recipe
+from transfer.networks.resnet import Architecture
 
 METHODS = ("moco", "mls", "saliency", "densecl", "byol")
 

@@ -99,12 +99,12 @@ def _add_spread(subparsers: Any) -> None:
 def _spread(args: argparse.Namespace) -> int:
     import json
 
-    from benchmarks.protocol import load_protocol
+    from benchmarks.protocols.protocol import load_protocol
     from scenebench.files import write_text
 
     protocol = load_protocol(args.protocol, args.overrides, args.size)
 
-    from benchmarks.spread import measure_spread, render
+    from benchmarks.evaluation.spread import measure_spread, render
 
     result = measure_spread(args.backbone, protocol, args.data, args.seed, args.runs, args.out, args.size)
     write_text(args.out / "spread.json", json.dumps(result, indent=1) + "\n")
@@ -117,7 +117,7 @@ def _spread(args: argparse.Namespace) -> int:
 def _cost(args: argparse.Namespace) -> int:
     from benchmarks.speed.cost import machines, predict
     from benchmarks.speed.cost_table import render
-    from pretrain.recipe import load_recipe
+    from pretrain.recipes.recipe import load_recipe
     from scenebench.errors import UserError
 
     if args.seconds <= 0 or (args.images is not None and args.images < 2):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.detection.coco_evaluation import EVALUATORS, CocoNumbers, judge_loaded, load, read_truth
 from benchmarks.speed.stopwatch import Took, timed
-from transfer.toolbox_noise import quiet_pycocotools
+from transfer.exporters.silenced_logs import quiet_pycocotools
 
 OBJECTS, CATEGORIES, DETECTIONS = 7.27, 80, 100  # an image; val2017 has 36,335 objects that are no crowds
 _SIDES = ((8.0, 32.0), (32.0, 96.0), (96.0, 330.0))  # of small, medium and large objects, pixels

@@ -18,10 +18,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.speed.memory import peak_memory
 from benchmarks.speed.photographs import write_photographs
 from benchmarks.speed.steps import build_step, device_of, step_alone, synthetic_batch
-from pretrain.data import PretrainDataset
+from pretrain.data.loading import PretrainDataset
+from pretrain.data.sources import ImageFiles, list_images
 from pretrain.methods import METHODS
-from pretrain.recipe import Recipe, load_recipe
-from pretrain.sources import ImageFiles, list_images
+from pretrain.recipes.recipe import Recipe, load_recipe
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError
 

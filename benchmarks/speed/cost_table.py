@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from benchmarks.environment import describe_environment
+from benchmarks.evaluation.environment import describe_environment
 from benchmarks.speed.cost import Cost, Machine
 from benchmarks.speed.steps import device_of
-from pretrain.recipe import Recipe
+from pretrain.recipes.recipe import Recipe
 
 _BF16_ON_CPU = "  (in bf16, which most CPUs compute many times slower than float32: add run.precision=float32)"
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import describe_environment
+from benchmarks.evaluation.environment import describe_environment
 from scenebench.errors import UserError
 
 PARTS = ("probes", "boxes", "masks", "startup", "loops")

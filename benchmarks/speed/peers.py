@@ -20,9 +20,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from pretrain.augment import default_blur_kernel
+from pretrain.data.augment import default_blur_kernel
 from transfer.backbone_file import Preprocessing
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 QUEUE = 65536
 DIMENSION = 128

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.environment import describe_environment
+from benchmarks.evaluation.environment import describe_environment
 from benchmarks.speed import together
 from benchmarks.speed.cases import Case, cases, pixel_share
 from benchmarks.speed.interleaved import Rates, interleave

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.neighbours import class_votes, nearest
-from benchmarks.classification.settings import KNNSettings, LinearGridSettings
 from benchmarks.classification.top_k import top_k_accuracy
+from benchmarks.protocols.classification import KNNSettings, LinearGridSettings
 from benchmarks.speed.stopwatch import timed
 
 WIDTH, CLASSES = 2048, 100

@@ -21,7 +21,7 @@ PROTOCOLS = {
 
 def toolboxes() -> list[str]:
     """Those that run here: MMDetection needs mmcv's compiled operators."""
-    from transfer.mmcv_ops import missing_mmdet
+    from transfer.exporters.mmcv_ops import missing_mmdet
 
     return [name for name in PROTOCOLS if name != "mmdetection" or missing_mmdet() is None]
 
@@ -38,7 +38,7 @@ def measure_startup(rounds: int, names: Sequence[str]) -> dict[str, list[dict[st
 def build(name: str) -> Any:
     """Import the toolbox as a run does, and build the model of its demo protocol (ResNet-50, one category)."""
     require_choice("toolbox", name, list(PROTOCOLS))
-    from benchmarks.protocol import DetectionProtocol, SegmentationProtocol, load_protocol
+    from benchmarks.protocols.protocol import DetectionProtocol, SegmentationProtocol, load_protocol
 
     protocol = load_protocol(PROTOCOLS[name])
     if isinstance(protocol, SegmentationProtocol):
@@ -61,7 +61,7 @@ def _children() -> float:
 def _detectron2(protocol: Any) -> Any:
     from benchmarks.detection.detectron2_config import build_config
     from benchmarks.toolbox_config import DEFAULT_BACKBONE
-    from transfer.toolbox_noise import quiet_detectron2
+    from transfer.exporters.silenced_logs import quiet_detectron2
 
     quiet_detectron2()
     from detectron2.modeling import build_model
@@ -71,7 +71,7 @@ def _detectron2(protocol: Any) -> Any:
 
 def _mmseg(protocol: Any) -> Any:
     from benchmarks.toolbox_config import toolbox_config
-    from transfer.toolbox_noise import quiet_mmseg
+    from transfer.exporters.silenced_logs import quiet_mmseg
 
     _, text = toolbox_config(protocol)
     quiet_mmseg()
@@ -89,7 +89,7 @@ def _mmdet(protocol: Any) -> Any:
     from benchmarks.detection.data import Split
     from benchmarks.detection.mmdet_config import build_config
     from benchmarks.toolbox_config import DEFAULT_BACKBONE
-    from transfer.toolbox_noise import quiet_mmdet
+    from transfer.exporters.silenced_logs import quiet_mmdet
 
     quiet_mmdet()
     from mmdet.registry import MODELS

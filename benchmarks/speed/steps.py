@@ -9,13 +9,13 @@ import torch
 
 from benchmarks.speed.cases import Case
 from benchmarks.speed.peers import LightlyStep
-from pretrain.augment import draw_parameters
+from pretrain.data.augment import draw_parameters
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch
 from pretrain.methods import Method, build_method
 from pretrain.optimiser import build_optimiser
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
+from pretrain.recipes.recipe import Recipe
 from pretrain.step import TrainingStep
-from pretrain.views import Batch
 
 
 def device_of(recipe: Recipe) -> torch.device:

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 from benchmarks.speed.cases import Case
 from benchmarks.speed.peers import LightlyStep, PilPairs, lightly_views
 from benchmarks.speed.steps import build_step, device_of, wait_for
-from pretrain.data import PretrainDataset, build_loader
-from pretrain.recipe import Recipe
-from pretrain.views import Batch
+from pretrain.data.loading import PretrainDataset, build_loader
+from pretrain.data.views import Batch
+from pretrain.recipes.recipe import Recipe
 
 EPOCH = 100_000  # images, so that no epoch ends while it is timed; COCO's are as long
 WARM_UP = 2  # steps that are not timed: the first batch is waited for, the second was made meanwhile

@@ -17,14 +17,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.cell import Cell
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.scenes import ScenesSpec, generate_scenes
-from benchmarks.inputs import category_names, choose_images
-from benchmarks.protocol import DetectionProtocol, SegmentationProtocol, load_protocol
+from benchmarks.evaluation.cell import Cell
+from benchmarks.evaluation.inputs import category_names, choose_images
+from benchmarks.protocols.protocol import DetectionProtocol, SegmentationProtocol, load_protocol
 from benchmarks.speed.stopwatch import Took, timed
 from transfer.backbone_file import BackboneInfo, read_info, save_backbone
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 OURS, STOCK, AGAIN = "ours", "stock", "stock again"
 PLAIN = ("settings.optimiser=sgd", "settings.learning_rate=0.0001", "settings.iterations=100000")
@@ -93,9 +93,9 @@ def _cell(protocol: Any, backbone: Path, data: DatasetFolder, out: Path) -> Cell
 @contextlib.contextmanager
 def pspnet(data: DatasetFolder, backbone: Path, folder: Path, small: Sequence[str] = ()) -> Iterator[dict[str, Step]]:
     """A step of each of mmengine's runners."""
-    from benchmarks.mmengine_runner import cell_hook, close_log, runner_class
+    from benchmarks.evaluation.mmengine_runner import cell_hook, close_log, runner_class
     from benchmarks.segmentation.run import build_metric, build_runner, resolved_config
-    from transfer.to_mmseg import load_and_prove
+    from transfer.exporters.mmseg.build import load_and_prove
 
     protocol = load_protocol("pspnet_demo", [*PLAIN, *small])
     assert isinstance(protocol, SegmentationProtocol)
@@ -157,12 +157,12 @@ def mask_rcnn(
     from benchmarks.detection.data import registered
     from benchmarks.detection.detectron2_run import build_trainer, resolved_config, toolbox_log
     from benchmarks.detection.evaluators import build_evaluator
-    from transfer.toolbox_noise import quiet_detectron2
+    from transfer.exporters.silenced_logs import quiet_detectron2
 
     quiet_detectron2()
     from detectron2.engine import DefaultTrainer
 
-    from transfer.to_detectron2 import load_and_prove
+    from transfer.exporters.detectron2.build import load_and_prove
 
     protocol = load_protocol("mask_rcnn_fpn_demo", [*PLAIN, "settings.clip_norm=0", *small])
     assert isinstance(protocol, DetectionProtocol)

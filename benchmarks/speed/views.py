@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from benchmarks.speed.peers import PilPairs, lightly_is_here, lightly_views, torchvision_views
-from pretrain.augment import apply_photometric
-from pretrain.data import PretrainDataset
-from pretrain.images import decode_image
-from pretrain.recipe import Recipe
+from pretrain.data.augment import apply_photometric
+from pretrain.data.images import decode_image
+from pretrain.data.loading import PretrainDataset
+from pretrain.recipes.recipe import Recipe
 
 OURS = "ours, the loader's part (decode, crop, resize, flip)"
 OURS_WHOLE = "ours, the device's part too (jitter, grey, blur)"

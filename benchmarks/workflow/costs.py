@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pretrain.recipe import Recipe
+from pretrain.recipes.recipe import Recipe
 
 GPUS_COMPARED = "8 x V100"
 """GPU-hours, stated or estimated, are those of a V100 in float32, for which published times are known."""

@@ -125,7 +125,7 @@ def _executable(job: Job) -> list[str]:
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={job.gpus}"]
         return [sys.executable, "-P", *launcher, "-m", "scenebench.cli", *job.command[1:]]
     if THEN in job.command:
-        return [sys.executable, "-P", "-m", "benchmarks.workflow.several", *job.command]
+        return [sys.executable, "-P", "-m", "scenebench.several", *job.command]
     return [sys.executable, "-P", "-m", "scenebench.cli", *job.command[1:]]
 
 

@@ -7,13 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.protocol import ClassificationProtocol, Protocol, load_protocol
+from benchmarks.protocols.protocol import ClassificationProtocol, Protocol, load_protocol
+from benchmarks.suites.data_places import PRETRAINING, DataPlace, place_of
+from benchmarks.suites.source import Source
+from benchmarks.suites.suite import (
+    SCENE_TYPE_ORACLE,
+    BackboneRow,
+    GivenRow,
+    ProtocolColumn,
+    Suite,
+)
 from benchmarks.workflow.costs import estimated_gpu_hours
-from benchmarks.workflow.data_places import PRETRAINING, DataPlace, place_of
 from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic, each_once, with_priorities
-from benchmarks.workflow.source import Source
-from benchmarks.workflow.suite import SCENE_TYPE_ORACLE, BackboneRow, GivenRow, ProtocolColumn, Suite
-from pretrain.recipe import Recipe, load_recipe
+from pretrain.recipes.recipe import Recipe, load_recipe
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 

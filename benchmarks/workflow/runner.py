@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.toolboxes import require_toolbox
+from benchmarks.evaluation.toolboxes import require_toolbox
+from benchmarks.report.run_report import report_all
+from benchmarks.suites.data_places import require_complete
+from benchmarks.suites.source import Source
 from benchmarks.workflow.damage import set_aside
-from benchmarks.workflow.data_places import require_complete
 from benchmarks.workflow.engine import Outcome, execute
 from benchmarks.workflow.engine_options import EngineOptions, with_gpus
 from benchmarks.workflow.plan import PLAN_FILE, SUITE_FILE, Plan
-from benchmarks.workflow.reporting import report_all
 from benchmarks.workflow.slurm import check_cluster
-from benchmarks.workflow.source import Source
 from benchmarks.workflow.status import LOCK_FILE
 from benchmarks.workflow.status_page import write_page
 from benchmarks.workflow.work import Work, prepare

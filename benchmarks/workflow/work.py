@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.protocol import Protocol
-from benchmarks.workflow.data_places import DataPlace
-from benchmarks.workflow.group import load_suites
+from benchmarks.protocols.protocol import Protocol
+from benchmarks.suites.data_places import DataPlace
+from benchmarks.suites.group import load_suites
+from benchmarks.suites.source import (
+    Source,
+    coco_source,
+    official_source,
+    scenes_source,
+)
+from benchmarks.suites.suite import Suite
 from benchmarks.workflow.merging import merge_plans
 from benchmarks.workflow.plan import Plan
 from benchmarks.workflow.planning import build_plan, data_places, resolve_columns
-from benchmarks.workflow.source import Source, coco_source, official_source, scenes_source
-from benchmarks.workflow.suite import Suite
 from scenebench.errors import UserError
 
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from pretrain.images import UndecodableImage, decode_image
-from pretrain.sources import ImageFile
-from pretrain.views import resize
+from pretrain.data.images import UndecodableImage, decode_image
+from pretrain.data.sources import ImageFile
+from pretrain.data.views import resize
 from scenebench.files import replacing
 
 THUMBNAIL = 224  # pixels

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pretrain import losses
-from pretrain.data import uncached_dataset
+from pretrain.data.loading import uncached_dataset
+from pretrain.data.views import Batch
 from pretrain.dictionary import NO_IMAGE
 from pretrain.figures import drawing
 from pretrain.figures.drawing import in_epochs, outline, show
 from pretrain.methods import build_method
 from pretrain.networks import encode_without_trace
-from pretrain.views import Batch
 
 if TYPE_CHECKING:
     from pretrain.methods.mls import Mls

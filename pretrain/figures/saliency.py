@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from pretrain import saliency
 from pretrain.box_sampling import draw_pairs
+from pretrain.data.images import image_aspects
+from pretrain.data.whole_images import whole_image_batches
 from pretrain.figures import drawing
 from pretrain.figures.drawing import in_epochs, outline, show, show_under_map
-from pretrain.images import image_aspects
 from pretrain.methods.saliency_history import some_images
-from pretrain.whole_images import whole_image_batches
 
 if TYPE_CHECKING:
     from pretrain.methods.saliency import Saliency

@@ -2,6 +2,7 @@
 
 import torch
 
+from pretrain.data.sources import ImageFiles
 from pretrain.methods.base import Method
 from pretrain.methods.byol import Byol
 from pretrain.methods.densecl import DenseCl
@@ -10,8 +11,7 @@ from pretrain.methods.moco import Moco
 from pretrain.methods.random_init import RandomInit
 from pretrain.methods.saliency import Saliency
 from pretrain.methods.supervised import Supervised
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
+from pretrain.recipes.recipe import Recipe
 
 METHODS: dict[str, type[Method]] = {
     "random_init": RandomInit,

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from pretrain.augment import apply_photometric
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
-from pretrain.views import Batch, LocalBoxSampler
+from pretrain.data.augment import apply_photometric
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch, LocalBoxSampler
+from pretrain.recipes.recipe import Recipe
 from transfer.backbone_file import Preprocessing
-from transfer.network import Backbone
+from transfer.networks.network import Backbone
 
 PREPROCESSING = Preprocessing()  # ImageNet's statistics, as every method here
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch
 from pretrain.losses import byol_loss, normalise
 from pretrain.methods.two_encoders import TwoEncoders, total_steps
 from pretrain.networks import Encoder, Predictor, cosine_momentum, momentum_copy, update_momentum_copy
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
-from pretrain.views import Batch
+from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
-from transfer.network import Backbone
+from transfer.networks.network import Backbone
 
 
 class Byol(TwoEncoders):

@@ -15,13 +15,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch
 from pretrain.dense_losses import dense_info_nce, match_cells, unit_cells
 from pretrain.dictionary import PairedDictionary
 from pretrain.methods.moco import Keys, MomentumContrast
 from pretrain.networks import Encoder, Projector
-from pretrain.recipe import NetworkRecipe, Recipe
-from pretrain.sources import ImageFiles
-from pretrain.views import Batch
+from pretrain.recipes.recipe import NetworkRecipe, Recipe
 
 
 class DenseEncoder(Encoder):

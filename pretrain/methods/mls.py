@@ -17,11 +17,11 @@ from pathlib import Path
 from torch import Tensor
 
 from pretrain import losses
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch
 from pretrain.dictionary import PairedDictionary
 from pretrain.methods.moco import Keys, MomentumContrast
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
-from pretrain.views import Batch
+from pretrain.recipes.recipe import Recipe
 
 # Table 6: what is added to InfoNCE.
 MULTI_LABEL_LOSSES = {

@@ -16,7 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pretrain.data import uncached_dataset
+from pretrain.data.loading import uncached_dataset
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch
 from pretrain.dictionary import PairedDictionary
 from pretrain.distributed import gather, own_rows
 from pretrain.losses import info_nce, normalise
@@ -29,10 +31,8 @@ from pretrain.networks import (
     unchanged_running_statistics,
     update_momentum_copy,
 )
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
-from pretrain.views import Batch
-from transfer.network import Backbone
+from pretrain.recipes.recipe import Recipe
+from transfer.networks.network import Backbone
 
 
 class Keys(NamedTuple):

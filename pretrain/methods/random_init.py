@@ -7,12 +7,12 @@ vision transformer has none.)
 
 from __future__ import annotations
 
+from pretrain.data.sources import ImageFiles
+from pretrain.data.whole_images import whole_image_batches
 from pretrain.methods.base import Method
 from pretrain.networks import architecture_of, estimate_running_statistics
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
-from pretrain.whole_images import whole_image_batches
-from transfer.network import Backbone, build_network
+from pretrain.recipes.recipe import Recipe
+from transfer.networks.network import Backbone, build_network
 
 
 class RandomInit(Method):

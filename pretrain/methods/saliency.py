@@ -19,17 +19,17 @@ from torch import Tensor
 
 from pretrain import saliency
 from pretrain.box_sampling import draw_pairs
+from pretrain.data.images import image_aspects
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch, LocalBoxSampler
 from pretrain.distributed import gather
-from pretrain.images import image_aspects
 from pretrain.methods.base import Method
 from pretrain.methods.saliency_branch import BASES, LocalCrops
 from pretrain.methods.saliency_history import SaliencyHistory
 from pretrain.methods.saliency_sources import SOURCES, MapRequest
 from pretrain.networks import evaluating
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFiles
-from pretrain.views import Batch, LocalBoxSampler
-from transfer.network import Backbone
+from pretrain.recipes.recipe import Recipe
+from transfer.networks.network import Backbone
 
 
 class Saliency(Method):

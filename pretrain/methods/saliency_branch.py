@@ -24,7 +24,7 @@ from pretrain.networks import (
     unchanged_running_statistics,
     update_momentum_copy,
 )
-from pretrain.recipe import Recipe
+from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
 
 

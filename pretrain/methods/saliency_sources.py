@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from pretrain import saliency
-from pretrain.annotations import object_maps
+from pretrain.data.annotations import object_maps
+from pretrain.data.sources import ImageFile, ImageFiles
+from pretrain.data.whole_images import loading_threads, whole_image_batches
 from pretrain.distributed import gather, rank, world_size
 from pretrain.losses import normalise
 from pretrain.methods.two_encoders import TwoEncoders
-from pretrain.sources import ImageFile, ImageFiles
-from pretrain.whole_images import loading_threads, whole_image_batches
 from scenebench.errors import UserError
-from transfer.resnet import ResNet
+from transfer.networks.resnet import ResNet
 
 MAP_BATCH = 64  # images at a time
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pretrain.annotations import KEY, multilabels
+from pretrain.data.annotations import KEY, multilabels
+from pretrain.data.sources import ImageFiles
+from pretrain.data.views import Batch
 from pretrain.losses import multi_label_bce
 from pretrain.methods.base import Method
 from pretrain.networks import architecture_of, encode_in_groups
-from pretrain.recipe import NetworkRecipe, Recipe
-from pretrain.sources import ImageFiles
-from pretrain.views import Batch
+from pretrain.recipes.recipe import NetworkRecipe, Recipe
 from scenebench.errors import UserError
-from transfer.network import Backbone, build_network
+from transfer.networks.network import Backbone, build_network
 
 
 class Classifier(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pretrain.methods.base import Method
 from pretrain.networks import Encoder
-from pretrain.recipe import Recipe
+from pretrain.recipes.recipe import Recipe
 
 
 class TwoEncoders(Method):

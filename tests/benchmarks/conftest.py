@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.datasets.folder import DatasetFolder, fingerprint_of
 from benchmarks.datasets.scenes import ScenesSpec, generate_scenes
 from transfer.backbone_file import BackboneInfo, save_backbone
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 
 @pytest.fixture(autouse=True, scope="session")

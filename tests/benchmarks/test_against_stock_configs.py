@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.protocol import load_protocol
+from benchmarks.protocols.protocol import load_protocol
 from benchmarks.toolbox_config import toolbox_config
-from transfer.toolbox_noise import quiet_detectron2, quiet_mmseg
+from transfer.exporters.silenced_logs import quiet_detectron2, quiet_mmseg
 
 PLAIN_STEM = {
     "backbone.type",  # ResNet, for the weights have no deep stem
@@ -149,9 +149,9 @@ def test_the_optimiser_is_detectron2s_own() -> None:
 
     from benchmarks.detection.detectron2_config import build_config
     from benchmarks.detection.optimiser import build_optimiser
-    from benchmarks.protocol import DetectionProtocol
+    from benchmarks.protocols.protocol import DetectionProtocol
     from transfer.backbone_file import BackboneInfo
-    from transfer.resnet import Architecture
+    from transfer.networks.resnet import Architecture
 
     protocol = load_protocol("mask_rcnn_r50_fpn_1x_p3", ["settings.learning_rate=0.02"], "demo")
     assert isinstance(protocol, DetectionProtocol)

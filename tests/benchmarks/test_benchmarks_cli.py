@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.protocol import list_protocols, load_protocol
+from benchmarks.protocols.protocol import list_protocols, load_protocol
 from benchmarks.record import read_record
 from scenebench.cli import parse
 from scenebench.errors import UserError

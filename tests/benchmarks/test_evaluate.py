@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import evaluate as module
-from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.environment import describe_environment, git_state, peak_memory_mb
-from benchmarks.evaluate import evaluate
-from benchmarks.protocol import Protocol, load_protocol
+from benchmarks.evaluation import evaluate as module
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.evaluation.environment import describe_environment, git_state, peak_memory_mb
+from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.protocols.protocol import Protocol, load_protocol
 from benchmarks.record import Record, read_record
 from scenebench.errors import UserError
 from scenebench.files import sha256_of

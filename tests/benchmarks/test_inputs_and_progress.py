@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.drawing import (
+from benchmarks.evaluation.drawing import (
     CELL,
     Instance,
     Panel,
@@ -16,8 +16,13 @@ from benchmarks.drawing import (
     draw_semantic,
     save_sheet,
 )
-from benchmarks.inputs import choose, read_image, read_square, require_decodable
-from benchmarks.progress import Progress
+from benchmarks.evaluation.inputs import (
+    choose,
+    read_image,
+    read_square,
+    require_decodable,
+)
+from benchmarks.evaluation.progress import Progress
 from scenebench.errors import UserError
 
 

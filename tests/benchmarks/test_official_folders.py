@@ -20,8 +20,8 @@ from miniatures import (
 from PIL import Image
 
 from benchmarks.datasets.preparing import prepare
-from benchmarks.official import OfficialFolder, open_data
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.official import OfficialFolder, open_data
+from benchmarks.protocols.protocol import load_protocol
 from benchmarks.segmentation.layout import require_labels, semantic_layout
 from scenebench.errors import UserError
 

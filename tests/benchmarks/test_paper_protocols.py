@@ -10,13 +10,13 @@ import torch
 from miniatures import BUILDERS
 
 from benchmarks.datasets.preparing import prepare
-from benchmarks.evaluate import evaluate
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.protocols.protocol import load_protocol
 from benchmarks.record import Record
 from scenebench.cli import main
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, save_backbone
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 SLOW = pytest.mark.slow
 # Protocol, depth of the narrow backbone (C4's head is made of bottlenecks), images that train and test.
@@ -113,9 +113,9 @@ def test_the_extra_norm_is_all_that_the_c4_head_adds(official: Path, backbones: 
     from detectron2.modeling import build_model
 
     from benchmarks.detection.detectron2_config import build_config
-    from benchmarks.protocol import DetectionProtocol
+    from benchmarks.protocols.protocol import DetectionProtocol
     from transfer.backbone_file import read_info
-    from transfer.toolbox_noise import quiet_detectron2
+    from transfer.exporters.silenced_logs import quiet_detectron2
 
     quiet_detectron2()
     names = []

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.protocol import (
+from benchmarks.protocols.protocol import (
     PROTOCOLS,
     ClassificationProtocol,
     DetectionProtocol,

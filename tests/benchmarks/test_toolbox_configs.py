@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.protocol import load_protocol
+from benchmarks.protocols.protocol import load_protocol
 from benchmarks.toolbox_config import toolbox_config
 from scenebench.cli import main
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, Preprocessing
-from transfer.resnet import Architecture
+from transfer.networks.resnet import Architecture
 
 COMMON = {
     "INPUT.FORMAT": "RGB",

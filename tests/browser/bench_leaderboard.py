@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parent / "benchmarks" / "report"))
 
 from many_records import many_records, write_many  # noqa: E402
 
-from benchmarks.environment import describe_environment  # noqa: E402
+from benchmarks.evaluation.environment import describe_environment  # noqa: E402
 from scenebench.files import write_text  # noqa: E402
 
 BUILD_LIMIT_S, ACTION_LIMIT_MS = 10.0, 100.0

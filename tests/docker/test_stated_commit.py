@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import benchmarks.environment as environment
+import benchmarks.evaluation.environment as environment
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pretrain import augment
-from pretrain.views import Batch
+from pretrain.data import augment
+from pretrain.data.views import Batch
 
 BATCH = 4
 

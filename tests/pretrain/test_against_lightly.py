@@ -25,7 +25,7 @@ from pretrain.methods import METHODS, Method
 from pretrain.methods.byol import Byol
 from pretrain.methods.densecl import DenseCl
 from pretrain.methods.moco import Moco
-from pretrain.recipe import load_recipe
+from pretrain.recipes.recipe import load_recipe
 
 BATCH, CELLS, CHANNELS, DIM, SLOTS, TAU = 4, 4, 6, 8, 16, 0.2
 MOMENTUM, LR, LAMBDA = 0.9, 0.5, 0.3

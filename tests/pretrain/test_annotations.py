@@ -11,7 +11,7 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from pretrain.annotations import multilabels, object_maps
+from pretrain.data.annotations import multilabels, object_maps
 from scenebench.errors import UserError
 
 CATEGORIES = [{"id": 90, "name": "cat"}, {"id": 3, "name": "dog"}, {"id": 17, "name": "cow"}]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from pretrain import augment
-from pretrain.augment import (
+from pretrain.data import augment
+from pretrain.data.augment import (
     BLUR_KERNEL,
     BLUR_SIGMA,
     BRIGHTNESS,
@@ -30,7 +30,7 @@ from pretrain.augment import (
     apply_photometric,
     draw_parameters,
 )
-from pretrain.data_recipe import SecondViewRecipe, ViewsRecipe
+from pretrain.recipes.data import SecondViewRecipe, ViewsRecipe
 
 DRAWS = 100_000
 

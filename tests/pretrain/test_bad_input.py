@@ -15,10 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from pretrain.data.sources import list_images
+from pretrain.data.sources.checks import check_images, typical_side
 from pretrain.methods.moco import Moco
-from pretrain.recipe import load_recipe
-from pretrain.sources import list_images
-from pretrain.sources.checks import check_images, typical_side
+from pretrain.recipes.recipe import load_recipe
 from scenebench.cli import main
 from scenebench.errors import UserError
 from scenebench.files import write_text

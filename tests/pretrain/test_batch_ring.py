@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pretrain.batch_ring import BatchRing
-from pretrain.data import PretrainDataset, build_loader
-from pretrain.recipe import Recipe, load_recipe
-from pretrain.sources import list_images
-from pretrain.views import Batch
+from pretrain.data.batch_ring import BatchRing
+from pretrain.data.loading import PretrainDataset, build_loader
+from pretrain.data.sources import list_images
+from pretrain.data.views import Batch
+from pretrain.recipes.recipe import Recipe, load_recipe
 
 
 def ring_of(slots: int = 3, pairs: int = 2) -> BatchRing:

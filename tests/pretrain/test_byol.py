@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from method_batches import BATCH, batch_of
 from torch import Tensor
 
-from pretrain.data import PretrainDataset
+from pretrain.data.loading import PretrainDataset
 from pretrain.losses import byol_loss
 from pretrain.methods.byol import Byol
 from pretrain.methods.two_encoders import total_steps
 from pretrain.networks import Predictor, cosine_momentum
-from pretrain.recipe import load_recipe
+from pretrain.recipes.recipe import load_recipe
 from scenebench.errors import UserError
 
 IMAGES = [Path(f"{index}.png") for index in range(10)]  # never opened

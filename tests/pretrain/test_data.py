@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pretrain.data import PretrainDataset, build_loader
-from pretrain.recipe import Recipe
-from pretrain.sources import list_images
-from pretrain.views import Batch
+from pretrain.data.loading import PretrainDataset, build_loader
+from pretrain.data.sources import list_images
+from pretrain.data.views import Batch
+from pretrain.recipes.recipe import Recipe
 from scenebench.config import load_config, parse_overrides
 from scenebench.errors import UserError
 
@@ -140,7 +140,7 @@ def test_permutation_and_sample_draws_are_unrelated():
     """A generator seeded [seed, n] equals one seeded [seed, n, 0]: permutations must use another third word."""
     first = np.random.default_rng([0, 5]).random(4)
     assert np.array_equal(first, np.random.default_rng([0, 5, 0]).random(4))
-    from pretrain.data import _PERMUTATION
+    from pretrain.data.loading import _PERMUTATION
 
     assert not np.array_equal(first, np.random.default_rng([0, 5, _PERMUTATION]).random(4))
 

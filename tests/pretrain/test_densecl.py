@@ -10,13 +10,13 @@ import torch
 from method_batches import BATCH, batch_of
 from torch import Tensor, nn
 
+from pretrain.data.views import Batch
 from pretrain.dense_losses import dense_info_nce, match_cells, unit_cells
 from pretrain.losses import normalise
 from pretrain.methods import METHODS
 from pretrain.methods.densecl import DenseCl, DenseEncoder
 from pretrain.methods.moco import Moco
-from pretrain.recipe import Recipe, load_recipe
-from pretrain.views import Batch
+from pretrain.recipes.recipe import Recipe, load_recipe
 
 B, SIDE, CHANNELS, DIM, SLOTS, TAU = 3, 2, 6, 5, 12, 0.2
 CELLS = SIDE * SIDE

@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from pretrain.data import PretrainDataset
-from pretrain.diagnostic_causes import pseudo_label_causes
-from pretrain.diagnostic_measures import category_precision, pseudo_label_quality, saliency_quality
-from pretrain.diagnostics import Diagnostics, read_rows
-from pretrain.images import decode_image
+from pretrain.data.images import decode_image
+from pretrain.data.loading import PretrainDataset
+from pretrain.data.views import resize
+from pretrain.diagnostics.causes import pseudo_label_causes
+from pretrain.diagnostics.during_training import Diagnostics, read_rows
+from pretrain.diagnostics.measures import category_precision, pseudo_label_quality, saliency_quality
 from pretrain.methods import METHODS
 from pretrain.methods.mls import Mls
 from pretrain.methods.saliency import Saliency
-from pretrain.recipe import Recipe, load_recipe
+from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
-from pretrain.views import resize
 from scenebench.errors import UserError
 
 COUNT, CATEGORIES, STEPS = 22, 3, 5

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pretrain.computer import check_processes
 from pretrain.distributed import AllReduceBatchNorm
-from pretrain.recipe import load_recipe
+from pretrain.recipes.recipe import load_recipe
 from pretrain.train import pretrain
 from scenebench.errors import UserError
 from transfer.backbone_file import read_info
@@ -244,7 +244,7 @@ def test_a_stop_of_one_process_stops_and_saves_both(images: Path, tmp_path: Path
         "    step(self); count[0] += 1\n"
         "    if count[0] == 2 and os.environ['RANK'] == '1': signal.raise_signal(signal.SIGTERM)\n"
         "M.after_step = after\n"
-        "from pretrain.recipe import load_recipe; from pretrain.train import pretrain\n"
+        "from pretrain.recipes.recipe import load_recipe; from pretrain.train import pretrain\n"
         "pretrain(load_recipe('moco_demo', sys.argv[2:]), sys.argv[1])\n"
     )
     script = tmp_path / "script.py"

@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from pretrain.data.sources import ImageFile, list_images
 from pretrain.figures import drawing
 from pretrain.figures import mls as mls_figures
 from pretrain.figures import saliency as saliency_figures
 from pretrain.methods import METHODS
 from pretrain.methods.mls import Mls
 from pretrain.methods.saliency import Saliency
-from pretrain.recipe import Recipe, load_recipe
-from pretrain.sources import ImageFile, list_images
+from pretrain.recipes.recipe import Recipe, load_recipe
 
 SMALL = [
     "network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=8", "schedule.epochs=2",

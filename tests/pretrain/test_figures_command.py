@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pretrain import figures_command
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
-from pretrain.figures_command import draw_run
-from pretrain.recipe import load_recipe
+from pretrain.figures import command as figures_command
+from pretrain.figures.command import draw_run
+from pretrain.recipes.recipe import load_recipe
 from pretrain.train import pretrain
 from scenebench.cli import main
 from scenebench.errors import UserError

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from pretrain.images import UndecodableImage, decode_image, image_aspects
-from pretrain.sources import list_images
+from pretrain.data.images import UndecodableImage, decode_image, image_aspects
+from pretrain.data.sources import list_images
 from scenebench.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")

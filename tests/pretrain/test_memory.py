@@ -16,13 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pretrain.augment import PARAMETERS
-from pretrain.data import PretrainDataset
+from pretrain.data.augment import PARAMETERS
+from pretrain.data.loading import PretrainDataset
+from pretrain.data.sources import list_images
+from pretrain.data.views import Batch
 from pretrain.dictionary import PairedDictionary
 from pretrain.methods.saliency import SaliencyCache
-from pretrain.recipe import Recipe
-from pretrain.sources import list_images
-from pretrain.views import Batch
+from pretrain.recipes.recipe import Recipe
 from scenebench.config import load_config, parse_overrides
 
 REPOSITORY = Path(__file__).resolve().parents[2]

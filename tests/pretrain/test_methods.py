@@ -14,15 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from pretrain import losses
+from pretrain.data.views import Batch
 from pretrain.methods import METHODS, Method
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Keys, Moco, MomentumContrast
 from pretrain.methods.random_init import RandomInit
 from pretrain.methods.saliency import Saliency
 from pretrain.methods.saliency_branch import ContrastedCrops
-from pretrain.recipe import METHODS as METHODS_OF_RECIPES
-from pretrain.recipe import Recipe, load_recipe
-from pretrain.views import Batch
+from pretrain.recipes.recipe import METHODS as METHODS_OF_RECIPES
+from pretrain.recipes.recipe import Recipe, load_recipe
 from scenebench.errors import UserError
 
 SLOTS, K = 16, 3
@@ -362,7 +362,7 @@ def test_boxes_follow_the_maps_only_where_the_recipe_says(images: list[Path]) ->
 
 def test_maps_are_refreshed_by_the_momentum_encoder_in_eval_mode(images: list[Path]) -> None:
     from pretrain import saliency
-    from pretrain.whole_images import whole_image_batches
+    from pretrain.data.whole_images import whole_image_batches
 
     method = saliency_method(images)  # 10 epochs: warm-up 2, refreshes at 2 and 6 (refresh_share 0.4)
     method(batch_of(pairs=2))

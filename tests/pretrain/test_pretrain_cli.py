@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pretrain.cli import add_commands
-from pretrain.recipe import load_recipe, recipe_names
+from pretrain.recipes.recipe import load_recipe, recipe_names
 from scenebench.errors import UserError
 from transfer.backbone_file import read_info
 

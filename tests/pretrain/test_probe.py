@@ -18,7 +18,7 @@ from pretrain.methods import METHODS, Method
 from pretrain.methods.moco import MomentumContrast
 from pretrain.probe import JUDGED, KnnProbe
 from pretrain.progress import Progress
-from pretrain.recipe import Recipe, load_recipe
+from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
 from scenebench.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pretrain.recipe import Recipe, load_recipe, recipe_names
+from pretrain.recipes.recipe import Recipe, load_recipe, recipe_names
 from scenebench.config import load_config
 from scenebench.errors import UserError
 

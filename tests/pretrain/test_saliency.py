@@ -14,8 +14,8 @@ from torch import Tensor
 
 from pretrain import saliency
 from pretrain.box_sampling import box_iou, cell_probabilities, draw_pairs
-from pretrain.method_recipes import SaliencyRecipe
-from pretrain.recipe import Recipe, ScheduleRecipe
+from pretrain.recipes.methods import SaliencyRecipe
+from pretrain.recipes.recipe import Recipe, ScheduleRecipe
 
 RECIPE = SaliencyRecipe()
 

@@ -12,14 +12,14 @@ from method_batches import BATCH, batch_of
 from PIL import Image
 from torch import Tensor
 
-from pretrain.data import PretrainDataset
+from pretrain.data.loading import PretrainDataset
+from pretrain.data.views import Batch
 from pretrain.losses import byol_loss
-from pretrain.method_recipes import SALIENCY_BASES
 from pretrain.methods import METHODS
 from pretrain.methods.saliency import Saliency
 from pretrain.methods.saliency_branch import BASES, PredictedCrops
-from pretrain.recipe import Recipe, load_recipe
-from pretrain.views import Batch
+from pretrain.recipes.methods import SALIENCY_BASES
+from pretrain.recipes.recipe import Recipe, load_recipe
 
 RECIPES = {"moco": "saliency_demo", "byol": "saliency_byol_demo"}
 SMALL = [

@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pretrain import saliency
-from pretrain.method_recipes import SALIENCY_BASES, SALIENCY_SOURCES
+from pretrain.data.whole_images import whole_image_batches
 from pretrain.methods import saliency_sources
 from pretrain.methods.saliency import Saliency
 from pretrain.methods.saliency_sources import SOURCES
-from pretrain.recipe import load_recipe
-from pretrain.whole_images import whole_image_batches
+from pretrain.recipes.methods import SALIENCY_BASES, SALIENCY_SOURCES
+from pretrain.recipes.recipe import load_recipe
 from scenebench.errors import UserError
 
 COUNT = 7

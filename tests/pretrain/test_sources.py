@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from pretrain.data import PretrainDataset, build_loader
-from pretrain.images import decode_image, image_aspects, image_size
-from pretrain.recipe import Recipe
-from pretrain.sources import ImageFile, TarMember, list_images
-from pretrain.sources.description import describe_source
-from pretrain.sources.image_file import open_image_file, read_image_file
+from pretrain.data.images import decode_image, image_aspects, image_size
+from pretrain.data.loading import PretrainDataset, build_loader
+from pretrain.data.sources import ImageFile, TarMember, list_images
+from pretrain.data.sources.description import describe_source
+from pretrain.data.sources.image_file import open_image_file, read_image_file
+from pretrain.recipes.recipe import Recipe
 from scenebench.config import load_config, parse_overrides
 from scenebench.errors import UserError
 

@@ -11,13 +11,14 @@ import pytest
 import torch
 from method_batches import BATCH, batch_of
 
-from pretrain import augment, losses
+from pretrain import losses
 from pretrain.computer import on_device
+from pretrain.data import augment
+from pretrain.data.views import Batch
 from pretrain.methods import Method, build_method
 from pretrain.optimiser import build_optimiser
-from pretrain.recipe import load_recipe
+from pretrain.recipes.recipe import load_recipe
 from pretrain.step import FirstNotFinite, TrainingStep
-from pretrain.views import Batch
 
 IMAGES = [Path(f"{index}.jpg") for index in range(10)]
 SMALL = [

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from pretrain import augment
+from pretrain.data import augment
+from pretrain.data.views import Batch
 from pretrain.methods import METHODS
 from pretrain.methods.supervised import Supervised
-from pretrain.recipe import Recipe, load_recipe
+from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.train import pretrain
-from pretrain.views import Batch
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone
 

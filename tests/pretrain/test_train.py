@@ -18,14 +18,14 @@ import pytest
 import torch
 from PIL import Image
 
+from pretrain.data.sources.description import describe_source
 from pretrain.methods import Method
 from pretrain.methods.byol import Byol
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco, MomentumContrast
 from pretrain.methods.saliency import Saliency
 from pretrain.optimiser import learning_rate
-from pretrain.recipe import Recipe, ScheduleRecipe, load_recipe
-from pretrain.sources.description import describe_source
+from pretrain.recipes.recipe import Recipe, ScheduleRecipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
 from scenebench.errors import UserError
@@ -265,7 +265,7 @@ def start(method: str, images: Path, run: Path, *extra: str) -> subprocess.Popen
         "from pretrain.methods.moco import MomentumContrast as M\n"
         "step = M.after_step\n"
         "M.after_step = lambda self: (step(self), time.sleep(0.05))\n"
-        "from pretrain.recipe import load_recipe; from pretrain.train import pretrain\n"
+        "from pretrain.recipes.recipe import load_recipe; from pretrain.train import pretrain\n"
         "pretrain(load_recipe(sys.argv[1], sys.argv[3:]), sys.argv[2])\n"
     )
     command = [sys.executable, "-c", code, f"{method}_demo", str(run), *overrides_for(method, images, *extra)]

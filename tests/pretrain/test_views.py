@@ -12,9 +12,15 @@ from scipy import stats
 from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 
-from pretrain.augment import PARAMETERS
-from pretrain.data_recipe import ViewsRecipe
-from pretrain.views import Batch, ViewMaker, cut, random_resized_crop, to_pixels
+from pretrain.data.augment import PARAMETERS
+from pretrain.data.views import (
+    Batch,
+    ViewMaker,
+    cut,
+    random_resized_crop,
+    to_pixels,
+)
+from pretrain.recipes.data import ViewsRecipe
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco, MomentumContrast
 from pretrain.methods.saliency import Saliency
 from pretrain.networks import Encoder, architecture_of, estimate_running_statistics, unchanged_running_statistics
-from pretrain.recipe import Recipe, load_recipe
+from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
 from scenebench.config import load_config, parse_overrides
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, load_network
-from transfer.resnet import Architecture
-from transfer.vit_architecture import VitArchitecture
+from transfer.networks.resnet import Architecture
+from transfer.networks.vit_architecture import VitArchitecture
 
 VIT = [
     "network.family=vit", "network.depth=50", "network.stem_width=64", "network.vit.width=32", "network.vit.depth=2",
@@ -210,7 +210,7 @@ def test_saliency_looks_where_the_class_token_looks(images: list[Path]) -> None:
     assert method.maps.size == (8, 8)  # 64 pixels in patches of 8
     maps = method.compute_maps(epoch=1)
     backbone = method.base.key_encoder.backbone.eval()
-    from pretrain.whole_images import whole_image_batches
+    from pretrain.data.whole_images import whole_image_batches
 
     (indices, pixels), *rest = whole_image_batches(images, 64, 64)
     assert not rest

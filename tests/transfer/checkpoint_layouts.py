@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from transfer.backbone_file import Preprocessing
-from transfer.to_detectron2 import detectron2_name
+from transfer.exporters.detectron2.build import detectron2_name
 
 State = dict[str, Tensor]
 IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 1.0, "RGB")

@@ -8,7 +8,7 @@ import pytest
 from transfer_helpers import MakeBackbone, lively_network
 
 from transfer.backbone_file import BackboneInfo, Preprocessing, save_backbone
-from transfer.resnet import Architecture
+from transfer.networks.resnet import Architecture
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,7 @@ def evil(body: Callable[[str], bytes], file: str = "c.pth", zipped: bool = True)
 
 def network(**changes: Any) -> dict[str, Any]:
     """A ResNet-18's state dict with some tensors exchanged (``bn1_bias=...`` for ``bn1.bias``)."""
-    from transfer.resnet import Architecture, build_resnet
+    from transfer.networks.resnet import Architecture, build_resnet
 
     state = dict(build_resnet(Architecture(depth=18, stem_width=4)).state_dict())
     return state | {key.replace("_", "."): value for key, value in changes.items()}

@@ -15,8 +15,8 @@ from torch import Tensor
 from transfer_helpers import MakeBackbone
 
 from transfer.backbone_file import BackboneInfo, load_backbone
-from transfer.resnet import Architecture
-from transfer.to_detectron2 import detectron2_name
+from transfer.exporters.detectron2.build import detectron2_name
+from transfer.networks.resnet import Architecture
 
 Tensors = dict[str, Any]
 Config = dict[str, Any]

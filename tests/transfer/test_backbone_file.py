@@ -20,7 +20,7 @@ from transfer.backbone_file import (
     read_info,
     save_backbone,
 )
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 SMALL = Architecture(depth=18, stem_width=8)
 

@@ -13,10 +13,10 @@ import pytest
 from config_lint_examples import FPN, SEGMENTOR, write
 
 from scenebench.cli import main
-from transfer import to_torchvision
 from transfer.backbone_file import BackboneInfo, save_backbone
 from transfer.config_lint.rules import rules_page
-from transfer.resnet import Architecture, build_resnet
+from transfer.exporters import torchvision as to_torchvision
+from transfer.networks.resnet import Architecture, build_resnet
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "linting-configs.md").read_text(encoding="utf-8")
 

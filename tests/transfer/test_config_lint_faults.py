@@ -10,14 +10,15 @@ from config_lint_examples import lint_text, write
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 
 from scenebench.errors import UserError
-from transfer import to_detectron2, to_mmseg
 from transfer.backbone_file import BackboneInfo, Preprocessing, save_backbone
 from transfer.config_lint.lint import has_findings, lint_config, lint_paths
 from transfer.config_lint.rule import Finding
 from transfer.config_lint.weights import read_weights
-from transfer.network import build_network
-from transfer.resnet import Architecture, build_resnet
-from transfer.vit_architecture import VitArchitecture
+from transfer.exporters.detectron2 import build as to_detectron2
+from transfer.exporters.mmseg import build as to_mmseg
+from transfer.networks.network import build_network
+from transfer.networks.resnet import Architecture, build_resnet
+from transfer.networks.vit_architecture import VitArchitecture
 
 CLASSIC = {"channel-order", "unit-std", "stride-style", "frozen-norm", "frozen-stages", "neck-norm"}
 

@@ -16,7 +16,7 @@ from transfer.importers.containers import find_state_dict
 from transfer.importers.family import Checkpoint
 from transfer.importers.recognition import recognise
 from transfer.importers.stated_preprocessing import StatedPreprocessing
-from transfer.resnet import Architecture
+from transfer.networks.resnet import Architecture
 
 NARROW = Architecture(depth=18, stem_width=8)
 BY_NAME = [pytest.param(layout, id=layout.name) for layout in LAYOUTS]

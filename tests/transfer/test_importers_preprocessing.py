@@ -15,12 +15,12 @@ from torch import Tensor
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone, lively_network
 
 from scenebench.errors import UserError
-from transfer import to_torchvision
 from transfer.backbone_file import Preprocessing, load_backbone
 from transfer.cli import add_commands
+from transfer.exporters import torchvision as to_torchvision
+from transfer.exporters.detectron2.build import detectron2_name
 from transfer.importers import StatedPreprocessing, read_backbone
-from transfer.resnet import Architecture, build_resnet
-from transfer.to_detectron2 import detectron2_name
+from transfer.networks.resnet import Architecture, build_resnet
 
 NARROW = Architecture(depth=18, stem_width=8)
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 from checkpoint_layouts import LAYOUTS, Layout, State, save, under, write
 
-from transfer import benchmark, to_torchvision
+from transfer import benchmark
 from transfer.backbone_file import load_backbone
+from transfer.exporters import torchvision as to_torchvision
 from transfer.importers import import_checkpoint, read_backbone
-from transfer.resnet import Architecture, build_resnet
+from transfer.networks.resnet import Architecture, build_resnet
 
 BY_NAME = {layout.name: layout for layout in LAYOUTS}
 MOCO, SWAV, NUMBERED = BY_NAME["moco_v2"], BY_NAME["swav"], BY_NAME["lightly_numbered"]

@@ -6,8 +6,8 @@ import torchvision
 from transfer_helpers import lively_network
 
 from scenebench.errors import UserError
-from transfer.output_stride import set_output_stride, strides_and_dilations
-from transfer.resnet import Architecture
+from transfer.networks.output_stride import set_output_stride, strides_and_dilations
+from transfer.networks.resnet import Architecture
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from scenebench.errors import TransferError
 from transfer import proof
-from transfer.captured import captured_outputs
-from transfer.resnet import STAGES
+from transfer.networks.forward_hooks import captured_outputs
+from transfer.networks.resnet import STAGES
 
 
 def _tensors() -> dict[str, Tensor]:

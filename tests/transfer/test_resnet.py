@@ -5,7 +5,12 @@ import torch
 import torchvision
 
 from scenebench.errors import UserError
-from transfer.resnet import BLOCKS_BY_DEPTH, STAGES, Architecture, build_resnet
+from transfer.networks.resnet import (
+    BLOCKS_BY_DEPTH,
+    STAGES,
+    Architecture,
+    build_resnet,
+)
 
 
 @pytest.mark.parametrize("depth", sorted(BLOCKS_BY_DEPTH))

@@ -12,11 +12,11 @@ import yaml
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 
 from scenebench.errors import TransferError, UserError
-from transfer import to_detectron2
 from transfer.backbone_file import BackboneInfo, load_backbone, read_info
-from transfer.detectron2_export import export_config, prove_export
-from transfer.resnet import Architecture, build_resnet
-from transfer.toolbox_noise import quiet_detectron2
+from transfer.exporters.detectron2 import build as to_detectron2
+from transfer.exporters.detectron2.files import export_config, prove_export
+from transfer.exporters.silenced_logs import quiet_detectron2
+from transfer.networks.resnet import Architecture, build_resnet
 
 quiet_detectron2()
 

@@ -15,16 +15,17 @@ import torch
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 
 from scenebench.errors import TransferError, UserError
-from transfer import mmdet_standin, to_mmdet
 from transfer.backbone_file import BackboneInfo, load_backbone, read_info
 from transfer.cli import add_commands
-from transfer.exported import read_anything
-from transfer.mmcv_ops import missing_mmdet, require_mmcv_ops, require_mmdet
-from transfer.mmdet_export import prove_export
-from transfer.mmdet_models import detector_config
-from transfer.mmdet_standin import build_standin
-from transfer.resnet import Architecture
-from transfer.toolbox_noise import quiet_mmdet
+from transfer.exporters.mmcv_ops import missing_mmdet, require_mmcv_ops, require_mmdet
+from transfer.exporters.mmdet import build as to_mmdet
+from transfer.exporters.mmdet import standin as mmdet_standin
+from transfer.exporters.mmdet.files import prove_export
+from transfer.exporters.mmdet.models import detector_config
+from transfer.exporters.mmdet.standin import build_standin
+from transfer.exporters.read_back import read_anything
+from transfer.exporters.silenced_logs import quiet_mmdet
+from transfer.networks.resnet import Architecture
 from transfer.verify import compare
 
 WITHOUT = missing_mmdet()

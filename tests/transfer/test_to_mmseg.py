@@ -10,11 +10,11 @@ import torch
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 
 from scenebench.errors import TransferError, UserError
-from transfer import to_mmseg
 from transfer.backbone_file import BackboneInfo, load_backbone, read_info
-from transfer.mmseg_export import export_config, prove_export
-from transfer.resnet import Architecture
-from transfer.toolbox_noise import quiet_mmseg
+from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.mmseg.files import export_config, prove_export
+from transfer.exporters.silenced_logs import quiet_mmseg
+from transfer.networks.resnet import Architecture
 
 quiet_mmseg()
 

@@ -15,14 +15,14 @@ from timm.models import load_checkpoint
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 
 from scenebench.errors import TransferError, UserError
-from transfer import to_timm
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_backbone, save_backbone
-from transfer.exported import read_anything
+from transfer.exporters import timm as to_timm
+from transfer.exporters.read_back import read_anything
+from transfer.networks.resnet import Architecture
+from transfer.networks.vit import VisionTransformer
+from transfer.networks.vit_architecture import VitArchitecture
 from transfer.proof import same_bits
-from transfer.resnet import Architecture
 from transfer.verify import compare
-from transfer.vit import VisionTransformer
-from transfer.vit_architecture import VitArchitecture
 
 TINY = VitArchitecture(width=192, depth=12, heads=3, patch=16, image_size=96)
 ON_255 = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), value_range=255.0)

@@ -7,15 +7,20 @@ import warnings
 
 import pytest
 
-from transfer.toolbox_noise import only_errors, quiet_detectron2, quiet_pycocotools, without_lines
+from transfer.exporters.silenced_logs import (
+    only_errors,
+    quiet_detectron2,
+    quiet_pycocotools,
+    without_lines,
+)
 
 
 @pytest.mark.parametrize(
     "program",
     [
-        "from transfer.toolbox_noise import quiet_detectron2 as quiet; quiet(); quiet();"
+        "from transfer.exporters.silenced_logs import quiet_detectron2 as quiet; quiet(); quiet();"
         "import detectron2.modeling, detectron2.model_zoo, detectron2.engine, detectron2.evaluation",
-        "from transfer.toolbox_noise import quiet_mmseg as quiet; quiet(); quiet();"
+        "from transfer.exporters.silenced_logs import quiet_mmseg as quiet; quiet(); quiet();"
         "import mmseg.models, mmseg.evaluation, mmengine.runner",
     ],
     ids=["detectron2", "mmseg"],

@@ -21,8 +21,9 @@ from mutations import DETECTRON2_MUTATIONS, MMSEG_MUTATIONS, VERIFY_MUTATIONS, C
 from transfer_helpers import MakeBackbone
 
 from scenebench.errors import TransferError
-from transfer import detectron2_export, mmseg_export
 from transfer.backbone_file import load_backbone, save_backbone
+from transfer.exporters.detectron2 import files as detectron2_export
+from transfer.exporters.mmseg import files as mmseg_export
 from transfer.mistakes import DETECTRON2, MISTAKES, MMSEG, VERIFY, Mistake
 from transfer.verify import compare
 

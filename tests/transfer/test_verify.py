@@ -11,10 +11,12 @@ import torch
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 
 from scenebench.errors import TransferError, UserError
-from transfer import to_detectron2, to_mmseg, to_torchvision
 from transfer.backbone_file import load_backbone, save_backbone
+from transfer.exporters import torchvision as to_torchvision
+from transfer.exporters.detectron2 import build as to_detectron2
+from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.staging import staged_folder
 from transfer.numpy_pickle import load_arrays
-from transfer.staging import staged_folder
 from transfer.verify import compare
 
 

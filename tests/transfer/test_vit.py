@@ -19,15 +19,17 @@ from torch import Tensor
 from transfer_helpers import MakeBackbone
 
 from scenebench.errors import TransferError, UserError
-from transfer import to_detectron2, to_mmseg, to_torchvision
 from transfer.backbone_file import BackboneInfo, load_backbone, load_network, read_info, save_backbone
 from transfer.cli import add_commands
-from transfer.network import build_network, parse_architecture, require_resnet
-from transfer.output_stride import set_output_stride
-from transfer.resnet import Architecture
+from transfer.exporters import torchvision as to_torchvision
+from transfer.exporters.detectron2 import build as to_detectron2
+from transfer.exporters.mmseg import build as to_mmseg
+from transfer.networks.network import build_network, parse_architecture, require_resnet
+from transfer.networks.output_stride import set_output_stride
+from transfer.networks.resnet import Architecture
+from transfer.networks.vit import VisionTransformer
+from transfer.networks.vit_architecture import VitArchitecture
 from transfer.verify import compare
-from transfer.vit import VisionTransformer
-from transfer.vit_architecture import VitArchitecture
 
 TINY = VitArchitecture(width=32, depth=3, heads=4, patch=8, image_size=64)
 
@@ -348,8 +350,8 @@ def test_the_command_refuses_before_it_imports_a_toolbox(target: str, vit_file: 
 def test_resnets_need_no_timm() -> None:
     code = (
         "import sys; sys.modules['timm'] = None\n"
-        "from transfer.network import build_network\n"
-        "from transfer.resnet import Architecture\n"
+        "from transfer.networks.network import build_network\n"
+        "from transfer.networks.resnet import Architecture\n"
         "import pretrain.methods, transfer.verify, benchmarks.classification.run\n"
         "build_network(Architecture(depth=18, stem_width=8))"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from transfer.backbone_file import Preprocessing
-from transfer.resnet import Architecture, ResNet, build_resnet
+from transfer.networks.resnet import Architecture, ResNet, build_resnet
 
 MakeBackbone = Callable[..., Path]
 

@@ -63,7 +63,7 @@ def read_weights(path: Path) -> Weights:
             raise UserError(f"{path}: {len(reports)} reports of 'scenebench export' in it, and one is needed")
         return _from_report(reports[0])
     from transfer.backbone_file import read_info
-    from transfer.network import require_resnet
+    from transfer.networks.network import require_resnet
 
     info = read_info(path)
     architecture = require_resnet(info.architecture, "lint --weights")

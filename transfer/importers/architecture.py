@@ -7,7 +7,7 @@ import dataclasses
 from torch import Tensor
 
 from scenebench.errors import UserError
-from transfer.resnet import BLOCKS_BY_DEPTH, Architecture
+from transfer.networks.resnet import BLOCKS_BY_DEPTH, Architecture
 
 
 def infer_architecture(tensors: dict[str, Tensor], where: str, stride_in: str = "3x3") -> Architecture:

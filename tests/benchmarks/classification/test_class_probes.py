@@ -13,8 +13,8 @@ from torch.nn import functional
 from benchmarks.classification.feature_cache import cache_folder, cached, key_of
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.neighbours import class_votes, nearest
-from benchmarks.classification.settings import LinearGridSettings
 from benchmarks.classification.top_k import top_k_accuracy
+from benchmarks.protocols.classification import LinearGridSettings
 
 
 @settings(max_examples=30, deadline=None)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.evaluate import evaluate
-from benchmarks.protocol import ClassificationProtocol, list_protocols, load_protocol
+from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.protocols.protocol import ClassificationProtocol, list_protocols, load_protocol
+from benchmarks.published.values import read_published
 from benchmarks.record import Record
-from benchmarks.report.published import read_published
 from scenebench.cli import main
 from scenebench.errors import UserError
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.features import backbone_features, colour_histograms
 from benchmarks.classification.run import run, scene_type_scores
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.protocols.protocol import load_protocol
 from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing, load_backbone, load_network, read_info, save_backbone
 

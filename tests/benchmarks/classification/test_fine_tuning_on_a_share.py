@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.cell import Cell
 from benchmarks.classification.run import run
 from benchmarks.classification.splits import train_images
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.cell import Cell
+from benchmarks.protocols.protocol import load_protocol
+from benchmarks.suites.source import scenes_source
+from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.planning import build_plan
-from benchmarks.workflow.source import scenes_source
-from benchmarks.workflow.suite import load_suite
 from scenebench.errors import UserError
 from transfer.backbone_file import read_info
 

@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.classification.images import from_samples
 from benchmarks.classification.lists import read_train_list
-from benchmarks.classification.settings import ClassificationSettings, TrainSettings, ViewSettings
 from benchmarks.datasets.readers import read_official
 from benchmarks.datasets.samples import Box, Sample
+from benchmarks.protocols.classification import ClassificationSettings, TrainSettings, ViewSettings
 from scenebench.config import load_config
 from scenebench.errors import UserError
 

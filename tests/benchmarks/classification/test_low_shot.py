@@ -8,12 +8,12 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.classification.low_shot import draw_images, low_shot_scores, low_shot_values
 from benchmarks.classification.run import run
-from benchmarks.classification.settings import LowShotSettings
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.protocols.classification import LowShotSettings
+from benchmarks.protocols.protocol import load_protocol
 from scenebench.errors import UserError
 from transfer.backbone_file import read_info
 

@@ -18,11 +18,11 @@ from PIL import Image
 from benchmarks.classification import resuming, training
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.resuming import FOLDER, Keeper
-from benchmarks.classification.settings import TrainSettings, ViewSettings
 from benchmarks.classification.top_k import top_k_accuracy
 from benchmarks.classification.training import CellResult, Task, train_grid
-from benchmarks.evaluate import evaluate
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.protocols.classification import TrainSettings, ViewSettings
+from benchmarks.protocols.protocol import load_protocol
 from transfer.backbone_file import Preprocessing, load_network
 
 Build = Callable[[str], Path]

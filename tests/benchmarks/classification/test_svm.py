@@ -4,8 +4,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from benchmarks.classification.average_precision import multilabel_map
-from benchmarks.classification.settings import SVMSettings
 from benchmarks.classification.svm import choose_cost, draw_low_shot, low_shot_map, normalise, score_svms
+from benchmarks.protocols.classification import SVMSettings
 from scenebench.errors import UserError
 
 CLASSES = ["cat", "dog", "cow"]

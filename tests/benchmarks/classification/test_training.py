@@ -11,14 +11,14 @@ from PIL import Image
 from benchmarks.classification.heads import Classifier, GridCell, build_optimiser
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.schedule import rate_factor
-from benchmarks.classification.settings import TrainSettings, ViewSettings
 from benchmarks.classification.top_k import top_k_accuracy
 from benchmarks.classification.training import Task, grid_of, losses_of, train_grid, training_targets
 from benchmarks.classification.views import Views, batches, in_order, shuffled, train_view
 from benchmarks.classification.views import test_view as central_view
+from benchmarks.protocols.classification import TrainSettings, ViewSettings
 from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing, load_network
-from transfer.network import Backbone
+from transfer.networks.network import Backbone
 
 SMALL = ViewSettings(size=32, resize=36)
 
@@ -202,7 +202,7 @@ def test_difficult_objects_in_training() -> None:
 
 def test_pooled_cells_of_the_multi_stage_probe() -> None:
     """ResNet-50 at 224 pixels: 9,216 or 8,192 numbers a stage, as the published benchmark has them."""
-    from transfer.resnet import Architecture, build_resnet
+    from transfer.networks.resnet import Architecture, build_resnet
 
     settings = TrainSettings(frozen=True, stages=["stem", "layer1", "layer2", "layer3", "layer4"], cells=2)
     classifier = Classifier(build_resnet(Architecture()), grid_of(settings)[0], 2, settings, 0, 224)

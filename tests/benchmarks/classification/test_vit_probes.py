@@ -13,16 +13,16 @@ from PIL import Image
 
 from benchmarks.classification.features import backbone_features
 from benchmarks.classification.images import LabelledImages
-from benchmarks.classification.settings import TrainSettings, ViewSettings
 from benchmarks.classification.top_k import top_k_accuracy
 from benchmarks.classification.training import Task, train_grid
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.evaluate import evaluate
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.protocols.classification import TrainSettings, ViewSettings
+from benchmarks.protocols.protocol import load_protocol
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, load_network, save_backbone
-from transfer.network import build_network
-from transfer.vit_architecture import VitArchitecture
+from transfer.networks.network import build_network
+from transfer.networks.vit_architecture import VitArchitecture
 
 TINY = VitArchitecture(width=32, depth=2, heads=4, patch=8, image_size=32)
 

@@ -16,8 +16,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.datasets.scene_layout import BACKGROUNDS, CATEGORIES, FREE, TEXTURES, Scene, draw_scene
 from benchmarks.datasets.scenes import ScenesSpec, generate_scenes, render_scene
-from benchmarks.workflow.source import scenes_source
-from benchmarks.workflow.suite import load_suite
+from benchmarks.suites.source import scenes_source
+from benchmarks.suites.suite import load_suite
 from scenebench.cli import main
 from scenebench.errors import UserError
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.detection.detectron2_config import build_config
-from benchmarks.protocol import DetectionProtocol, load_protocol
+from benchmarks.protocols.protocol import DetectionProtocol, load_protocol
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, Preprocessing
-from transfer.resnet import Architecture
-from transfer.toolbox_noise import quiet_detectron2
+from transfer.exporters.silenced_logs import quiet_detectron2
+from transfer.networks.resnet import Architecture
 
 INFO = BackboneInfo(architecture=Architecture(depth=18, stem_width=16))
 

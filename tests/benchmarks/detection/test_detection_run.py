@@ -7,16 +7,16 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.detection.data import registered
 from benchmarks.detection.optimiser import build_optimiser
 from benchmarks.detection.run import run
-from benchmarks.detection.settings import DetectionSettings
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.protocols.detection import DetectionSettings
+from benchmarks.protocols.protocol import load_protocol
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, read_info, save_backbone
-from transfer.toolbox_noise import quiet_detectron2
+from transfer.exporters.silenced_logs import quiet_detectron2
 
 SMALL = (
     "settings.iterations=2",

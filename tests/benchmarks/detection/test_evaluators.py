@@ -11,9 +11,9 @@ from miniatures import build_coco2017, build_voc0712
 
 from benchmarks.detection.data import Split, registered
 from benchmarks.detection.evaluators import build_evaluator
-from benchmarks.official import OfficialFolder
+from benchmarks.evaluation.official import OfficialFolder
 from scenebench.errors import UserError
-from transfer.toolbox_noise import quiet_detectron2
+from transfer.exporters.silenced_logs import quiet_detectron2
 
 
 def judge_the_truth(evaluator: Any, test: Split, shift: float = 0.0) -> None:

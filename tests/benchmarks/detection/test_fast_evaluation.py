@@ -24,11 +24,11 @@ from benchmarks.detection.coco_evaluation import (
 )
 from benchmarks.detection.data import registered
 from benchmarks.detection.evaluators import build_evaluator
-from benchmarks.detection.settings import DetectionSettings
-from benchmarks.official import OfficialFolder
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.official import OfficialFolder
+from benchmarks.protocols.detection import DetectionSettings
+from benchmarks.protocols.protocol import load_protocol
 from scenebench.errors import UserError
-from transfer.toolbox_noise import quiet_detectron2, quiet_pycocotools
+from transfer.exporters.silenced_logs import quiet_detectron2, quiet_pycocotools
 
 SIDE = 200
 TINY, SMALL, MEDIUM, LARGE = (2, 12), (20, 31), (33, 95), (97, 180)  # sides on both sides of COCO's limits, 32 and 96

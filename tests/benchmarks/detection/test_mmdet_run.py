@@ -15,21 +15,21 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.detection.coco_evaluation import evaluate_detections
 from benchmarks.detection.data import registered, write_split
 from benchmarks.detection.drawing import draw_predictions, shown_images
 from benchmarks.detection.mmdet_run import build_collector, coco_detections
 from benchmarks.detection.run import run
-from benchmarks.drawing import Instance
-from benchmarks.evaluate import evaluate
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.evaluation.drawing import Instance
+from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.protocols.protocol import load_protocol
 from benchmarks.workflow.runner import run_suite
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, read_info
-from transfer.mmcv_ops import missing_mmdet
-from transfer.toolbox_noise import quiet_detectron2
+from transfer.exporters.mmcv_ops import missing_mmdet
+from transfer.exporters.silenced_logs import quiet_detectron2
 
 WITHOUT = missing_mmdet()
 needs_mmdet = pytest.mark.skipif(WITHOUT is not None, reason=f"{WITHOUT}; 'make mmcv-ops' builds them")

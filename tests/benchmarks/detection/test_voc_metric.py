@@ -10,7 +10,7 @@ from miniatures import write_voc_xml
 
 from benchmarks.detection.evaluators import voc_line
 from benchmarks.detection.voc_metric import THRESHOLDS, voc_average_precision, voc_metrics
-from transfer.toolbox_noise import quiet_detectron2
+from transfer.exporters.silenced_logs import quiet_detectron2
 
 CLASSES = ["cat", "dog", "cow"]
 Truth = tuple[str, int, int, int, int, int]

@@ -20,7 +20,7 @@ from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import backbone_of_records, curves, log_tail
 from benchmarks.report.results import collect
 from benchmarks.report.tables import make_tables
-from pretrain.recipe import load_recipe
+from pretrain.recipes.recipe import load_recipe
 from scenebench.cli import main
 from scenebench.errors import UserError
 

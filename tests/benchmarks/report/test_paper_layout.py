@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report.curve import PUBLISHED_CURVES
-from benchmarks.report.paper_layout import (
+from benchmarks.published.layout import (
     LAYOUTS,
     load_methods,
     load_paper_table,
     paper_table_names,
     place_published,
 )
-from benchmarks.report.published import PublishedValue, read_published
-from pretrain.recipe import load_recipe, recipe_names
+from benchmarks.published.values import PublishedValue, read_published
+from benchmarks.report.curve import PUBLISHED_CURVES
+from pretrain.recipes.recipe import load_recipe, recipe_names
 from scenebench.errors import UserError
 
 

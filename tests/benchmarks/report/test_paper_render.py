@@ -14,12 +14,12 @@ from made_up_records import demo_records, fill, make_record
 from paper_records import MLS_KEYS, paper_record, table_of
 from PIL import Image
 
+from benchmarks.published.layout import paper_table_names
 from benchmarks.record import Record
 from benchmarks.report.escaping import escape_latex
 from benchmarks.report.paper_build import build_paper_tables
 from benchmarks.report.paper_figures import draw_bars, draw_cost, images_seen
 from benchmarks.report.paper_latex import paper_to_latex
-from benchmarks.report.paper_layout import paper_table_names
 from benchmarks.report.paper_parts import PaperResult
 from benchmarks.report.paper_render import paper_to_csv, paper_to_markdown
 from benchmarks.report.render import to_latex

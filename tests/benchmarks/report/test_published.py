@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report.published import NOTES_FILE, PUBLISHED, PublishedValue, read_published
+from benchmarks.published.values import (
+    NOTES_FILE,
+    PUBLISHED,
+    PublishedValue,
+    read_published,
+)
 from scenebench.errors import UserError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from benchmarks.report.published import read_published
+from benchmarks.published.values import read_published
 from benchmarks.report.rank_agreement import METHODS, kendall_tau, published_orders, rank_agreement
 
 

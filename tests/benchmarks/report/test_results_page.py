@@ -23,9 +23,9 @@ from benchmarks.report.publish import main as publish_main
 from benchmarks.report.publish import publish, run_cost
 from benchmarks.report.results_page import Page, build_results
 from benchmarks.report.search_page import chosen_rate, search_page
+from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.events import FINISHED, Event, EventLog
 from benchmarks.workflow.plan import Job, Plan
-from benchmarks.workflow.suite import load_suite
 from scenebench.errors import UserError
 
 

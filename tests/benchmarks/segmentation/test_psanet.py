@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cell import Cell
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.protocol import SegmentationProtocol, load_protocol
+from benchmarks.evaluation.cell import Cell
+from benchmarks.protocols.protocol import SegmentationProtocol, load_protocol
 from benchmarks.segmentation.config import build_config
 from benchmarks.segmentation.layout import semantic_layout
 from benchmarks.segmentation.run import run
 from transfer.backbone_file import BackboneInfo, read_info
-from transfer.mmcv_ops import missing_mmcv_ops
-from transfer.resnet import Architecture
+from transfer.exporters.mmcv_ops import missing_mmcv_ops
+from transfer.networks.resnet import Architecture
 
 WITHOUT = missing_mmcv_ops()
 OVERRIDES = ("settings.head=psanet", "settings.head_channels=16")

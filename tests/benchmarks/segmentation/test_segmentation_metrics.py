@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.segmentation.metrics import segmentation_metrics
 from benchmarks.segmentation.run import build_metric
-from transfer.toolbox_noise import quiet_mmseg
+from transfer.exporters.silenced_logs import quiet_mmseg
 
 
 def from_confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[float, np.ndarray, np.ndarray]:

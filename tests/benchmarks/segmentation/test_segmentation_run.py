@@ -7,16 +7,16 @@ import pytest
 from mmengine.logging import MMLogger
 from PIL import Image
 
-from benchmarks.cell import Cell, Outcome
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.protocol import SegmentationProtocol, load_protocol
+from benchmarks.evaluation.cell import Cell, Outcome
+from benchmarks.protocols.protocol import SegmentationProtocol, load_protocol
 from benchmarks.segmentation.config import build_config
 from benchmarks.segmentation.layout import semantic_layout
 from benchmarks.segmentation.run import run
 from benchmarks.segmentation.transforms import merge_labels
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_backbone, read_info
-from transfer.resnet import Architecture
+from transfer.networks.resnet import Architecture
 
 SMALL = (
     "settings.iterations=2",
@@ -90,7 +90,7 @@ def test_the_limit_chooses_the_images_that_are_drawn_and_judged(
     shutil.copytree(tiny_photos.root, tmp_path / "data")
     data = DatasetFolder.open(tmp_path / "data")
     before = judge("fcn", tiny_backbone, data, tmp_path / "before")
-    from benchmarks.inputs import choose
+    from benchmarks.evaluation.inputs import choose
 
     left_out = sorted(set(range(6)) - set(choose(6, 4)))
     assert len(left_out) == 2

@@ -12,15 +12,15 @@ from pycocotools import mask
 
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.detection.coco_evaluation import EVALUATORS
-from benchmarks.evaluate import evaluate
-from benchmarks.protocol import load_protocol
+from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.evaluation.spread import measure_spread
+from benchmarks.evaluation.spread import render as render_spread
+from benchmarks.protocols.protocol import load_protocol
 from benchmarks.speed import coco_sized, evaluation, training_loops
 from benchmarks.speed.evaluation import PARTS, Sizes, measure_evaluation, merged
 from benchmarks.speed.evaluation_report import aims, render
 from benchmarks.speed.probes import measure_probes
 from benchmarks.speed.stopwatch import timed
-from benchmarks.spread import measure_spread
-from benchmarks.spread import render as render_spread
 from scenebench.cli import main
 from scenebench.errors import UserError
 
@@ -189,7 +189,7 @@ def test_what_spreads_is_told(
     values: list[float | None] = [10.0, 10.5, 11.0]
     turns = iter([*values, *values[:2], None])
     monkeypatch.setattr(
-        "benchmarks.spread.evaluate",
+        "benchmarks.evaluation.spread.evaluate",
         lambda *arguments, **options: real.model_copy(update={"metrics": {"mAP": next(turns)}}),
     )
     found = measure_spread(tiny_backbone, protocol, tiny_scenes.root, 0, 3, tmp_path)["metrics"]["mAP"]

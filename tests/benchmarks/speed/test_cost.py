@@ -12,7 +12,7 @@ from benchmarks.speed.cost import Cost, Machine, flops_of, machines, predict
 from benchmarks.speed.cost_table import render
 from benchmarks.speed.photographs import write_photographs
 from pretrain.methods import build_method
-from pretrain.recipe import Recipe, load_recipe
+from pretrain.recipes.recipe import Recipe, load_recipe
 from scenebench.cli import main
 from scenebench.errors import UserError
 

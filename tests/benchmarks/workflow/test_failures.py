@@ -19,11 +19,11 @@ from made_up_records import make_record
 
 from benchmarks.record import write_record
 from benchmarks.report.build import build_report
+from benchmarks.report.run_report import write_expected_cells
 from benchmarks.workflow.damage import damage_of
 from benchmarks.workflow.engine import Outcome
 from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.plan import PLAN_FILE, Job, Plan
-from benchmarks.workflow.reporting import write_expected_cells
 from benchmarks.workflow.runner import _only_one, run_plan
 from benchmarks.workflow.status import read_status, status_lines
 from benchmarks.workflow.status_page import write_page

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.suites.source import scenes_source
+from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.planning import build_plan
-from benchmarks.workflow.source import scenes_source
-from benchmarks.workflow.suite import load_suite
 from scenebench.cli import main, parse
 
 REPOSITORY = Path(__file__).resolve().parents[3]

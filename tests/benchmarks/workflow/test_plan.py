@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.workflow.group import is_group
+from benchmarks.suites.group import is_group
+from benchmarks.suites.source import coco_source, scenes_source
+from benchmarks.suites.suite import (
+    SUITES,
+    UserDataSpec,
+    load_suite,
+    suite_names,
+)
 from benchmarks.workflow.plan import Plan, read_plan
 from benchmarks.workflow.planning import build_plan
-from benchmarks.workflow.source import coco_source, scenes_source
-from benchmarks.workflow.suite import SUITES, UserDataSpec, load_suite, suite_names
 from scenebench.errors import UserError
 
 SUITE: dict[str, Any] = {

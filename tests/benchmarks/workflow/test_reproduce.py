@@ -16,12 +16,12 @@ import yaml
 from fake_jobs import MakeJob, ledger, plan_of
 from test_plan import SUITE, write
 
-from benchmarks.workflow.data_places import place_of
+from benchmarks.report.run_report import SUITES_FOLDER
+from benchmarks.suites.data_places import place_of
 from benchmarks.workflow.devices import held_devices, visible_gpus
 from benchmarks.workflow.engine_options import PARTITION, EngineOptions, job_resources, with_gpus
 from benchmarks.workflow.job import _executable
 from benchmarks.workflow.plan import Job, check_acyclic, read_plan
-from benchmarks.workflow.reporting import SUITES_FOLDER
 from benchmarks.workflow.runner import _only_one, run_plan
 from benchmarks.workflow.slurm import run_ids
 from benchmarks.workflow.work import prepare

@@ -10,13 +10,13 @@ import pytest
 from fake_jobs import MakeJob, plan_of
 from test_plan import coco, write
 
+from benchmarks.report.run_report import picture_lines, write_expected_cells
+from benchmarks.suites.source import coco_source, scenes_source
+from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.display import Display
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event, EventLog, last_by_job
 from benchmarks.workflow.job import tail
-from benchmarks.workflow.reporting import picture_lines, write_expected_cells
 from benchmarks.workflow.runner import _claim, run_suite
-from benchmarks.workflow.source import coco_source, scenes_source
-from benchmarks.workflow.suite import load_suite
 from scenebench.cli import main
 from scenebench.errors import UserError
 

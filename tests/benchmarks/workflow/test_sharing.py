@@ -10,19 +10,19 @@ import yaml
 from made_up_records import make_record
 from test_plan import SUITE
 
-from benchmarks.protocol import load_protocol
+from benchmarks.protocols.protocol import load_protocol
 from benchmarks.record import read_record, write_record
+from benchmarks.report.run_report import PICTURES_FOLDER, show_pictures, write_expected_cells
+from benchmarks.suites.group import load_suites
+from benchmarks.suites.suite import BackboneRow, ProtocolColumn
 from benchmarks.workflow.events import FAILED, Event, EventLog
-from benchmarks.workflow.group import load_suites
 from benchmarks.workflow.job import _executable
 from benchmarks.workflow.plan import THEN
 from benchmarks.workflow.planning import seeds_of_runs
-from benchmarks.workflow.reporting import PICTURES_FOLDER, show_pictures, write_expected_cells
-from benchmarks.workflow.several import main as several
-from benchmarks.workflow.several import split
-from benchmarks.workflow.suite import BackboneRow, ProtocolColumn
 from benchmarks.workflow.work import prepare
 from scenebench.config import config_hash
+from scenebench.several import main as several
+from scenebench.several import split
 
 ASKING = ("faster_rcnn_r50_c4_24k", "psanet_r50_d8_40k", "pspnet_r50_d8_40k")
 
@@ -73,7 +73,7 @@ def test_what_suites_share_is_judged_once_and_filed_under_each(tmp_path: Path) -
     shared = next(job for job in judging if len(job.more_cells) == 2)
     assert {cell["label"] for cell in (shared.cell, *shared.more_cells)} == {"mls", "k 5"}
     assert shared.command.count(THEN) == 1
-    assert _executable(shared)[1:4] == ["-P", "-m", "benchmarks.workflow.several"]
+    assert _executable(shared)[1:4] == ["-P", "-m", "scenebench.several"]
     assert [command[0] for command in split(shared.command)] == ["evaluate", "evaluate"]
     assert "--suite" not in shared.command
 

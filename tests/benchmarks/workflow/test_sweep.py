@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.suites.source import scenes_source
+from benchmarks.suites.suite import SUITES, load_suite, suite_names
+from benchmarks.suites.sweep import MAX_ROWS, expand
 from benchmarks.workflow.plan import Job, Plan
 from benchmarks.workflow.planning import build_plan
-from benchmarks.workflow.source import scenes_source
-from benchmarks.workflow.suite import SUITES, load_suite, suite_names
-from benchmarks.workflow.sweep import MAX_ROWS, expand
 from scenebench.config import parse_overrides
 from scenebench.errors import UserError
 

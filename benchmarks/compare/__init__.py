@@ -1,0 +1,1 @@
+"""Two rows or two suites compared: differences, how sure they are, and what differs in the recipes."""

@@ -1,0 +1,1 @@
+"""The papers' published values, and the layout of their tables."""

@@ -1,0 +1,111 @@
+"""Where a suite's images come from: the generator, or the user's own COCO-format data."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.datasets import prepare_coco, scenes
+from benchmarks.datasets.coco_source import read_coco
+from benchmarks.datasets.registry import describe
+from benchmarks.datasets.scenes import ScenesSpec
+from benchmarks.suites.suite import UserDataSpec
+from scenebench.config import config_hash
+from scenebench.errors import UserError
+from scenebench.files import sha256_of
+
+DATA_FOLDER = "data"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the data job prepares.
+
+    Attributes:
+        name: a short name for paths.
+        place: what the user would call it: ``scenes`` or the folder of images.
+        identity: 16 hexadecimal digits; equal identities mean equal prepared data.
+        command: the command line that prepares it, but for the output folder.
+        scene_types: whether the prepared data knows scene types.
+        folder: of published data sets, which are read as they lie: the folder that holds them, and nothing is prepared.
+    """
+
+    name: str
+    place: str
+    identity: str
+    command: list[str]
+    scene_types: bool
+    folder: str = ""
+
+    @property
+    def is_users(self) -> bool:
+        """Whether the images are the user's own, of which a suite's title knows nothing."""
+        return not self.scene_types and not self.folder
+
+
+def scenes_source(spec: ScenesSpec) -> Source:
+    """The generated data set."""
+    command = ["scenebench", "data", "scenes", "--images", str(spec.images), "--size", str(spec.size)]
+    command += ["--seed", str(spec.seed), "--cooccurrence", str(spec.cooccurrence)]
+    command += ["--objects", f"{spec.objects_min}-{spec.objects_max}"]
+    if spec.variant != "default":
+        command += ["--variant", spec.variant]
+    identity = config_hash({"name": scenes.NAME, "version": scenes.VERSION, **spec.identity})
+    return Source(scenes.NAME, scenes.NAME, identity, command, scene_types=True)
+
+
+def official_source(name: str, folder: Path | str | None) -> Source:
+    """Published data sets below ``folder`` (None: ``data``); ``name`` is the one that is pretrained on.
+
+    The identity is that of the published data set, wherever it lies; what was read is in each record's fingerprint.
+    """
+    description = describe(name)
+    place = str(Path(DATA_FOLDER if folder is None else folder).resolve())
+    identity = config_hash({"registry": name, "images": description.images})
+    return Source(name, place, identity, [], scene_types=False, folder=place)
+
+
+def coco_source(
+    images: Path | str | None, annotations: Path | str | None, test_annotations: Path | str | None, spec: UserDataSpec
+) -> Source:
+    """The user's own data. Every file that takes part is read once, for its share in the identity.
+
+    Raises:
+        UserError: an argument is missing, a folder or file is missing or is not what it should be.
+    """
+    if images is None:
+        raise UserError("annotations were given without images; add --data FOLDER (make: DATA=FOLDER)")
+    if annotations is None:
+        raise UserError("images were given without annotations; add --annotations JSON (make: ANNOTATIONS=JSON)")
+    folder = Path(images).resolve()
+    files = [Path(annotations).resolve()]
+    command = ["scenebench", "data", "coco", "--images", str(folder), "--annotations", str(files[0])]
+    if test_annotations is not None:
+        files.append(Path(test_annotations).resolve())
+        command += ["--test-annotations", str(files[1])]
+    for flag, limit in (("--max-train", spec.max_train), ("--max-test", spec.max_test)):
+        if limit is not None:
+            command += [flag, str(limit)]
+    pictures = {image.path for file in files for image in read_coco(file, folder).images}
+    identity = config_hash(
+        {
+            "version": prepare_coco.VERSION,
+            "name": folder.name,
+            "annotations": [sha256_of(file) for file in files],
+            "images": _hash_of_images(folder, pictures),
+            "limits": dataclasses.asdict(spec),
+        }
+    )
+    return Source(folder.name, str(folder), identity, command, scene_types=False)
+
+
+def _hash_of_images(folder: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 over names and bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(json.dumps([str(path.relative_to(folder)), sha256_of(path)]).encode())
+    return digest.hexdigest()

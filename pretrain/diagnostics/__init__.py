@@ -1,0 +1,1 @@
+"""What a method's own signals are worth, measured against annotations while it trains."""

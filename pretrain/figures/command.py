@@ -1,0 +1,83 @@
+"""``scenebench figures``: the pictures of a run drawn again, from its recipe and a checkpoint.
+
+Reads only, and on the CPU, so that a run that is training in the folder is left alone: nothing is locked, and the
+device's memory is the run's. Pictures are written by rename.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pretrain.checkpoint import load_checkpoint, load_checkpoint_of_step, restore
+from pretrain.data.sources import ImageFile, list_images
+from pretrain.data.sources.checks import require_same_images
+from pretrain.data.sources.description import describe_source
+from pretrain.figures.drawing import in_epochs
+from pretrain.methods import METHODS, build_method
+from pretrain.recipes.recipe import Recipe
+from pretrain.run_folder import CHECKPOINTS, RECIPE, recipe_of
+from scenebench.errors import UserError
+
+_TRIES = 5  # a run that is training may delete a checkpoint while it is read
+
+
+def draw_run(run: Path, out: Path | None = None, step: int | None = None) -> list[Path]:
+    """Draw all figures of the method that ``run`` trains or has trained.
+
+    Args:
+        run: a run's folder, finished or not.
+        out: where the pictures go; None: ``run/figures``.
+        step: of the checkpoint; None: the newest sound one.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        UserError: no run's folder, a method without figures, no checkpoint (of that step), or its images are gone or
+            have changed.
+    """
+    if not (run / RECIPE).is_file():
+        raise UserError(f"{run}: holds no {RECIPE}: not a pretraining run; give the folder of 'scenebench pretrain'")
+    recipe = recipe_of(run)
+    if not METHODS[recipe.method].draws:
+        able = ", ".join(name for name, method in METHODS.items() if method.draws)
+        raise UserError(f"{run}: method {recipe.method} has no figures of its own; {able} have")
+    images = _images_of(run, recipe)
+    state = _checkpoint(run, step)
+    require_same_images(state["images"], describe_source(images), recipe, run)
+    if recipe.run.threads is not None:
+        torch.set_num_threads(recipe.run.threads)
+    method = build_method(recipe, images)
+    if recipe.run.precision == "float64":
+        method.double()
+    restore(method, state["method"], run)
+    epochs = state["step"] / recipe.steps_per_epoch(len(images))
+    print(f"{run}: step {state['step']}, after {in_epochs(epochs)} of {recipe.schedule.epochs}", flush=True)
+    return method.draw_figures(out or run / "figures", epochs)
+
+
+def _images_of(run: Path, recipe: Recipe) -> list[ImageFile]:
+    try:
+        return list_images(recipe.data.root, recipe.data.images)
+    except UserError as error:
+        relative = not Path(recipe.data.root).is_absolute()
+        hint = " (relative: call from the folder that the run was started in)" if relative else ""
+        raise UserError(f"{run / RECIPE}: {error}{hint}") from error
+
+
+def _checkpoint(run: Path, step: int | None) -> dict[str, Any]:
+    folder = run / CHECKPOINTS
+    for _ in range(_TRIES):
+        try:
+            if step is not None:
+                return load_checkpoint_of_step(folder, step)
+            state = load_checkpoint(folder)
+        except FileNotFoundError:
+            continue  # the run has written a newer one
+        if state is not None:
+            return state
+        break
+    raise UserError(f"{run}: holds no sound checkpoint yet; 'scenebench pretrain' writes one after each epoch")

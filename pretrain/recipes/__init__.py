@@ -1,0 +1,1 @@
+"""Recipes: the YAML files that come with the suite, and the typed keys they are read into."""

@@ -1,0 +1,10 @@
+"""From a backbone file into the toolboxes: one module or folder a toolbox, each with its own proof."""
+
+EXPORTERS = {
+    "detectron2": "transfer.exporters.detectron2.build",
+    "mmseg": "transfer.exporters.mmseg.build",
+    "mmdet": "transfer.exporters.mmdet.build",
+    "timm": "transfer.exporters.timm",
+    "torchvision": "transfer.exporters.torchvision",
+}
+"""The module of each target; imported only when it is asked for, since a toolbox takes seconds."""

@@ -1,0 +1,1 @@
+"""Into MMDetection: Mask R-CNN and Faster R-CNN, on FPN and on C4."""

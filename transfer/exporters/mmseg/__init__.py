@@ -1,0 +1,1 @@
+"""Into MMSegmentation: PSPNet, PSANet, FCN and whatever takes its ResNet."""
