@@ -37,6 +37,7 @@ from pretrain.distributed import (
     synchronise_batch_norm,
     world_size,
 )
+from pretrain.figures import draw_figures
 from pretrain.methods import METHODS, Method, build_method
 from pretrain.methods.base import PREPROCESSING
 from pretrain.networks import groups_here
@@ -123,7 +124,7 @@ class _Run:
             with alone():
                 figures = self.out / "figures"
                 figures.mkdir(exist_ok=True)
-                self.method.draw_figures(figures, self.recipe.schedule.epochs if self.method.trains else 0)
+                draw_figures(self.method, figures, self.recipe.schedule.epochs if self.method.trains else 0)
                 self.diagnostics.draw(figures)
             info = self._backbone_info()
             save_backbone(self.out / BACKBONE, self.method.backbone.state_dict(), info)

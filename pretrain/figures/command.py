@@ -15,8 +15,9 @@ from pretrain.checkpoint import load_checkpoint, load_checkpoint_of_step, restor
 from pretrain.data.sources import ImageFile, list_images
 from pretrain.data.sources.checks import require_same_images
 from pretrain.data.sources.description import describe_source
+from pretrain.figures import DRAWN, draw_figures
 from pretrain.figures.drawing import in_epochs
-from pretrain.methods import METHODS, build_method
+from pretrain.methods import build_method
 from pretrain.recipes.recipe import Recipe
 from pretrain.run_folder import CHECKPOINTS, RECIPE, recipe_of
 from scenebench.errors import UserError
@@ -42,8 +43,8 @@ def draw_run(run: Path, out: Path | None = None, step: int | None = None) -> lis
     if not (run / RECIPE).is_file():
         raise UserError(f"{run}: holds no {RECIPE}: not a pretraining run; give the folder of 'scenebench pretrain'")
     recipe = recipe_of(run)
-    if not METHODS[recipe.method].draws:
-        able = ", ".join(name for name, method in METHODS.items() if method.draws)
+    if recipe.method not in DRAWN:
+        able = ", ".join(DRAWN)
         raise UserError(f"{run}: method {recipe.method} has no figures of its own; {able} have")
     images = _images_of(run, recipe)
     state = _checkpoint(run, step)
@@ -56,7 +57,7 @@ def draw_run(run: Path, out: Path | None = None, step: int | None = None) -> lis
     restore(method, state["method"], run)
     epochs = state["step"] / recipe.steps_per_epoch(len(images))
     print(f"{run}: step {state['step']}, after {in_epochs(epochs)} of {recipe.schedule.epochs}", flush=True)
-    return method.draw_figures(out or run / "figures", epochs)
+    return draw_figures(method, out or run / "figures", epochs)
 
 
 def _images_of(run: Path, recipe: Recipe) -> list[ImageFile]:

@@ -131,3 +131,11 @@ def query_outputs(method: Mls, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def _when(epochs: float) -> str:
     return f"after {in_epochs(epochs)}" if epochs else "before training"
+
+
+def draw_all(method: Mls, folder: Path, epochs: float) -> list[Path]:
+    """Figures 3 and 4 of the paper, from the dictionaries as they are now."""
+    return [
+        draw_score_histograms(method, folder / "score_histograms.png", epochs),
+        draw_pseudo_positives(method, folder / "pseudo_positives.png", epochs),
+    ]

@@ -118,3 +118,12 @@ def _write_scores(axis: Axes, scores: Sequence[float]) -> None:
 def _what_maps(method: Saliency) -> str:
     height, width = method.maps.size
     return f"Saliency by {method.recipe.saliency.source} (bright: salient; {height} x {width} cells, smoothed)"
+
+
+def draw_all(method: Saliency, folder: Path, epochs: float) -> list[Path]:
+    """Maps over images, now and over training, and boxes drawn at random beside boxes drawn by saliency."""
+    return [
+        draw_saliency_overlays(method, folder / "saliency_maps.png", epochs),
+        draw_saliency_over_training(method, folder / "saliency_over_training.png", epochs),
+        draw_sampled_boxes(method, folder / "sampled_boxes.png", epochs),
+    ]

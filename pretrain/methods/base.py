@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
@@ -28,12 +26,10 @@ class Method(nn.Module):
         images: the image files; ``batch.indices`` point into it.
         branch: the name of the kept copy in the backbone file.
         trains: False where there is nothing to optimise.
-        draws: whether there are pictures of its own state.
     """
 
     branch = "query"
     trains = True
-    draws = False
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__()
@@ -65,10 +61,6 @@ class Method(nn.Module):
 
     def finish(self) -> None:
         """Called once after the last step, before the backbone is written."""
-
-    def draw_figures(self, folder: Path, epochs: float) -> list[Path]:
-        """Write this method's pictures of its own state, which is that after ``epochs`` of training."""
-        return []
 
     def network_input(self, views: Tensor, photometric: Tensor) -> Tensor:
         """uint8 crops N x 3 x S x S and their photometric parameters N x P to augmented, normalised network input."""

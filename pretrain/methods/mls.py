@@ -12,8 +12,6 @@ positive nor negative (``mls.own_view = out``).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor
 
 from pretrain import losses
@@ -33,8 +31,6 @@ MULTI_LABEL_LOSSES = {
 
 class Mls(MomentumContrast):
     """MLS and its ablations."""
-
-    draws = True
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         mls = recipe.mls
@@ -90,12 +86,3 @@ class Mls(MomentumContrast):
     def _own_slots(keys: Keys, for_scores: PairedDictionary, for_labels: PairedDictionary) -> Tensor:
         own = for_labels.holds_image(keys.image_ids)
         return own if for_scores is for_labels else own | for_scores.holds_image(keys.image_ids)
-
-    def draw_figures(self, folder: Path, epochs: float) -> list[Path]:
-        """Figures 3 and 4 of the paper, from the dictionaries as they are now."""
-        from pretrain.figures.mls import draw_pseudo_positives, draw_score_histograms
-
-        return [
-            draw_score_histograms(self, folder / "score_histograms.png", epochs),
-            draw_pseudo_positives(self, folder / "pseudo_positives.png", epochs),
-        ]

@@ -11,8 +11,6 @@ Bases and their crop branches are in :mod:`pretrain.methods.saliency_branch`, th
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,8 +32,6 @@ from transfer.networks.network import Backbone
 
 class Saliency(Method):
     """A base on the global views, and a branch of weighted local crops."""
-
-    draws = True
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
@@ -128,16 +124,6 @@ class Saliency(Method):
             return draw_pairs(saliency_map, float(aspects[index]), recipe, rng)
 
         return sample
-
-    def draw_figures(self, folder: Path, epochs: float) -> list[Path]:
-        """Maps over images, now and over training, and boxes drawn at random beside boxes drawn by saliency."""
-        from pretrain.figures.saliency import draw_saliency_over_training, draw_saliency_overlays, draw_sampled_boxes
-
-        return [
-            draw_saliency_overlays(self, folder / "saliency_maps.png", epochs),
-            draw_saliency_over_training(self, folder / "saliency_over_training.png", epochs),
-            draw_sampled_boxes(self, folder / "sampled_boxes.png", epochs),
-        ]
 
 
 class SaliencyCache(torch.nn.Module):

@@ -170,7 +170,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def _without_other_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The methods' own pictures, which take most of such a short run, are tested elsewhere."""
     for method in (Mls, Saliency):
-        monkeypatch.setattr(method, "draw_figures", lambda self, folder, epochs: [])
+        monkeypatch.setattr("pretrain.train.draw_figures", lambda *_: [])
 
 
 def recipe_of(data: tuple[Path, Path], method: str, *overrides: str) -> Recipe:

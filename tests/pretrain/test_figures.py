@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from pretrain.data.sources import ImageFile, list_images
-from pretrain.figures import drawing
+from pretrain.figures import draw_figures, drawing
 from pretrain.figures import mls as mls_figures
 from pretrain.figures import saliency as saliency_figures
 from pretrain.methods import METHODS
@@ -245,7 +245,7 @@ def test_every_kind_of_method_and_image_is_drawn(kind: str, images: list[Path], 
     method = METHODS[recipe.method](recipe, files).train()
     method.on_epoch_start(0)
     state = {key: value.clone() for key, value in method.state_dict().items() if isinstance(value, torch.Tensor)}
-    pictures = method.draw_figures(tmp_path / "figures", 0.5)
+    pictures = draw_figures(method, tmp_path / "figures", 0.5)
     assert sorted(pictures) == sorted((tmp_path / "figures").iterdir())
     assert len(pictures) == (2 if kind == "mls_vit" else 3)
     for picture in pictures:

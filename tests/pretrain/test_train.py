@@ -139,7 +139,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, how: Callable[[], Non
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than these runs and are not what the tests of resuming look at."""
     for method in (Mls, Saliency):
-        monkeypatch.setattr(method, "draw_figures", lambda self, folder, epochs: [])
+        monkeypatch.setattr("pretrain.train.draw_figures", lambda *_: [])
 
 
 class Crash(Exception):

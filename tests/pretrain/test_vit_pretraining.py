@@ -273,7 +273,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(Mls, "draw_figures", lambda self, folder, epochs: [])
+    monkeypatch.setattr("pretrain.train.draw_figures", lambda *_: [])
     recipe = recipe_of(method, *run_keys(images))
     reference = pretrain(recipe, tmp_path / "reference")
     steps = 0
