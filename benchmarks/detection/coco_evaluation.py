@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.protocols.detection import FASTER, PYCOCOTOOLS
 from scenebench.collection import nothing_collected
 from transfer.exporters.silenced_logs import quiet_pycocotools
 
-PYCOCOTOOLS, FASTER = "pycocotools", "faster_coco_eval"
-EVALUATORS = (PYCOCOTOOLS, FASTER)
 _SUMMARY = ("AP", "AP50", "AP75")  # the first three numbers of COCO's summary
 _NUMBERS = 12  # of COCO's summary; faster-coco-eval appends two more
 _AT_ONCE = 250  # pycocotools' area takes no list of more than 255

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.detection.coco_evaluation import PYCOCOTOOLS, evaluate_detections
+from benchmarks.detection.coco_evaluation import evaluate_detections
 from benchmarks.detection.data import Split
 from benchmarks.detection.drawing import shown_images
 from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.voc_metric import voc_average_precision, voc_metrics
 from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.progress import Progress
+from benchmarks.protocols.detection import PYCOCOTOOLS
 from scenebench.errors import UserError
 
 Measured = tuple[dict[str, float | None], dict[str, dict[str, float | None]]]

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.detection.coco_evaluation import PYCOCOTOOLS
 from benchmarks.protocols.classification import CLASSIFICATION_METRICS, ClassificationSettings
-from benchmarks.protocols.detection import DetectionSettings
+from benchmarks.protocols.detection import PYCOCOTOOLS, DetectionSettings
 from benchmarks.protocols.schema import later, to_resolved
 from benchmarks.protocols.segmentation import SegmentationSettings
 from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain

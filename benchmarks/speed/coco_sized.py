@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detection.coco_evaluation import EVALUATORS, CocoNumbers, judge_loaded, load, read_truth
+from benchmarks.detection.coco_evaluation import CocoNumbers, judge_loaded, load, read_truth
+from benchmarks.protocols.detection import EVALUATORS
 from benchmarks.speed.stopwatch import Took, timed
 from transfer.exporters.silenced_logs import quiet_pycocotools
 

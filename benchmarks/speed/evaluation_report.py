@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from benchmarks.detection.coco_evaluation import FASTER, PYCOCOTOOLS
+from benchmarks.protocols.detection import FASTER, PYCOCOTOOLS
 from benchmarks.speed.training_loops import AGAIN, OURS, STOCK
 
 PROBES_TARGET, BOXES_TARGET, MASKS_TARGET, START_TARGET = 60.0, 10.0, 20.0, 12.0  # seconds

@@ -73,15 +73,13 @@ def _run(arguments: argparse.Namespace) -> int:
         profile=Path(arguments.profile or SLURM_PROFILE),
     )
     name = Path(arguments.suite).stem + (f"_{arguments.size}" if arguments.size else "")
-    return (show_plan if arguments.plan else run_suite)(
-        arguments.suite,
-        arguments.data,
-        arguments.annotations,
-        arguments.test_annotations,
-        arguments.out or Path("results") / name,
-        options,
-        arguments.size,
-    )
+    out = arguments.out or Path("results") / name
+    work = (arguments.suite, arguments.data, arguments.annotations, arguments.test_annotations, out, options)
+    if arguments.plan:
+        return show_plan(*work, arguments.size)
+    from benchmarks.report.run_report import report_all
+
+    return run_suite(*work, arguments.size, report=report_all)
 
 
 def _status(arguments: argparse.Namespace) -> int:

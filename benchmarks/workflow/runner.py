@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.evaluation.toolboxes import require_toolbox
-from benchmarks.report.run_report import report_all
 from benchmarks.suites.data_places import require_complete
 from benchmarks.suites.source import Source
 from benchmarks.workflow.damage import set_aside
@@ -39,8 +38,10 @@ def run_suite(
     out: Path | str = "results",
     options: EngineOptions | None = None,
     size: str = "",
+    *,
+    report: Callable[[Work, Path], int],
 ) -> int:
-    """Run every job of a suite that is not done yet, then write and print tables and leaderboard.
+    """Run every job of a suite that is not done yet, then ``report`` on it.
 
     Args:
         suite_name: a suite's or a group's name, or the path of a YAML file.
@@ -49,6 +50,7 @@ def run_suite(
         out: the results folder. Called again on the same folder, finished jobs are kept.
         options: where and on how much the jobs run.
         size: ``paper``, ``mini`` or ``demo`` (``sizes.yaml``); empty: the suite of that very name.
+        report: writes and prints what the records say, and returns the exit code; see :func:`run_work`.
 
     Returns:
         The exit code: 0; 1 if a job failed (the tables say which and why); 130 or 143 if stopped by a signal.
@@ -61,7 +63,7 @@ def run_suite(
     if options.on_cluster:
         check_cluster(options.partition)
     work = prepare(suite_name, data, annotations, test_annotations, size)
-    return run_work(work, Path(out).resolve(), options, report_all)
+    return run_work(work, Path(out).resolve(), options, report)
 
 
 def run_work(

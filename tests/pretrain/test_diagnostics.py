@@ -23,7 +23,6 @@ from pretrain.diagnostics.during_training import Diagnostics, read_rows
 from pretrain.diagnostics.measures import category_precision, pseudo_label_quality, saliency_quality
 from pretrain.methods import METHODS
 from pretrain.methods.mls import Mls
-from pretrain.methods.saliency import Saliency
 from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
@@ -169,8 +168,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(autouse=True)
 def _without_other_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The methods' own pictures, which take most of such a short run, are tested elsewhere."""
-    for method in (Mls, Saliency):
-        monkeypatch.setattr("pretrain.train.draw_figures", lambda *_: [])
+    monkeypatch.setattr("pretrain.train.draw_figures", lambda *_: [])
 
 
 def recipe_of(data: tuple[Path, Path], method: str, *overrides: str) -> Recipe:

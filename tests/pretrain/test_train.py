@@ -21,9 +21,7 @@ from PIL import Image
 from pretrain.data.sources.description import describe_source
 from pretrain.methods import Method
 from pretrain.methods.byol import Byol
-from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco, MomentumContrast
-from pretrain.methods.saliency import Saliency
 from pretrain.optimiser import learning_rate
 from pretrain.recipes.recipe import Recipe, ScheduleRecipe, load_recipe
 from pretrain.stopping import Stopped
@@ -138,8 +136,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, how: Callable[[], Non
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than these runs and are not what the tests of resuming look at."""
-    for method in (Mls, Saliency):
-        monkeypatch.setattr("pretrain.train.draw_figures", lambda *_: [])
+    monkeypatch.setattr("pretrain.train.draw_figures", lambda *_: [])
 
 
 class Crash(Exception):

@@ -14,9 +14,6 @@ from miniatures import build_coco2017
 from pycocotools import mask
 
 from benchmarks.detection.coco_evaluation import (
-    EVALUATORS,
-    FASTER,
-    PYCOCOTOOLS,
     evaluate_detections,
     evaluator_note,
     judge,
@@ -25,7 +22,7 @@ from benchmarks.detection.coco_evaluation import (
 from benchmarks.detection.data import registered
 from benchmarks.detection.evaluators import build_evaluator
 from benchmarks.evaluation.official import OfficialFolder
-from benchmarks.protocols.detection import DetectionSettings
+from benchmarks.protocols.detection import EVALUATORS, FASTER, PYCOCOTOOLS, DetectionSettings
 from benchmarks.protocols.protocol import load_protocol
 from scenebench.errors import UserError
 from transfer.exporters.silenced_logs import quiet_detectron2, quiet_pycocotools

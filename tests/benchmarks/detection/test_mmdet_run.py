@@ -25,6 +25,7 @@ from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.protocols.protocol import load_protocol
+from benchmarks.report.run_report import report_all
 from benchmarks.workflow.runner import run_suite
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, read_info
@@ -80,7 +81,7 @@ def test_a_suite_is_refused_before_its_pretraining(tmp_path: Path) -> None:
     path.write_text(text.replace("mask_rcnn_fpn_demo", "mask_rcnn_fpn_mmdet_demo"))
     assert "mmdet" in path.read_text()
     with pytest.raises(UserError, match="make mmcv-ops"):
-        run_suite(str(path), out=tmp_path / "out")
+        run_suite(str(path), out=tmp_path / "out", report=report_all)
     assert not (tmp_path / "out").exists()
 
 

@@ -11,10 +11,10 @@ import pytest
 from pycocotools import mask
 
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.detection.coco_evaluation import EVALUATORS
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.evaluation.spread import measure_spread
 from benchmarks.evaluation.spread import render as render_spread
+from benchmarks.protocols.detection import EVALUATORS
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.speed import coco_sized, evaluation, training_loops
 from benchmarks.speed.evaluation import PARTS, Sizes, measure_evaluation, merged

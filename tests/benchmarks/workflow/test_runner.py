@@ -10,7 +10,7 @@ import pytest
 from fake_jobs import MakeJob, plan_of
 from test_plan import coco, write
 
-from benchmarks.report.run_report import picture_lines, write_expected_cells
+from benchmarks.report.run_report import picture_lines, report_all, write_expected_cells
 from benchmarks.suites.source import coco_source, scenes_source
 from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.display import Display
@@ -173,12 +173,12 @@ def test_the_tail_of_a_log_is_what_a_terminal_would_show(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_smoke_suite_runs_end_to_end_and_again_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "smoke"
-    assert run_suite("smoke", out=out) == 0
+    assert run_suite("smoke", out=out, report=report_all) == 0
     shown = capsys.readouterr().out
     for title in ("Multi-label classification", "Object detection", "Instance segmentation", "Semantic segmentation"):
         assert f"### {title}" in shown
     tables = {path.name: path.read_bytes() for path in (out / "tables").iterdir()}
-    assert run_suite("smoke", out=out) == 0
+    assert run_suite("smoke", out=out, report=report_all) == 0
     assert "0 jobs to run, 15 kept" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in (out / "tables").iterdir()} == tables
 
