@@ -14,11 +14,9 @@ from torch import Tensor
 
 from pretrain.data.views import Batch
 from pretrain.distributed import started_processes
+from pretrain.recipes.method_registry import method_class, method_names
 from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
-
-# Methods whose every encoder sees one batch a step, so that shuffle-BN can be parted among processes.
-ONE_PASS_METHODS = ("moco", "densecl", "mls")
 
 
 def set_up_fabric(recipe: Recipe) -> Fabric:
@@ -62,9 +60,10 @@ def check_processes(recipe: Recipe) -> None:
         )
     if groups == 1:
         return
-    if recipe.method not in ONE_PASS_METHODS:
+    if not recipe.about.one_pass:
+        able = ", ".join(name for name in method_names() if method_class(name).one_pass)
         raise UserError(
-            f"network.bn_groups: {groups} groups with {processes} processes serve {', '.join(ONE_PASS_METHODS)} only; "
+            f"network.bn_groups: {groups} groups with {processes} processes serve {able} only; "
             f"set network.bn_groups=1 (synchronised over the processes) for {recipe.method}"
         )
     if groups % processes:

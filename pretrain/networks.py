@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pretrain.distributed import local_copy, world_size
-from pretrain.recipes.recipe import NetworkRecipe, ProjectorRecipe, Recipe
+from pretrain.recipes.network import NetworkRecipe, ProjectorRecipe
+from pretrain.recipes.recipe import Recipe
 from transfer.networks.network import AnyArchitecture, build_network
 from transfer.networks.resnet import Architecture
 from transfer.networks.vit_architecture import VitArchitecture

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from pretrain.checkpoint import has_checkpoint
-from pretrain.recipes.recipe import Recipe
-from scenebench.config import load_config, read_yaml
+from pretrain.recipes.recipe import Recipe, read_saved_recipe
+from scenebench.config import read_yaml
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
@@ -44,7 +44,7 @@ def check_owner(out: Path, recipe: Recipe) -> bool:
 
 def recipe_of(out: Path) -> Recipe:
     """The resolved recipe of a run's folder, which must have one."""
-    return load_config(Recipe, read_yaml(out / RECIPE), where=str(out / RECIPE))
+    return read_saved_recipe(read_yaml(out / RECIPE), where=str(out / RECIPE))
 
 
 @contextmanager

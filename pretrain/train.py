@@ -38,8 +38,7 @@ from pretrain.distributed import (
     world_size,
 )
 from pretrain.figures import draw_figures
-from pretrain.methods import METHODS, Method, build_method
-from pretrain.methods.base import PREPROCESSING
+from pretrain.methods.base import PREPROCESSING, Method, build_method
 from pretrain.networks import groups_here
 from pretrain.optimiser import build_optimiser, learning_rate, peak_rate
 from pretrain.probe import KnnProbe
@@ -73,7 +72,7 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
     check_device(recipe)
     check_processes(recipe)
     images = list_images(recipe.data.root, recipe.data.images)  # before anything is written
-    if METHODS[recipe.method].trains:
+    if recipe.about.trains:
         check_images(recipe, images)
     fabric = set_up_fabric(recipe)
     any_process = AnyProcess()

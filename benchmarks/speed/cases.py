@@ -74,5 +74,5 @@ def cases() -> list[Case]:
 
 def pixel_share(recipe: Recipe) -> float:
     """Pixels that the saliency method encodes as a multiple of its base's: 1.37 for 2 x 224 and 4 x 96."""
-    local = recipe.saliency.pairs * recipe.saliency.crop_size**2
-    return 1 + local / recipe.views.crop_size**2
+    pairs, size = recipe.about.local_crops(recipe)
+    return 1 + pairs * size**2 / recipe.views.crop_size**2

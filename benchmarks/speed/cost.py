@@ -20,9 +20,8 @@ from benchmarks.speed.photographs import write_photographs
 from benchmarks.speed.steps import build_step, device_of, step_alone, synthetic_batch
 from pretrain.data.loading import PretrainDataset
 from pretrain.data.sources import ImageFiles, list_images
-from pretrain.methods import METHODS
-from pretrain.recipes.recipe import Recipe, load_recipe
-from scenebench.config import load_config, read_yaml
+from pretrain.recipes.recipe import Recipe, load_recipe, resolve_recipe
+from scenebench.config import read_yaml
 from scenebench.errors import UserError
 
 MACHINES = Path(__file__).parent / "machines.yaml"
@@ -92,7 +91,7 @@ def predict(recipe: Recipe, images: int | None, seconds: float = 60.0) -> Cost:
     Raises:
         UserError: a method that trains nothing, a data root that cannot be used.
     """
-    if not METHODS[recipe.method].trains:
+    if not recipe.about.trains:
         raise UserError(f"method: {recipe.method} trains nothing, so it costs nothing")
     with tempfile.TemporaryDirectory() as folder:
         files: ImageFiles
@@ -188,8 +187,8 @@ def _memory(recipe: Recipe, batch: int) -> int:
 
 
 def _loader_memory(recipe: Recipe) -> int:
-    pairs = recipe.saliency.pairs if recipe.method == "saliency" else 0
-    crops = 2 * recipe.views.crop_size**2 + 2 * pairs * recipe.saliency.crop_size**2
+    pairs, size = recipe.about.local_crops(recipe)
+    crops = 2 * recipe.views.crop_size**2 + 2 * pairs * size**2
     return (2 * recipe.data.workers + 2) * recipe.schedule.batch_size * 3 * crops
 
 
@@ -199,7 +198,7 @@ def _resized(recipe: Recipe, batch: int) -> Recipe:
     plain["schedule"]["batch_size"] = batch
     plain["network"]["bn_groups"] = 1
     plain["data"]["images_per_epoch"] = None
-    resized: Recipe = load_config(Recipe, plain, where=f"recipe {recipe.name}")
+    resized: Recipe = resolve_recipe(plain, where=f"recipe {recipe.name}")
     return resized
 
 

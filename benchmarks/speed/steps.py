@@ -12,7 +12,7 @@ from benchmarks.speed.peers import LightlyStep
 from pretrain.data.augment import draw_parameters
 from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch
-from pretrain.methods import Method, build_method
+from pretrain.methods.base import Method, build_method
 from pretrain.optimiser import build_optimiser
 from pretrain.recipes.recipe import Recipe
 from pretrain.step import TrainingStep
@@ -34,9 +34,9 @@ def synthetic_batch(recipe: Recipe, images: int) -> Batch:
     """Noise with drawn photometric parameters; boxes as a saliency method may draw them."""
     generator = torch.Generator().manual_seed(0)
     rng = np.random.default_rng(0)
-    pairs = recipe.saliency.pairs if recipe.method == "saliency" else 0
+    pairs, crop = recipe.about.local_crops(recipe)
     size = recipe.schedule.batch_size
-    batch = Batch.empty(size, recipe.views.crop_size, pairs, recipe.saliency.crop_size)
+    batch = Batch.empty(size, recipe.views.crop_size, pairs, crop)
     batch.indices = torch.arange(size) % images
     for views, boxes, photometric in (
         (batch.global_views, batch.global_boxes, batch.global_photometric),

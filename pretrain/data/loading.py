@@ -94,9 +94,9 @@ class PretrainDataset:
 
     def empty_batch(self, allocate: Callable[..., Tensor] = torch.empty) -> Batch:
         """Room for this process's rows of a batch; ``allocate`` as for :meth:`Batch.empty`."""
-        saliency = self.recipe.saliency
-        pairs = saliency.pairs if self.maker.local_boxes is not None else 0
-        return Batch.empty(self.rows, self.recipe.views.crop_size, pairs, saliency.crop_size, allocate)
+        pairs, size = self.recipe.about.local_crops(self.recipe)
+        pairs = pairs if self.maker.local_boxes is not None else 0
+        return Batch.empty(self.rows, self.recipe.views.crop_size, pairs, size, allocate)
 
     def fill_batch(self, batch: Batch, epoch: int, step: int) -> None:
         """:meth:`load_batch` into memory that is there."""

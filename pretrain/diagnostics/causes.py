@@ -79,4 +79,4 @@ def _encoded(mls: Mls, encoder: Encoder, view: int, epoch: int, wanted: int) -> 
 def compared_vectors(mls: Mls, encoder: Encoder, images: Tensor) -> Tensor:
     """What the recipe picks pseudo-labels by, n x d of unit length: backbone features, or embeddings (``z_only``)."""
     features, embeddings = encode_without_trace(encoder, images)
-    return normalise(embeddings if mls.recipe.mls.dictionaries == "z_only" else features)
+    return normalise(embeddings if mls.mls.dictionaries == "z_only" else features)

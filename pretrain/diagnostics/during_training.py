@@ -35,7 +35,8 @@ from pretrain.diagnostics.measures import category_precision, pseudo_label_quali
 from pretrain.dictionary import NO_IMAGE
 from pretrain.distributed import is_main
 from pretrain.methods.base import Method
-from pretrain.methods.saliency_history import some_images
+from pretrain.methods.mls import MlsRecipe
+from pretrain.methods.saliency.history import some_images
 from pretrain.recipes.recipe import Recipe
 from pretrain.saliency import to_float
 from scenebench.config import config_hash
@@ -44,7 +45,7 @@ from scenebench.files import write_text
 
 if TYPE_CHECKING:
     from pretrain.methods.mls import Mls
-    from pretrain.methods.saliency import Saliency
+    from pretrain.methods.saliency.method import Saliency
 
 FOLDER = "diagnostics"
 ABOUT, PSEUDO_LABELS, BY_CATEGORY, SALIENCY = "about.json", "pseudo_labels.csv", "by_category.csv", "saliency.csv"
@@ -123,7 +124,7 @@ class Diagnostics:
         if self.recipe.method == "mls":
             rows, by_category = read_rows(self.folder / PSEUDO_LABELS), read_rows(self.folder / BY_CATEGORY)
             causes, path = read_rows(self.folder / CAUSES), figures / "diagnostics_pseudo_labels.png"
-            return [draw_pseudo_labels(rows, by_category, causes, self.recipe.mls.k, path)]
+            return [draw_pseudo_labels(rows, by_category, causes, self.recipe.section(MlsRecipe).k, path)]
         return [draw_saliency_quality(read_rows(self.folder / SALIENCY), figures / "diagnostics_saliency.png")]
 
     def _of_mls(self, method: Method) -> dict[str, list[Row]]:
@@ -140,13 +141,13 @@ class Diagnostics:
         scores = torch.cat([part for part, _ in parts])
         indices = torch.cat([part for _, part in parts])
         own = mls.dictionary.holds_image(indices.to(mls.device)).cpu()
-        excluded = own if self.recipe.mls.own_view == "out" else torch.zeros_like(own)
+        excluded = own if mls.mls.own_view == "out" else torch.zeros_like(own)
         labels = self.labels[indices]
         empty = float((ids == NO_IMAGE).double().mean())
-        ks = sorted({*(k for k in self.recipe.diagnostics.ks if k <= len(ids)), self.recipe.mls.k})
+        ks = sorted({*(k for k in self.recipe.diagnostics.ks if k <= len(ids)), mls.mls.k})
         qualities = pseudo_label_quality(scores, labels, slot_labels, excluded, ks)
         rows = [{**dataclasses.asdict(found), "queries": len(indices), "empty_slots": empty} for found in qualities]
-        shares, chances, holding = category_precision(scores, labels, slot_labels, excluded, self.recipe.mls.k)
+        shares, chances, holding = category_precision(scores, labels, slot_labels, excluded, mls.mls.k)
         by_category = [
             {
                 "category": category,
@@ -175,7 +176,7 @@ class Diagnostics:
     def _pick_scores(self, mls: Mls, views: Tensor) -> Tensor:
         """What training would pick the pseudo-labels of these views by, float, n x D, on the CPU."""
         dictionary = mls.dictionary
-        slots = dictionary.projections if self.recipe.mls.dictionaries == "z_only" else dictionary.features
+        slots = dictionary.projections if mls.mls.dictionaries == "z_only" else dictionary.features
         return losses.similarities(compared_vectors(mls, mls.query_encoder, views), slots).cpu()
 
     def _of_saliency(self, method: Method) -> dict[str, list[Row]]:
@@ -191,8 +192,7 @@ class Diagnostics:
         recipe = self.recipe
         content = {"recipe": recipe.name, "method": recipe.method, "seed": recipe.seed}
         content |= {"identity": config_hash(recipe.identity()), "epochs": recipe.schedule.epochs}
-        own = dataclasses.asdict(recipe.mls if recipe.method == "mls" else recipe.saliency)
-        content |= {"settings": own, "views": dataclasses.asdict(recipe.views)}
+        content |= {"settings": recipe.to_plain()[recipe.method], "views": dataclasses.asdict(recipe.views)}
         write_text(self.folder / ABOUT, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 

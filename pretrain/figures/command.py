@@ -15,9 +15,10 @@ from pretrain.checkpoint import load_checkpoint, load_checkpoint_of_step, restor
 from pretrain.data.sources import ImageFile, list_images
 from pretrain.data.sources.checks import require_same_images
 from pretrain.data.sources.description import describe_source
-from pretrain.figures import DRAWN, draw_figures
+from pretrain.figures import draw_figures, has_figures
 from pretrain.figures.drawing import in_epochs
-from pretrain.methods import build_method
+from pretrain.methods.base import build_method
+from pretrain.recipes.method_registry import method_names
 from pretrain.recipes.recipe import Recipe
 from pretrain.run_folder import CHECKPOINTS, RECIPE, recipe_of
 from scenebench.errors import UserError
@@ -43,8 +44,8 @@ def draw_run(run: Path, out: Path | None = None, step: int | None = None) -> lis
     if not (run / RECIPE).is_file():
         raise UserError(f"{run}: holds no {RECIPE}: not a pretraining run; give the folder of 'scenebench pretrain'")
     recipe = recipe_of(run)
-    if recipe.method not in DRAWN:
-        able = ", ".join(DRAWN)
+    if not has_figures(recipe.method):
+        able = ", ".join(name for name in method_names() if has_figures(name))
         raise UserError(f"{run}: method {recipe.method} has no figures of its own; {able} have")
     images = _images_of(run, recipe)
     state = _checkpoint(run, step)

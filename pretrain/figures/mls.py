@@ -17,7 +17,7 @@ from pretrain.data.views import Batch
 from pretrain.dictionary import NO_IMAGE
 from pretrain.figures import drawing
 from pretrain.figures.drawing import in_epochs, outline, show
-from pretrain.methods import build_method
+from pretrain.methods.base import build_method
 from pretrain.networks import encode_without_trace
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def draw_score_histograms(method: Mls, path: Path, epochs: float) -> Path:
             scores = losses.similarities(losses.normalise(vectors[:1]), slots)[0].cpu().numpy()
             axis = axes[row, column]
             axis.hist(scores, bins=min(100, max(10, len(scores) // 20)), density=True, color=colour)
-            if column == (1 if method.recipe.mls.dictionaries == "z_only" else 0):
+            if column == (1 if method.mls.dictionaries == "z_only" else 0):
                 _mark_top_k(axis, scores, own, method)
             axis.set_title(f"{when}: {name}", fontsize=9)
             axis.spines[["top", "right"]].set_visible(False)
@@ -110,7 +110,7 @@ def draw_score_histograms(method: Mls, path: Path, epochs: float) -> Path:
 
 def _mark_top_k(axis: Axes, scores: np.ndarray, own: np.ndarray, method: Mls) -> None:
     """The least score of a positive; slots of the own image count only where they are labels in training."""
-    mls = method.recipe.mls
+    mls = method.mls
     eligible = scores[~own] if mls.own_view == "out" else scores
     if len(eligible) < mls.k:
         return

@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pretrain import saliency
-from pretrain.box_sampling import draw_pairs
 from pretrain.data.images import image_aspects
 from pretrain.data.whole_images import whole_image_batches
 from pretrain.figures import drawing
 from pretrain.figures.drawing import in_epochs, outline, show, show_under_map
-from pretrain.methods.saliency_history import some_images
+from pretrain.methods.saliency.boxes import draw_pairs
+from pretrain.methods.saliency.history import some_images
 
 if TYPE_CHECKING:
-    from pretrain.methods.saliency import Saliency
+    from pretrain.methods.saliency.method import Saliency
 
 PAIR_COLOURS = ("#00c2ff", "#ff9f1c", "#7fff5a", "#ff5ad1")
 MOST_MAPS = 8  # of an image over training
@@ -73,7 +73,7 @@ def draw_sampled_boxes(method: Saliency, path: Path, epochs: float, count: int =
 
     The scores of both rows are by the map that the image has after ``epochs`` of training.
     """
-    recipe = method.recipe.saliency
+    recipe = method.local
     maps = current_maps(method, some_images(len(method.images), count))
     figure = Figure(figsize=(1.6 * max(1, len(maps)), 3.9), layout="constrained")
     axes = figure.subplots(2, max(1, len(maps)), squeeze=False)
@@ -117,7 +117,7 @@ def _write_scores(axis: Axes, scores: Sequence[float]) -> None:
 
 def _what_maps(method: Saliency) -> str:
     height, width = method.maps.size
-    return f"Saliency by {method.recipe.saliency.source} (bright: salient; {height} x {width} cells, smoothed)"
+    return f"Saliency by {method.local.source} (bright: salient; {height} x {width} cells, smoothed)"
 
 
 def draw_all(method: Saliency, folder: Path, epochs: float) -> list[Path]:

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from pretrain.data.augment import apply_photometric
 from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch, LocalBoxSampler
-from pretrain.recipes.recipe import Recipe
+from pretrain.recipes.method_registry import method_class
+from pretrain.recipes.recipe import MethodTraits, Recipe
 from transfer.backbone_file import Preprocessing
 from transfer.networks.network import Backbone
 
 PREPROCESSING = Preprocessing()  # ImageNet's statistics, as every method here
 
 
-class Method(nn.Module):
+class Method(MethodTraits, nn.Module):
     """A pretraining method: networks, dictionaries, loss.
 
     Everything that must survive a resume is in ``state_dict()``. The loop, at each step, calls the module with a batch,
@@ -25,11 +26,9 @@ class Method(nn.Module):
         recipe: the whole recipe.
         images: the image files; ``batch.indices`` point into it.
         branch: the name of the kept copy in the backbone file.
-        trains: False where there is nothing to optimise.
     """
 
     branch = "query"
-    trains = True
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__()
@@ -91,3 +90,12 @@ class Method(nn.Module):
     def dtype(self) -> torch.dtype:
         """Of the parameters: float32, or float64 where equalities are tested."""
         return next(self.parameters()).dtype
+
+
+def build_method(recipe: Recipe, images: ImageFiles) -> Method:
+    """The method as a run begins with it, in training mode, on the CPU; torch's generator is seeded by the recipe."""
+    torch.manual_seed(recipe.seed)
+    method: Method = method_class(recipe.method)(recipe, images)
+    if recipe.run.channels_last:
+        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return method.train()

@@ -11,6 +11,9 @@ parameters only). There is nothing to shuffle, so ``network.bn_groups`` must be 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -19,11 +22,28 @@ from pretrain.data.views import Batch
 from pretrain.losses import byol_loss, normalise
 from pretrain.methods.two_encoders import TwoEncoders, total_steps
 from pretrain.networks import Encoder, Predictor, cosine_momentum, momentum_copy, update_momentum_copy
+from pretrain.recipes.checks import require, require_momentum
+from pretrain.recipes.method_registry import register
 from pretrain.recipes.recipe import Recipe
-from scenebench.errors import UserError
+from scenebench.errors import UserError, require_choice
 from transfer.networks.network import Backbone
 
 
+@dataclass
+class ByolRecipe:
+    """A predictor maps the online encoder's embedding to that of a momentum ("target") encoder; no negatives."""
+
+    predictor_hidden_dim: int = 4096  # ORL
+    momentum: float = 0.99  # of the target encoder at the start; ORL
+    momentum_schedule: str = "cosine"  # to 1 at the last step; ORL. constant: as it starts
+
+    def __post_init__(self) -> None:
+        require(self.predictor_hidden_dim >= 1, "byol.predictor_hidden_dim", self.predictor_hidden_dim, "at least 1")
+        require_momentum("byol.momentum", self.momentum)
+        require_choice("byol.momentum_schedule", self.momentum_schedule, ["cosine", "constant"])
+
+
+@register("byol")
 class Byol(TwoEncoders):
     """BYOL.
 
@@ -33,6 +53,7 @@ class Byol(TwoEncoders):
     """
 
     branch = "online"
+    sections: ClassVar = {"byol": ByolRecipe}
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
@@ -41,8 +62,9 @@ class Byol(TwoEncoders):
                 f"network.bn_groups: {recipe.network.bn_groups} is for the shuffle-BN of MoCo; BYOL normalises over "
                 "the whole batch; set network.bn_groups=1"
             )
+        self.byol = recipe.section(ByolRecipe)
         self.online_encoder = Encoder(recipe.network)
-        self.predictor = Predictor(recipe.network.projector.output_dim, recipe.byol.predictor_hidden_dim)
+        self.predictor = Predictor(recipe.network.projector.output_dim, self.byol.predictor_hidden_dim)
         self.target_encoder = momentum_copy(self.online_encoder)
         self.step = 0
         self.total_steps = total_steps(recipe, len(images))
@@ -65,7 +87,7 @@ class Byol(TwoEncoders):
     @property
     def step_momentum(self) -> float:
         """Of the update at the end of step number ``step`` (0-based)."""
-        byol = self.recipe.byol
+        byol = self.byol
         if byol.momentum_schedule == "constant":
             return byol.momentum
         return cosine_momentum(byol.momentum, self.step, self.total_steps)

@@ -12,6 +12,9 @@ DenseCL).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -21,7 +24,28 @@ from pretrain.dense_losses import dense_info_nce, match_cells, unit_cells
 from pretrain.dictionary import PairedDictionary
 from pretrain.methods.moco import Keys, MomentumContrast
 from pretrain.networks import Encoder, Projector
-from pretrain.recipes.recipe import NetworkRecipe, Recipe
+from pretrain.recipes.checks import require, require_momentum, require_multiple
+from pretrain.recipes.method_registry import register
+from pretrain.recipes.network import NetworkRecipe
+from pretrain.recipes.recipe import Recipe
+
+
+@dataclass
+class DenseClRecipe:
+    """MoCo-v2 with a second InfoNCE between matched cells of the feature maps (Wang et al., CVPR 2021)."""
+
+    queue_size: int = 65536  # of both queues; DenseCL's COCO recipe
+    temperature: float = 0.2  # DenseCL
+    momentum: float = 0.999  # of the key encoder; DenseCL
+    loss_weight: float = 0.5  # lambda: (1 - lambda) L_global + lambda L_dense; DenseCL
+    warmup_epochs: int = 0  # epochs with lambda = 0; ours: DenseCL has none
+
+    def __post_init__(self) -> None:
+        require(self.queue_size >= 1, "densecl.queue_size", self.queue_size, "at least 1")
+        require(self.temperature > 0, "densecl.temperature", self.temperature, "positive")
+        require_momentum("densecl.momentum", self.momentum)
+        require(0 <= self.loss_weight <= 1, "densecl.loss_weight", self.loss_weight, "in [0, 1]")
+        require(self.warmup_epochs >= 0, "densecl.warmup_epochs", self.warmup_epochs, "0 or more")
 
 
 class DenseEncoder(Encoder):
@@ -46,15 +70,25 @@ class DenseEncoder(Encoder):
         return maps, torch.cat([self.projector(pooled).unsqueeze(1), dense], dim=1)
 
 
+@register("densecl")
 class DenseCl(MomentumContrast):
     """DenseCL. Its memory over MoCo-v2's: a second queue, and the logits of :func:`dense_info_nce`."""
 
     encoder_type = DenseEncoder
+    sections: ClassVar = {"densecl": DenseClRecipe}
+    needs_resnet = "matches cells of a ResNet's feature map"
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """The queues hold whole batches."""
+        size = recipe.section(DenseClRecipe).queue_size
+        require_multiple("densecl.queue_size", size, recipe.schedule.batch_size)
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
-        dense = recipe.densecl
+        dense = recipe.section(DenseClRecipe)
         super().__init__(recipe, images, dense.queue_size, dense.temperature, dense.momentum, keep_features=False)
         self.dense_dictionary = PairedDictionary(dense.queue_size, recipe.network.projector.output_dim)
+        self.dense = dense
         self._dense_keys: Keys | None = None
         self.epoch = 0
 
@@ -65,7 +99,7 @@ class DenseCl(MomentumContrast):
     @property
     def loss_weight(self) -> float:
         """lambda now."""
-        dense = self.recipe.densecl
+        dense = self.dense
         return 0.0 if self.epoch < dense.warmup_epochs else dense.loss_weight
 
     def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -12,6 +12,9 @@ positive nor negative (``mls.own_view = out``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from torch import Tensor
 
 from pretrain import losses
@@ -19,7 +22,47 @@ from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch
 from pretrain.dictionary import PairedDictionary
 from pretrain.methods.moco import Keys, MomentumContrast
+from pretrain.recipes.checks import require, require_momentum, require_multiple
+from pretrain.recipes.method_registry import register
 from pretrain.recipes.recipe import Recipe
+from scenebench.errors import UserError, require_choice
+
+
+@dataclass
+class MlsRecipe:
+    """Multi-label self-supervision: eq. (4)-(10) of MLS and its ablations. d_z is ``network.projector.output_dim``."""
+
+    k: int = 20  # pseudo-positives an image; MLS, table 8
+    dictionary_size: int = 4096  # D of both dictionaries; MLS, figure 5a
+    loss_weight: float = 0.5  # lambda; MLS, eq. (10) and figure 5b
+    temperature: float = 0.2  # of InfoNCE and BCE alike; MLS
+    momentum: float = 0.995  # of the key encoder; MLS
+    # Table 6. infonce: the baseline; the others add a term: knn_softmax (eq. 2), bce_positives, bce (eq. 9).
+    loss: str = "bce"
+    # Table 7. paired: labels from Q_g, logits against Q_z; g_only, z_only: both from the one dictionary.
+    dictionaries: str = "paired"
+    # before: both products, then enqueue. after: enqueue, then both products. slot_shifted: logits before and labels
+    # after the enqueue, as the authors' code seems to do. The paper does not say; "before" is the consistent one.
+    order: str = "before"
+    own_view: str = "out"  # in: the image's own second view counts among its pseudo-positives; not stated in MLS
+    queue_init: str = "random"  # unit Gaussian vectors (as figure 3a shows); keys: of images, before the first step
+    warmup_epochs: int = 0  # epochs of InfoNCE alone; MLS trains jointly from the start
+
+    def __post_init__(self) -> None:
+        require(self.dictionary_size >= 1, "mls.dictionary_size", self.dictionary_size, "at least 1")
+        require(self.k >= 1, "mls.k", self.k, "at least 1")
+        if self.k > self.dictionary_size:
+            raise UserError(f"mls.k: {self.k} is more than mls.dictionary_size = {self.dictionary_size}; lower mls.k")
+        require(self.loss_weight >= 0, "mls.loss_weight", self.loss_weight, "0 or more")
+        require(self.temperature > 0, "mls.temperature", self.temperature, "positive")
+        require_momentum("mls.momentum", self.momentum)
+        require_choice("mls.loss", self.loss, ["infonce", "knn_softmax", "bce_positives", "bce"])
+        require_choice("mls.dictionaries", self.dictionaries, ["paired", "g_only", "z_only"])
+        require_choice("mls.order", self.order, ["before", "after", "slot_shifted"])
+        require_choice("mls.own_view", self.own_view, ["out", "in"])
+        require_choice("mls.queue_init", self.queue_init, ["random", "keys"])
+        require(self.warmup_epochs >= 0, "mls.warmup_epochs", self.warmup_epochs, "0 or more")
+
 
 # Table 6: what is added to InfoNCE.
 MULTI_LABEL_LOSSES = {
@@ -29,23 +72,33 @@ MULTI_LABEL_LOSSES = {
 }
 
 
+@register("mls")
 class Mls(MomentumContrast):
     """MLS and its ablations."""
 
+    sections: ClassVar = {"mls": MlsRecipe}
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """The dictionaries hold whole batches."""
+        size = recipe.section(MlsRecipe).dictionary_size
+        require_multiple("mls.dictionary_size", size, recipe.schedule.batch_size)
+
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
-        mls = recipe.mls
+        mls = recipe.section(MlsRecipe)
         super().__init__(recipe, images, mls.dictionary_size, mls.temperature, mls.momentum, keep_features=True)
+        self.mls = mls
         self.epoch = 0
 
     def on_epoch_start(self, epoch: int) -> None:
         """Note the epoch, for ``mls.warmup_epochs``; fill unused dictionaries where the recipe says so."""
         self.epoch = epoch
-        if self.recipe.mls.queue_init == "keys" and self.dictionary.is_unused():
+        if self.mls.queue_init == "keys" and self.dictionary.is_unused():
             self.fill_with_keys()
 
     def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Eq. (10)."""
-        mls = self.recipe.mls
+        mls = self.mls
         features, embeddings, keys = self.encode(batch)
         self._keys = keys
         contrastive = self.contrast(embeddings, keys).mean()
@@ -65,7 +118,7 @@ class Mls(MomentumContrast):
         ``slot_shifted`` reproduces what the order of the released code of the paper's reference [36] amounts to: logits
         of the old keys, labels after the enqueue, so that B of the D columns compare two different images.
         """
-        mls = self.recipe.mls
+        mls = self.mls
         now = self.dictionary
         later = now if mls.order == "before" else now.after_enqueue(*keys)
         for_scores = later if mls.order == "after" else now

@@ -11,7 +11,8 @@ demo) normalises over the whole batch without the remedy; that is what SyncBN do
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,8 +32,24 @@ from pretrain.networks import (
     unchanged_running_statistics,
     update_momentum_copy,
 )
+from pretrain.recipes.checks import require, require_momentum, require_multiple
+from pretrain.recipes.method_registry import register
 from pretrain.recipes.recipe import Recipe
 from transfer.networks.network import Backbone
+
+
+@dataclass
+class MocoRecipe:
+    """InfoNCE against a queue. Read by ``moco``, and by ``saliency`` on the base ``moco``."""
+
+    queue_size: int = 65536  # MOCO, ORL
+    temperature: float = 0.2  # MOCO
+    momentum: float = 0.999  # of the key encoder; MOCO
+
+    def __post_init__(self) -> None:
+        require(self.queue_size >= 1, "moco.queue_size", self.queue_size, "at least 1")
+        require(self.temperature > 0, "moco.temperature", self.temperature, "positive")
+        require_momentum("moco.momentum", self.momentum)
 
 
 class Keys(NamedTuple):
@@ -55,6 +72,7 @@ class MomentumContrast(TwoEncoders):
     """
 
     encoder_type: type[Encoder] = Encoder
+    one_pass = True
 
     def __init__(
         self,
@@ -146,11 +164,19 @@ class MomentumContrast(TwoEncoders):
         )
 
 
+@register("moco")
 class Moco(MomentumContrast):
     """MoCo-v2."""
 
+    sections: ClassVar = {"moco": MocoRecipe}
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """The queue holds whole batches."""
+        require_multiple("moco.queue_size", recipe.section(MocoRecipe).queue_size, recipe.schedule.batch_size)
+
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
-        moco = recipe.moco
+        moco = recipe.section(MocoRecipe)
         super().__init__(recipe, images, moco.queue_size, moco.temperature, moco.momentum, keep_features=False)
 
     def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

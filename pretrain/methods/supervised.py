@@ -15,7 +15,9 @@ from pretrain.data.views import Batch
 from pretrain.losses import multi_label_bce
 from pretrain.methods.base import Method
 from pretrain.networks import architecture_of, encode_in_groups
-from pretrain.recipes.recipe import NetworkRecipe, Recipe
+from pretrain.recipes.method_registry import register
+from pretrain.recipes.network import NetworkRecipe
+from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
 from transfer.networks.network import Backbone, build_network
 
@@ -35,6 +37,7 @@ class Classifier(nn.Module):
         return features, self.linear(features)
 
 
+@register("supervised")
 class Supervised(Method):
     """Every image must be listed in ``data.annotations``; one that is listed without an object holds no category.
 
@@ -48,6 +51,11 @@ class Supervised(Method):
 
     branch = "only"
     labels: Tensor
+
+    @classmethod
+    def reads_labels(cls, recipe: Recipe) -> bool:
+        """Always."""
+        return True
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)

@@ -12,29 +12,25 @@ A file in ``pretrain/recipes`` holds what departs from them.
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from pretrain.recipes.checks import require, require_multiple
+from omegaconf import OmegaConf
+
+from pretrain.recipes.checks import require
 from pretrain.recipes.data import DataRecipe, ViewsRecipe
-from pretrain.recipes.methods import (
-    ByolRecipe,
-    DenseClRecipe,
-    DiagnosticsRecipe,
-    MlsRecipe,
-    MocoRecipe,
-    ProbeRecipe,
-    RandomInitRecipe,
-    SaliencyRecipe,
-)
-from pretrain.recipes.vit import VitRecipe, require_patches
+from pretrain.recipes.method_registry import method_class, method_names
+from pretrain.recipes.network import NetworkRecipe, VitRecipe, require_patches
+from pretrain.recipes.watching import DiagnosticsRecipe, ProbeRecipe
 from scenebench.config import load_config, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 RECIPE_FOLDER = Path(__file__).parent
-METHODS = ("random_init", "supervised", "moco", "densecl", "byol", "mls", "saliency")
+Section = TypeVar("Section")
 
 # Keys that change neither the data, nor the batches, nor the mathematics: two runs that differ in them are one run.
 KEYS_WITHOUT_EFFECT = (
@@ -48,43 +44,6 @@ KEYS_WITHOUT_EFFECT = (
     "run.tensorboard",
     "run.threads",
 )
-
-
-@dataclass
-class ProjectorRecipe:
-    """The MLP ``f`` from the pooled backbone feature g to the embedding z."""
-
-    hidden_dim: int | None = None  # None: as wide as the backbone feature (2048 for a ResNet-50); MOCO
-    output_dim: int = 128  # MOCO; MLS states d_z = 256, BYOL 256: set by their recipes
-    # MOCO has none. hidden: in the hidden layer (BYOL). all: after the last layer too, there without scale and shift
-    # (as MoCo-v3 and SimSiam), which small networks on small data need.
-    batch_norm: str = "none"
-
-    def __post_init__(self) -> None:
-        if self.hidden_dim is not None:
-            require(self.hidden_dim >= 1, "network.projector.hidden_dim", self.hidden_dim, "at least 1, or null")
-        require(self.output_dim >= 2, "network.projector.output_dim", self.output_dim, "at least 2")
-        require_choice("network.projector.batch_norm", self.batch_norm, ["none", "hidden", "all"])
-
-
-@dataclass
-class NetworkRecipe:
-    """Backbone and projector."""
-
-    family: str = "resnet"  # vit: a vision transformer, described by ``vit``
-    depth: int = 50  # of a ResNet; MLS
-    stem_width: int = 64  # of a ResNet; torchvision's standard network
-    vit: VitRecipe = field(default_factory=VitRecipe)
-    projector: ProjectorRecipe = field(default_factory=ProjectorRecipe)
-    # Batch statistics are over so many equal parts of the batch, the keys shuffled between them: shuffle-BN. 8 at batch
-    # 256 is MOCO's 8 GPUs; 1 normalises over the whole batch.
-    bn_groups: int = 1
-
-    def __post_init__(self) -> None:
-        require_choice("network.family", self.family, ["resnet", "vit"])
-        require(self.depth in (18, 34, 50, 101, 152), "network.depth", self.depth, "18, 34, 50, 101 or 152")
-        require(self.stem_width >= 1, "network.stem_width", self.stem_width, "a positive number of channels")
-        require(self.bn_groups >= 1, "network.bn_groups", self.bn_groups, "at least 1")
 
 
 @dataclass
@@ -160,9 +119,59 @@ class RunRecipe:
             )
 
 
+class LocalCrops(NamedTuple):
+    """The local crops of an image: so many pairs, each crop a square of ``size`` pixels."""
+
+    pairs: int
+    size: int
+
+
+class MethodTraits:
+    """What a method says of itself before it is built: its keys, and what it needs.
+
+    Attributes:
+        sections: its sections of keys in a recipe: name to dataclass; every default stands in the dataclass.
+        needs_resnet: why a vision transformer does not serve; empty where it does.
+        one_pass: whether every encoder sees one batch a step, so that shuffle-BN can be parted among processes.
+        trains: False where there is nothing to optimise.
+    """
+
+    sections: ClassVar[Mapping[str, type]] = {}
+    needs_resnet: ClassVar[str] = ""
+    one_pass: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+
+    @classmethod
+    def sections_used(cls, recipe: Recipe) -> tuple[str, ...]:
+        """The sections that have a say in this recipe; they are part of a run's identity."""
+        return tuple(cls.sections)
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """Raise UserError for keys that do not fit together, naming one; a section checks its single keys itself."""
+
+    @classmethod
+    def reads_labels(cls, recipe: Recipe) -> bool:
+        """Whether ``data.annotations`` has a say in what is learnt."""
+        return False
+
+    @classmethod
+    def image_sizes(cls, recipe: Recipe) -> dict[str, int]:
+        """Sides in pixels of what the network is given, by the key that says so."""
+        return {"views.crop_size": recipe.views.crop_size}
+
+    @classmethod
+    def local_crops(cls, recipe: Recipe) -> LocalCrops:
+        """Local crops beside the two views of an image."""
+        return LocalCrops(0, 0)
+
+
 @dataclass
 class Recipe:
-    """One pretraining run. ``name`` is the file's stem unless the file gives another."""
+    """One pretraining run, without its method's own sections; :func:`resolve_recipe` makes one with them.
+
+    ``name`` is the file's stem unless the file gives another.
+    """
 
     name: str = ""
     method: str = "mls"
@@ -170,12 +179,6 @@ class Recipe:
     network: NetworkRecipe = field(default_factory=NetworkRecipe)
     data: DataRecipe = field(default_factory=DataRecipe)
     views: ViewsRecipe = field(default_factory=ViewsRecipe)
-    moco: MocoRecipe = field(default_factory=MocoRecipe)
-    densecl: DenseClRecipe = field(default_factory=DenseClRecipe)
-    byol: ByolRecipe = field(default_factory=ByolRecipe)
-    mls: MlsRecipe = field(default_factory=MlsRecipe)
-    saliency: SaliencyRecipe = field(default_factory=SaliencyRecipe)
-    random_init: RandomInitRecipe = field(default_factory=RandomInitRecipe)
     probe: ProbeRecipe = field(default_factory=ProbeRecipe)
     diagnostics: DiagnosticsRecipe = field(default_factory=DiagnosticsRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
@@ -183,21 +186,10 @@ class Recipe:
     run: RunRecipe = field(default_factory=RunRecipe)
 
     def __post_init__(self) -> None:
-        require_choice("method", self.method, METHODS)
         require(self.seed >= 0, "seed", self.seed, "0 or more")
-        check_family(self)
+        _check_family(self)
+        self.about.check(self)
         batch = self.schedule.batch_size
-        on_moco = self.method == "saliency" and self.saliency.base == "moco"
-        if self.method == "moco" or on_moco:
-            require_multiple("moco.queue_size", self.moco.queue_size, batch)
-        if self.method == "saliency" and self.saliency.source == "mask" and not self.data.annotations:
-            raise UserError(
-                "saliency.source: mask needs the objects of the images; set data.annotations=INSTANCES.json (COCO)"
-            )
-        if self.method == "densecl":
-            require_multiple("densecl.queue_size", self.densecl.queue_size, batch)
-        if self.method == "mls":
-            require_multiple("mls.dictionary_size", self.mls.dictionary_size, batch)
         if self.run.channels_last and self.network.stem_width % 8:
             # oneDNN's backward convolution on the CPU writes past its buffers there (torch 2.14, 4 and 6 channels).
             raise UserError(
@@ -215,37 +207,62 @@ class Recipe:
                 f"data.images_per_epoch: {images} is less than one batch (schedule.batch_size = {batch}); raise it"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return resolve_recipe, (self.to_plain(),)  # the class is made at run time, which pickle could not find
+
+    @property
+    def about(self) -> type[MethodTraits]:
+        """The method's class."""
+        return method_class(self.method)
+
+    def section(self, keys: type[Section]) -> Section:
+        """The method's section of keys of this type, for example ``recipe.section(MocoRecipe)``."""
+        (name,) = (name for name, kind in self.about.sections.items() if kind is keys)
+        return getattr(self, name)  # type: ignore[no-any-return]
+
     def to_plain(self) -> dict[str, Any]:
         """Nested dicts, lists and scalars, for YAML, JSON and the backbone file."""
         plain: dict[str, Any] = to_plain(self)
         return plain
 
+    def reads_labels(self) -> bool:
+        """Whether ``data.annotations`` has a say in what is learnt."""
+        return self.about.reads_labels(self)
+
     def steps_per_epoch(self, images: int) -> int:
         """Whole batches in an epoch over so many images; what is left over is dropped."""
         return (self.data.images_per_epoch or images) // self.schedule.batch_size
 
-    def reads_labels(self) -> bool:
-        """Whether ``data.annotations`` has a say in what is learnt."""
-        return self.method == "supervised" or (self.method == "saliency" and self.saliency.source == "mask")
-
     def identity(self) -> dict[str, Any]:
-        """:meth:`to_plain` without :data:`KEYS_WITHOUT_EFFECT`: equal identities mean the same run."""
-        plain = self.to_plain()
-        for key in KEYS_WITHOUT_EFFECT:
-            section, _, leaf = key.partition(".")
-            if leaf:
-                del plain[section][leaf]
-            else:
-                del plain[section]
+        """What decides the weights: equal identities mean the same run.
+
+        Keys of :data:`KEYS_WITHOUT_EFFECT`, sections that the method does not use and values that are the default are
+        left out, so that a new method or a new key changes no identity. The price: a default never changes; where
+        another value becomes better, the recipes say so.
+        """
+        plain, defaults = self.to_plain(), _defaults(self.method)
+        unused = set(self.about.sections) - set(self.about.sections_used(self))
         if not self.reads_labels():
-            del plain["data"]["annotations"]  # at most the probe and the diagnostics read them
-        return plain
+            unused.add("data.annotations")  # at most the probe and the diagnostics read them
+        named = {"name": plain.pop("name"), "method": plain.pop("method")}
+        return named | _departures(plain, defaults, unused | set(KEYS_WITHOUT_EFFECT))
 
 
-METHODS_FOR_RESNETS = {"densecl": "matches cells of a ResNet's feature map"}
+def _departures(plain: dict[str, Any], defaults: dict[str, Any], without: set[str], prefix: str = "") -> dict[str, Any]:
+    """What of ``plain`` is not the default, but for the keys ``without``."""
+    found = {}
+    for key, value in plain.items():
+        if f"{prefix}{key}" in without or value == defaults.get(key):
+            continue
+        if isinstance(value, dict) and isinstance(defaults.get(key), dict):
+            value = _departures(value, defaults[key], without, f"{prefix}{key}.")
+            if not value:
+                continue
+        found[key] = value
+    return found
 
 
-def check_family(recipe: Recipe) -> None:
+def _check_family(recipe: Recipe) -> None:
     """What belongs to one family of networks must not be given, or asked for, with the other.
 
     Raises:
@@ -256,8 +273,6 @@ def check_family(recipe: Recipe) -> None:
         return
     if recipe.network.vit != VitRecipe():
         raise UserError("network.vit: has no effect with network.family=resnet; remove it, or set network.family=vit")
-    if recipe.method == "saliency" and recipe.saliency.source == "attention":
-        raise UserError("saliency.source: attention is a vision transformer's; use activation, or network.family=vit")
 
 
 def _check_vit(recipe: Recipe) -> None:
@@ -268,8 +283,8 @@ def _check_vit(recipe: Recipe) -> None:
                 f"network.{key}: {getattr(network, key)} is a ResNet's and has no effect with network.family=vit; "
                 f"remove it, or set it to its default {default} (a vision transformer's keys are network.vit.*)"
             )
-    if recipe.method in METHODS_FOR_RESNETS:
-        reason = METHODS_FOR_RESNETS[recipe.method]
+    reason = recipe.about.needs_resnet
+    if reason:
         raise UserError(f"network.family: vit does not go with method {recipe.method}, which {reason}; use resnet")
     if network.bn_groups > 1 and network.projector.batch_norm == "none":
         raise UserError(
@@ -281,27 +296,9 @@ def _check_vit(recipe: Recipe) -> None:
             f"network.vit.width: {network.vit.width} is not a multiple of 8, which run.channels_last needs; "
             "change it, or set run.channels_last=false"
         )
-    for key, size in _sizes(recipe).items():
+    probed = {} if recipe.probe.every_epochs is None else {"probe.resolution": recipe.probe.resolution}
+    for key, size in (recipe.about.image_sizes(recipe) | probed).items():
         require_patches(key, size, network.vit.patch)
-    if recipe.method == "saliency" and recipe.saliency.source in ("activation", "contracam"):
-        raise UserError(
-            f"saliency.source: {recipe.saliency.source} needs the rectified feature map of a ResNet; a vision "
-            "transformer's is of either sign: use saliency.source=attention"
-        )
-
-
-def _sizes(recipe: Recipe) -> dict[str, int]:
-    """Every image size that this recipe's network will be given, by key."""
-    if recipe.method == "random_init":
-        sizes = {"random_init.resolution": recipe.random_init.resolution}
-    else:
-        sizes = {"views.crop_size": recipe.views.crop_size}
-    if recipe.method == "saliency":
-        sizes["saliency.crop_size"] = recipe.saliency.crop_size
-        sizes["saliency.map_input_size"] = recipe.saliency.map_input_size
-    if recipe.probe.every_epochs is not None:
-        sizes["probe.resolution"] = recipe.probe.resolution
-    return sizes
 
 
 def load_recipe(name_or_path: str | Path, overrides: list[str] | None = None) -> Recipe:
@@ -311,12 +308,74 @@ def load_recipe(name_or_path: str | Path, overrides: list[str] | None = None) ->
         overrides: ``["optimiser.lr=0.1", ...]``; the last wins.
 
     Raises:
-        UserError: unknown recipe, key or value (each with the nearest right one), or values that do not fit together.
+        UserError: unknown recipe, key or value (each with the nearest right one), a key of another method, or values
+            that do not fit together.
     """
     path = _find_recipe(str(name_or_path))
-    defaults = {"name": path.stem}
     where = f"recipe {path.name}" if path.parent == RECIPE_FOLDER else str(path)
-    return load_config(Recipe, defaults, read_yaml(path), parse_overrides(overrides or []), where=where)
+    return resolve_recipe({"name": path.stem}, read_yaml(path), parse_overrides(overrides or []), where=where)
+
+
+def resolve_recipe(*layers: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """The recipe that nested mappings give, later ones before earlier ones, over the defaults.
+
+    Raises:
+        UserError: as :func:`load_recipe`.
+    """
+    names = [layer["method"] for layer in layers if "method" in layer]
+    name = str(names[-1]) if names else Recipe.method
+    about = method_class(name)
+    for layer in layers:
+        _refuse_foreign(layer, about, where)
+    return load_config(_schema(name), *layers, where=where)
+
+
+def read_saved_recipe(content: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe that was saved as resolved, by this version or one that saved the sections of every method.
+
+    Raises:
+        UserError: as :func:`load_recipe`.
+    """
+    about = method_class(str(content.get("method", Recipe.method)))
+    foreign = _owners().keys() - about.sections.keys()
+    return resolve_recipe({key: value for key, value in content.items() if key not in foreign}, where=where)
+
+
+@functools.cache
+def _schema(method: str) -> type[Recipe]:
+    """:class:`Recipe` with the sections of a method."""
+    sections = [(name, kind, field(default_factory=kind)) for name, kind in method_class(method).sections.items()]
+    return make_dataclass("Recipe", sections, bases=(Recipe,))
+
+
+@functools.cache
+def _defaults(method: str) -> dict[str, Any]:
+    plain = OmegaConf.to_container(OmegaConf.structured(_schema(method)))
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _owners() -> dict[str, list[str]]:
+    """Every section of a method, and whose it is."""
+    owners: dict[str, list[str]] = {}
+    for name in method_names():
+        for section in method_class(name).sections:
+            owners.setdefault(section, []).append(name)
+    return owners
+
+
+def _refuse_foreign(layer: Mapping[str, Any], about: type[MethodTraits], where: str) -> None:
+    general = {one.name for one in fields(Recipe)}
+    own = {f"{section}.{key.name}" for section, kind in about.sections.items() for key in fields(kind)}
+    for section in layer.keys() - general - about.sections.keys():
+        owners = _owners().get(section)
+        if owners is None:
+            continue  # no method's: the schema's own check names the nearest key
+        keys = layer[section]
+        key = f"{section}.{next(iter(keys))}" if isinstance(keys, Mapping) and keys else section
+        alike = [name for name in sorted(own) if name.partition(".")[2] == key.partition(".")[2]]
+        nearest = f" (did you mean '{alike[0]}'?)" if alike else ""
+        raise UserError(f"{where}: '{key}' is a key of {' and '.join(owners)}, not of this method{nearest}; remove it")
 
 
 def recipe_names() -> list[str]:

@@ -21,10 +21,11 @@ from lightly.models.utils import most_similar_index, select_most_similar, update
 from pretrain.dense_losses import dense_info_nce, match_cells, unit_cells
 from pretrain.dictionary import PairedDictionary
 from pretrain.losses import byol_loss, info_nce, normalise
-from pretrain.methods import METHODS, Method
+from pretrain.methods.base import Method
 from pretrain.methods.byol import Byol
 from pretrain.methods.densecl import DenseCl
 from pretrain.methods.moco import Moco
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import load_recipe
 
 BATCH, CELLS, CHANNELS, DIM, SLOTS, TAU = 4, 4, 6, 8, 16, 0.2
@@ -99,7 +100,7 @@ def test_byol_loss() -> None:
 
 def build(name: str, monkeypatch: pytest.MonkeyPatch) -> Method:
     torch.manual_seed(3)
-    method = METHODS[name](load_recipe(f"{name}_demo", [*SMALL, *KEYS[name]]), IMAGES).train().double()
+    method = method_class(name)(load_recipe(f"{name}_demo", [*SMALL, *KEYS[name]]), IMAGES).train().double()
     normalised = method.normalised
     monkeypatch.setattr(method, "normalised", lambda pixels: normalised(pixels).double())
     return method

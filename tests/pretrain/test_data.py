@@ -17,8 +17,8 @@ from torch import Tensor
 from pretrain.data.loading import PretrainDataset, build_loader
 from pretrain.data.sources import list_images
 from pretrain.data.views import Batch
-from pretrain.recipes.recipe import Recipe
-from scenebench.config import load_config, parse_overrides
+from pretrain.recipes.recipe import Recipe, resolve_recipe
+from scenebench.config import parse_overrides
 from scenebench.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")
@@ -38,7 +38,7 @@ def recipe_for(images: list[Path], *overrides: str) -> Recipe:
         f"data.root={images[0].parent}", "data.workers=0", "schedule.batch_size=4", "views.crop_size=32",
         "saliency.crop_size=32", "mls.dictionary_size=64", "run.device=cpu",
     ]  # fmt: skip
-    return load_config(Recipe, parse_overrides([*base, *overrides]))
+    return resolve_recipe(parse_overrides([*base, *overrides]))
 
 
 def dataset_for(images: list[Path], *overrides: str, local_boxes=None) -> PretrainDataset:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from pretrain.data.views import Batch
 from pretrain.dense_losses import dense_info_nce, match_cells, unit_cells
 from pretrain.losses import normalise
-from pretrain.methods import METHODS
 from pretrain.methods.densecl import DenseCl, DenseEncoder
 from pretrain.methods.moco import Moco
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 
 B, SIDE, CHANNELS, DIM, SLOTS, TAU = 3, 2, 6, 5, 12, 0.2
@@ -98,7 +98,7 @@ def recipe_of(*overrides: str, name: str = "densecl_demo") -> Recipe:
 
 def build(*overrides: str) -> DenseCl:
     torch.manual_seed(3)
-    method = METHODS["densecl"](recipe_of(*overrides), IMAGES).train()
+    method = method_class("densecl")(recipe_of(*overrides), IMAGES).train()
     assert isinstance(method, DenseCl)
     return method
 
@@ -196,7 +196,7 @@ def test_shuffle_bn_brings_maps_and_cells_back_to_their_images() -> None:
 def test_in_the_warm_up_it_is_moco() -> None:
     method = build("densecl.warmup_epochs=2")
     torch.manual_seed(3)
-    moco = METHODS["moco"](recipe_of(name="moco_demo"), IMAGES).train()
+    moco = method_class("moco")(recipe_of(name="moco_demo"), IMAGES).train()
     assert isinstance(moco, Moco)
     moco.query_encoder.load_state_dict(
         {name: value for name, value in method.query_encoder.state_dict().items() if "dense" not in name}

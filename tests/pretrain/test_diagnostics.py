@@ -21,8 +21,8 @@ from pretrain.data.views import resize
 from pretrain.diagnostics.causes import pseudo_label_causes
 from pretrain.diagnostics.during_training import Diagnostics, read_rows
 from pretrain.diagnostics.measures import category_precision, pseudo_label_quality, saliency_quality
-from pretrain.methods import METHODS
 from pretrain.methods.mls import Mls
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
@@ -216,7 +216,7 @@ def test_the_first_measurement_is_that_of_the_slots_and_labels(data: tuple[Path,
     recipe = recipe_of(data, "mls", ON, "mls.own_view=in")
     images = sorted(data[0].iterdir())
     torch.manual_seed(0)
-    method = METHODS["mls"](recipe, images)
+    method = method_class("mls")(recipe, images)
     assert isinstance(method, Mls)
     diagnostics = Diagnostics(recipe, images, tmp_path)
     assert diagnostics.at_epoch_boundary(method, 0, STEPS) >= 0
@@ -239,7 +239,7 @@ def test_causes_are_those_of_a_slow_count(data: tuple[Path, Path], tmp_path: Pat
     recipe = recipe_of(data, "mls", ON, "diagnostics.causes=true", "views.crop_size=32", "schedule.batch_size=8")
     images = sorted(data[0].iterdir())
     torch.manual_seed(0)
-    method = METHODS["mls"](recipe, images)
+    method = method_class("mls")(recipe, images)
     assert isinstance(method, Mls)
     for parameter in method.key_encoder.parameters():
         parameter.add_(torch.randn_like(parameter) / 30)  # the two encoders are not one

@@ -16,9 +16,9 @@ from pretrain.data.sources import ImageFile, list_images
 from pretrain.figures import draw_figures, drawing
 from pretrain.figures import mls as mls_figures
 from pretrain.figures import saliency as saliency_figures
-from pretrain.methods import METHODS
 from pretrain.methods.mls import Mls
-from pretrain.methods.saliency import Saliency
+from pretrain.methods.saliency.method import Saliency
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 
 SMALL = [
@@ -242,7 +242,7 @@ def test_every_kind_of_method_and_image_is_drawn(kind: str, images: list[Path], 
                 tar.add(path, path.name)
         files = list_images(tmp_path / "images.tar")
     recipe = load_recipe(name, keys)
-    method = METHODS[recipe.method](recipe, files).train()
+    method = method_class(recipe.method)(recipe, files).train()
     method.on_epoch_start(0)
     state = {key: value.clone() for key, value in method.state_dict().items() if isinstance(value, torch.Tensor)}
     pictures = draw_figures(method, tmp_path / "figures", 0.5)

@@ -21,9 +21,9 @@ from pretrain.data.loading import PretrainDataset
 from pretrain.data.sources import list_images
 from pretrain.data.views import Batch
 from pretrain.dictionary import PairedDictionary
-from pretrain.methods.saliency import SaliencyCache
-from pretrain.recipes.recipe import Recipe
-from scenebench.config import load_config, parse_overrides
+from pretrain.methods.saliency.method import SaliencyCache
+from pretrain.recipes.recipe import resolve_recipe
+from scenebench.config import parse_overrides
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MEGABYTE = 1e6
@@ -101,7 +101,7 @@ def write_images(folder: Path, count: int) -> Path:
 def test_the_cache_of_decoded_images_is_three_bytes_a_pixel(tmp_path: Path) -> None:
     images = list_images(write_images(tmp_path / "images", 12))
     keys = ["data.cache=ram", "schedule.batch_size=4", "mls.dictionary_size=64", f"data.root={tmp_path / 'images'}"]
-    dataset = PretrainDataset(load_config(Recipe, parse_overrides(keys)), images)
+    dataset = PretrainDataset(resolve_recipe(parse_overrides(keys)), images)
     cached = [image for image in dataset._cache or [] if image is not None]
     assert len(cached) == 12
     assert held(cached) == sum(3 * 160 * (200 + index % 3) for index in range(12))
@@ -126,7 +126,7 @@ def kilobytes(pid):
 def tree():
     return [os.getpid(), *(child.pid for child in multiprocessing.active_children())]
 
-recipe = load_config(Recipe, parse_overrides(sys.argv[2:]))
+recipe = resolve_recipe(parse_overrides(sys.argv[2:]))
 dataset = PretrainDataset(recipe, list_images(sys.argv[1]))
 told = []
 for epoch in range(20):

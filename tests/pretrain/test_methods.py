@@ -15,12 +15,13 @@ from torch import Tensor
 
 from pretrain import losses
 from pretrain.data.views import Batch
-from pretrain.methods import METHODS, Method
+from pretrain.methods.base import Method
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Keys, Moco, MomentumContrast
 from pretrain.methods.random_init import RandomInit
-from pretrain.methods.saliency import Saliency
-from pretrain.methods.saliency_branch import ContrastedCrops
+from pretrain.methods.saliency.branch import ContrastedCrops
+from pretrain.methods.saliency.method import Saliency
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import METHODS as METHODS_OF_RECIPES
 from pretrain.recipes.recipe import Recipe, load_recipe
 from scenebench.errors import UserError
@@ -55,7 +56,7 @@ def recipe_of(method: str, *overrides: str) -> Recipe:
 def build(method: str, images: list[Path], *overrides: str) -> Method:
     recipe = recipe_of(method, *overrides)
     torch.manual_seed(3)
-    return METHODS[method](recipe, images).train()
+    return method_class(method)(recipe, images).train()
 
 
 def fill(method: MomentumContrast, steps: int = 4) -> None:

@@ -16,7 +16,7 @@ from pretrain.networks import (
     unchanged_running_statistics,
     update_momentum_copy,
 )
-from pretrain.recipes.recipe import NetworkRecipe, ProjectorRecipe
+from pretrain.recipes.network import NetworkRecipe, ProjectorRecipe
 
 NARROW = NetworkRecipe(depth=18, stem_width=8, projector=ProjectorRecipe(output_dim=16))
 

@@ -14,10 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pretrain.methods import METHODS, Method
+from pretrain.methods.base import Method
 from pretrain.methods.moco import MomentumContrast
 from pretrain.probe import JUDGED, KnnProbe
 from pretrain.progress import Progress
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
@@ -64,7 +65,7 @@ def images_of(data: tuple[Path, Path]) -> list[Path]:
 
 def method_of(recipe: Recipe, images: list[Path]) -> Method:
     torch.manual_seed(0)
-    return METHODS[recipe.method](recipe, images).train()
+    return method_class(recipe.method)(recipe, images).train()
 
 
 def log_of(run: Path) -> list[dict[str, Any]]:

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pretrain.recipes.recipe import Recipe, load_recipe, recipe_names
-from scenebench.config import load_config
+from pretrain.recipes.recipe import Recipe, load_recipe, recipe_names, resolve_recipe
 from scenebench.errors import UserError
 
 
 def recipe_with(*overrides: str, method: str = "mls") -> Recipe:
     from scenebench.config import parse_overrides
 
-    return load_config(Recipe, {"method": method}, parse_overrides(overrides))
+    return resolve_recipe({"method": method}, parse_overrides(overrides))
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -23,7 +22,7 @@ def test_every_recipe_of_the_suite_loads_and_survives_a_round_trip(name):
     recipe = load_recipe(name)
     assert recipe.name == name
     written = yaml.safe_load(yaml.safe_dump(recipe.to_plain()))
-    assert load_config(Recipe, written) == recipe
+    assert resolve_recipe(written) == recipe
 
 
 def test_the_defaults_are_the_papers():

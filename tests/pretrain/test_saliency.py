@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pretrain import saliency
-from pretrain.box_sampling import box_iou, cell_probabilities, draw_pairs
-from pretrain.recipes.methods import SaliencyRecipe
+from pretrain.methods.saliency.boxes import box_iou, cell_probabilities, draw_pairs
+from pretrain.methods.saliency.keys import SaliencyRecipe
 from pretrain.recipes.recipe import Recipe, ScheduleRecipe
 
 RECIPE = SaliencyRecipe()
@@ -260,7 +260,7 @@ def test_partners_are_found_in_nearly_every_draw_and_centred() -> None:
 
 
 def test_refresh_schedule_starts_after_the_warm_up() -> None:
-    from pretrain.methods.saliency import refresh_epochs
+    from pretrain.methods.saliency.method import refresh_epochs
 
     def at(epochs: int, warmup: float, every: float) -> list[int]:
         recipe = Recipe(schedule=ScheduleRecipe(epochs=epochs, batch_size=256))
@@ -274,7 +274,7 @@ def test_refresh_schedule_starts_after_the_warm_up() -> None:
 
 
 def test_the_cache_lives_at_one_address_and_survives_a_checkpoint(tmp_path: Path) -> None:
-    from pretrain.methods.saliency import SaliencyCache
+    from pretrain.methods.saliency.method import SaliencyCache
 
     cache = SaliencyCache(5, 224)
     seen_by_loader = cache.values.numpy()

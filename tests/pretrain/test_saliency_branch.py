@@ -15,10 +15,10 @@ from torch import Tensor
 from pretrain.data.loading import PretrainDataset
 from pretrain.data.views import Batch
 from pretrain.losses import byol_loss
-from pretrain.methods import METHODS
-from pretrain.methods.saliency import Saliency
-from pretrain.methods.saliency_branch import BASES, PredictedCrops
-from pretrain.recipes.methods import SALIENCY_BASES
+from pretrain.methods.saliency.branch import BASES, PredictedCrops
+from pretrain.methods.saliency.keys import SALIENCY_BASES
+from pretrain.methods.saliency.method import Saliency
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 
 RECIPES = {"moco": "saliency_demo", "byol": "saliency_byol_demo"}
@@ -68,7 +68,7 @@ def test_every_base_of_the_recipes_exists() -> None:
 def test_global_part_and_running_statistics_are_the_bases(base: str, images: list[Path]) -> None:
     method = build(base, images)
     torch.manual_seed(3)
-    alone = METHODS[base](method.recipe, images).train()
+    alone = method_class(base)(method.recipe, images).train()
     for step in range(2):
         batch = batch_of(seed=step, pairs=2)
         _, log = method(batch)

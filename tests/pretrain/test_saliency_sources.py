@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from pretrain import saliency
 from pretrain.data.whole_images import whole_image_batches
-from pretrain.methods import saliency_sources
-from pretrain.methods.saliency import Saliency
-from pretrain.methods.saliency_sources import SOURCES
-from pretrain.recipes.methods import SALIENCY_BASES, SALIENCY_SOURCES
+from pretrain.methods.saliency import sources as saliency_sources
+from pretrain.methods.saliency.keys import SALIENCY_BASES, SALIENCY_SOURCES
+from pretrain.methods.saliency.method import Saliency
+from pretrain.methods.saliency.sources import SOURCES
 from pretrain.recipes.recipe import load_recipe
 from scenebench.errors import UserError
 

@@ -20,8 +20,8 @@ from pretrain.data.loading import PretrainDataset, build_loader
 from pretrain.data.sources import ImageFile, TarMember, list_images
 from pretrain.data.sources.description import describe_source
 from pretrain.data.sources.image_file import open_image_file, read_image_file
-from pretrain.recipes.recipe import Recipe
-from scenebench.config import load_config, parse_overrides
+from pretrain.recipes.recipe import resolve_recipe
+from scenebench.config import parse_overrides
 from scenebench.errors import UserError
 
 NAMES = ["a b/10.png", "a b/9.jpg", "a-b/1.jpg", "a/b/2.JPG", "a/z.jpg", "zoë.jpg"]
@@ -109,7 +109,7 @@ def test_every_kind_of_source_gives_the_same_batches(folder: Path, workers: int)
 def one_epoch(images: list[ImageFile], root: Path, *overrides: str) -> tuple[torch.Tensor, torch.Tensor]:
     base = [f"data.root={root}", "schedule.batch_size=2", "views.crop_size=32", "mls.dictionary_size=64",
             "run.device=cpu"]  # fmt: skip
-    recipe = load_config(Recipe, parse_overrides([*base, *overrides]))
+    recipe = resolve_recipe(parse_overrides([*base, *overrides]))
     batches = list(build_loader(recipe, PretrainDataset(recipe, images), 0))
     return torch.cat([batch.indices for batch in batches]), torch.cat([batch.global_views for batch in batches])
 

@@ -15,7 +15,7 @@ from pretrain import losses
 from pretrain.computer import on_device
 from pretrain.data import augment
 from pretrain.data.views import Batch
-from pretrain.methods import Method, build_method
+from pretrain.methods.base import Method, build_method
 from pretrain.optimiser import build_optimiser
 from pretrain.recipes.recipe import load_recipe
 from pretrain.step import FirstNotFinite, TrainingStep

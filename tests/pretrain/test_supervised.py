@@ -13,8 +13,8 @@ from PIL import Image
 
 from pretrain.data import augment
 from pretrain.data.views import Batch
-from pretrain.methods import METHODS
 from pretrain.methods.supervised import Supervised
+from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.train import pretrain
 from scenebench.errors import UserError
@@ -49,7 +49,7 @@ def recipe_of(annotations: Path | str, *overrides: str) -> Recipe:
 
 def build(annotations: Path, *overrides: str) -> Supervised:
     torch.manual_seed(3)
-    method = METHODS["supervised"](recipe_of(annotations, *overrides), IMAGES).train()
+    method = method_class("supervised")(recipe_of(annotations, *overrides), IMAGES).train()
     assert isinstance(method, Supervised)
     return method
 
@@ -98,7 +98,7 @@ def test_it_refuses_to_go_without_labels(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"^data.annotations: method=supervised needs labels; add data.annotations=FILE"
     ):
-        METHODS["supervised"](load_recipe("supervised_demo"), IMAGES)
+        method_class("supervised")(load_recipe("supervised_demo"), IMAGES)
     with pytest.raises(UserError, match=r"^data.annotations: .* does not list 2 of the 6 images .*/data/3.jpg"):
         build(write_labels(tmp_path, [0, 1, 2, 4]))
 

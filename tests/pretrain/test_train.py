@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from pretrain.data.sources.description import describe_source
-from pretrain.methods import Method
+from pretrain.methods.base import Method
 from pretrain.methods.byol import Byol
 from pretrain.methods.moco import Moco, MomentumContrast
 from pretrain.optimiser import learning_rate

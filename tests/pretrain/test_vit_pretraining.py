@@ -13,15 +13,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pretrain import losses, saliency
-from pretrain.methods import METHODS, Method
+from pretrain.methods.base import Method
 from pretrain.methods.mls import Mls
 from pretrain.methods.moco import Moco, MomentumContrast
-from pretrain.methods.saliency import Saliency
+from pretrain.methods.saliency.method import Saliency
 from pretrain.networks import Encoder, architecture_of, estimate_running_statistics, unchanged_running_statistics
-from pretrain.recipes.recipe import Recipe, load_recipe
+from pretrain.recipes.method_registry import method_class
+from pretrain.recipes.recipe import Recipe, load_recipe, resolve_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
-from scenebench.config import load_config, parse_overrides
+from scenebench.config import parse_overrides
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, load_network
 from transfer.networks.resnet import Architecture
@@ -56,13 +57,13 @@ def recipe_of(method: str, *overrides: str) -> Recipe:
 
 
 def recipe_with(*overrides: str, method: str = "moco") -> Recipe:
-    return load_config(Recipe, {"method": method}, parse_overrides(overrides))
+    return resolve_recipe({"method": method}, parse_overrides(overrides))
 
 
 def build(method: str, images: list[Path], *overrides: str) -> Method:
     recipe = recipe_of(method, *overrides)
     torch.manual_seed(3)
-    return METHODS[method](recipe, images).train()
+    return method_class(method)(recipe, images).train()
 
 
 # --- recipes ------------------------------------------------------------------------------------------------------
@@ -73,8 +74,8 @@ def test_the_recipe_asks_for_vit_small() -> None:
     assert architecture_of(recipe.network) == VitArchitecture()
     assert architecture_of(recipe.network).name == "vit_small_patch16_224"
     assert architecture_of(recipe_with().network) == Architecture()
-    assert load_config(Recipe, recipe.to_plain()) == recipe
-    assert load_recipe("moco_vit_coco", ["method=mls"]).method == "mls"
+    assert resolve_recipe(recipe.to_plain()) == recipe
+    assert load_recipe("mls_vit_coco").network == recipe.network
 
 
 @pytest.mark.parametrize(

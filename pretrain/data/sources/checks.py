@@ -22,9 +22,9 @@ def check_images(recipe: Recipe, images: ImageFiles) -> None:
     side = typical_side(images)
     if side is None:
         return  # no readable header: the loader says which images are broken
-    _require_no_larger("views.crop_size", recipe.views.crop_size, side, recipe)
-    if recipe.method == "saliency":
-        _require_no_larger("saliency.crop_size", recipe.saliency.crop_size, side, recipe)
+    for key, size in recipe.about.image_sizes(recipe).items():
+        if key.endswith(".crop_size"):  # a whole image may be enlarged
+            _require_no_larger(key, size, side, recipe)
 
 
 def require_enough(recipe: Recipe, images: int) -> None:

@@ -11,7 +11,7 @@ from benchmarks.speed import cost
 from benchmarks.speed.cost import Cost, Machine, flops_of, machines, predict
 from benchmarks.speed.cost_table import render
 from benchmarks.speed.photographs import write_photographs
-from pretrain.methods import build_method
+from pretrain.methods.base import build_method
 from pretrain.recipes.recipe import Recipe, load_recipe
 from scenebench.cli import main
 from scenebench.errors import UserError

@@ -21,6 +21,7 @@ from pretrain.data.sources import ImageFile, ImageFiles
 from pretrain.data.whole_images import loading_threads, whole_image_batches
 from pretrain.distributed import gather, rank, world_size
 from pretrain.losses import normalise
+from pretrain.methods.saliency.keys import SaliencyRecipe
 from pretrain.methods.two_encoders import TwoEncoders
 from scenebench.errors import UserError
 from transfer.networks.resnet import ResNet
@@ -61,7 +62,7 @@ class MapRequest:
 
     def feature_maps(self, images: ImageFiles) -> Iterator[tuple[list[int], Tensor]]:
         """Indices into ``images`` and the follower's last maps, n x C x h x w; only of images that can be decoded."""
-        backbone, size = self.base.follower.backbone, self.base.recipe.saliency.map_input_size
+        backbone, size = self.base.follower.backbone, self.base.recipe.section(SaliencyRecipe).map_input_size
         for indices, pixels in whole_image_batches(images, size, MAP_BATCH, loading_threads(self.base.recipe.data)):
             yield indices, backbone.feature_map(self.base.normalised(pixels))
 
@@ -81,7 +82,7 @@ def activation(request: MapRequest) -> Tensor:
 
 def attention(request: MapRequest) -> Tensor:
     """A vision transformer's attention of the class token to the patches; 1 for an image that cannot be decoded."""
-    backbone, size = request.base.follower.backbone, request.base.recipe.saliency.map_input_size
+    backbone, size = request.base.follower.backbone, request.base.recipe.section(SaliencyRecipe).map_input_size
     if isinstance(backbone, ResNet):
         raise UserError("saliency.source: attention is a vision transformer's; set network.family=vit, or activation")
     images = request.own_images()
@@ -108,7 +109,7 @@ def contracam(request: MapRequest) -> Tensor:
 
     The map is 1 for an image that cannot be decoded, or that has no negative.
     """
-    recipe = request.base.recipe.saliency
+    recipe = request.base.recipe.section(SaliencyRecipe)
     projector = request.base.follower.projector
 
     def embed(feature_maps: Tensor) -> Tensor:

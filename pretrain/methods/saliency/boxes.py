@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from pretrain.recipes.methods import SaliencyRecipe
+from pretrain.methods.saliency.keys import SaliencyRecipe
 
 
 def cell_probabilities(saliency: np.ndarray, gamma: float) -> np.ndarray:

@@ -5,37 +5,89 @@ map is high, and their contrastive losses are weighed by their saliency scores:
 ``L = L_global + lambda mean_n 1/K sum_k w_nk l_nk``. Base, formulas and schedule are this suite's; the abstract names
 none. Any gain must be read against the controls (``source`` uniform, random, shuffled; ``crops: random``).
 
-Bases and their crop branches are in :mod:`pretrain.methods.saliency_branch`, the sources of maps in
-:mod:`pretrain.methods.saliency_sources`.
+Bases and their crop branches are in :mod:`pretrain.methods.saliency.branch`, the sources of maps in
+:mod:`pretrain.methods.saliency.sources`.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pretrain import saliency
-from pretrain.box_sampling import draw_pairs
 from pretrain.data.images import image_aspects
 from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch, LocalBoxSampler
 from pretrain.distributed import gather
 from pretrain.methods.base import Method
-from pretrain.methods.saliency_branch import BASES, LocalCrops
-from pretrain.methods.saliency_history import SaliencyHistory
-from pretrain.methods.saliency_sources import SOURCES, MapRequest
+from pretrain.methods.byol import ByolRecipe
+from pretrain.methods.moco import MocoRecipe
+from pretrain.methods.saliency.boxes import draw_pairs
+from pretrain.methods.saliency.branch import BASES, PairsOfCrops
+from pretrain.methods.saliency.history import SaliencyHistory
+from pretrain.methods.saliency.keys import SaliencyRecipe
+from pretrain.methods.saliency.sources import SOURCES, MapRequest
 from pretrain.networks import evaluating
-from pretrain.recipes.recipe import Recipe
+from pretrain.recipes.method_registry import register
+from pretrain.recipes.recipe import LocalCrops, Recipe
+from scenebench.errors import UserError
 from transfer.networks.network import Backbone
 
 
+@register("saliency")
 class Saliency(Method):
     """A base on the global views, and a branch of weighted local crops."""
 
+    sections: ClassVar = {"saliency": SaliencyRecipe, "moco": MocoRecipe, "byol": ByolRecipe}
+
+    @classmethod
+    def sections_used(cls, recipe: Recipe) -> tuple[str, ...]:
+        """Its own and the base's."""
+        return "saliency", recipe.section(SaliencyRecipe).base
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """What the base checks, and a source of maps that there is something to make them of."""
+        local, family = recipe.section(SaliencyRecipe), recipe.network.family
+        BASES[local.base].method.check(recipe)
+        if local.source == "mask" and not recipe.data.annotations:
+            raise UserError(
+                "saliency.source: mask needs the objects of the images; set data.annotations=INSTANCES.json (COCO)"
+            )
+        if local.source == "attention" and family == "resnet":
+            raise UserError(
+                "saliency.source: attention is a vision transformer's; use activation, or network.family=vit"
+            )
+        if local.source in ("activation", "contracam") and family == "vit":
+            raise UserError(
+                f"saliency.source: {local.source} needs the rectified feature map of a ResNet; a vision transformer's "
+                "is of either sign: use saliency.source=attention"
+            )
+
+    @classmethod
+    def reads_labels(cls, recipe: Recipe) -> bool:
+        """By the oracle alone."""
+        return recipe.section(SaliencyRecipe).source == "mask"
+
+    @classmethod
+    def image_sizes(cls, recipe: Recipe) -> dict[str, int]:
+        """Also of the local crops, and of the images that maps are made of."""
+        local = recipe.section(SaliencyRecipe)
+        own = {"saliency.crop_size": local.crop_size, "saliency.map_input_size": local.map_input_size}
+        return super().image_sizes(recipe) | own
+
+    @classmethod
+    def local_crops(cls, recipe: Recipe) -> LocalCrops:
+        """``saliency.pairs`` of ``saliency.crop_size``."""
+        local = recipe.section(SaliencyRecipe)
+        return LocalCrops(local.pairs, local.crop_size)
+
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
-        local = recipe.saliency
+        self.local = local = recipe.section(SaliencyRecipe)
         base, crops = BASES[local.base]
         self.base = base(recipe, images)
         self.branch = self.base.branch
@@ -51,7 +103,7 @@ class Saliency(Method):
 
     def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """``L_global + lambda L_local``."""
-        recipe = self.recipe.saliency
+        recipe = self.local
         global_loss, log = self.base.training_step(batch)
         losses = self.local_losses(batch)
         weights, scores = self.weights(batch)
@@ -70,7 +122,7 @@ class Saliency(Method):
         assert batch.local_photometric is not None
         images, pairs = batch.local_views.shape[:2]
         anchors, partners = self.both_inputs(batch.local_views.flatten(0, 1), batch.local_photometric.flatten(0, 1))
-        crops = LocalCrops(
+        crops = PairsOfCrops(
             anchors=anchors,
             partners=partners,
             image_ids=batch.indices.repeat_interleave(pairs).to(self.device, non_blocking=True),
@@ -81,7 +133,7 @@ class Saliency(Method):
     def weights(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Loss weights and pair scores, each B x K, without gradient."""
         assert batch.local_boxes is not None
-        recipe = self.recipe.saliency
+        recipe = self.local
         maps = saliency.to_float(self.maps.of(batch.indices)).to(batch.local_boxes.device, non_blocking=True)
         scores = saliency.pair_scores(maps, batch.local_boxes)
         # Only a mean over the batch needs the scores of the other processes.
@@ -110,11 +162,11 @@ class Saliency(Method):
     def maps_of(self, images: ImageFiles, rng: np.random.Generator) -> Tensor:
         """The maps that ``saliency.source`` gives these images now, uint8 n x h x w; 1 where one cannot be decoded."""
         with evaluating(self.base.follower):
-            return SOURCES[self.recipe.saliency.source](MapRequest(self.base, images, self.maps.size, rng))
+            return SOURCES[self.local.source](MapRequest(self.base, images, self.maps.size, rng))
 
     def local_box_sampler(self) -> LocalBoxSampler:
         """Draws K pairs in image ``index`` from the map it has now."""
-        recipe = self.recipe.saliency
+        recipe = self.local
         values = self.maps.values.numpy()  # shares memory with the cache
         aspects = self._aspects
         uniform = np.ones(self.maps.size)
@@ -163,6 +215,6 @@ class SaliencyCache(torch.nn.Module):
 
 def refresh_epochs(recipe: Recipe) -> list[int]:
     """Epochs at whose start the maps are refreshed: after the warm-up, then at equal intervals."""
-    epochs = recipe.schedule.epochs
-    first = round(recipe.saliency.warmup_share * epochs)
-    return list(range(first, epochs, max(1, round(recipe.saliency.refresh_share * epochs))))
+    epochs, local = recipe.schedule.epochs, recipe.section(SaliencyRecipe)
+    first = round(local.warmup_share * epochs)
+    return list(range(first, epochs, max(1, round(local.refresh_share * epochs))))

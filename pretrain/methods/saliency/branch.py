@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from pretrain.dictionary import PairedDictionary
 from pretrain.losses import byol_loss, info_nce, normalise
-from pretrain.methods.byol import Byol
-from pretrain.methods.moco import Keys, Moco
+from pretrain.methods.byol import Byol, ByolRecipe
+from pretrain.methods.moco import Keys, Moco, MocoRecipe
 from pretrain.methods.two_encoders import TwoEncoders
 from pretrain.networks import (
     Predictor,
@@ -28,7 +28,7 @@ from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
 
 
-class LocalCrops(NamedTuple):
+class PairsOfCrops(NamedTuple):
     """The pairs of a batch as rows; with K pairs an image, row ``n * K + k`` is pair k of image n."""
 
     anchors: Tensor  # network input, M x 3 x s x s
@@ -45,7 +45,7 @@ class CropBranch(nn.Module):
         self.projector = Projector(feature_dim, recipe.network.projector)
         self.follower_projector = momentum_copy(self.projector)
 
-    def losses(self, base: TwoEncoders, crops: LocalCrops) -> Tensor:
+    def losses(self, base: TwoEncoders, crops: PairsOfCrops) -> Tensor:
         """The loss of each pair, M. ``base`` lends its backbones (as a submodule they would be saved twice)."""
         raise TypeError(f"{type(self).__name__} does not say how crops are compared")
 
@@ -74,7 +74,8 @@ class ContrastedCrops(CropBranch):
     """
 
     def __init__(self, recipe: Recipe, feature_dim: int) -> None:
-        queue_size, keys_a_step = recipe.moco.queue_size, recipe.saliency.pairs * recipe.schedule.batch_size
+        moco = recipe.section(MocoRecipe)
+        queue_size, keys_a_step = moco.queue_size, recipe.about.local_crops(recipe).pairs * recipe.schedule.batch_size
         if queue_size % keys_a_step != 0:
             raise UserError(
                 f"moco.queue_size: {queue_size} is not a multiple of a step's {keys_a_step} local keys "
@@ -82,10 +83,10 @@ class ContrastedCrops(CropBranch):
             )
         super().__init__(recipe, feature_dim)
         self.dictionary = PairedDictionary(queue_size, recipe.network.projector.output_dim)
-        self.temperature = recipe.moco.temperature
+        self.temperature = moco.temperature
         self._keys: Keys | None = None
 
-    def losses(self, base: TwoEncoders, crops: LocalCrops) -> Tensor:
+    def losses(self, base: TwoEncoders, crops: PairsOfCrops) -> Tensor:
         """InfoNCE of each pair, M."""
         queries = self.embeddings(base, crops.anchors)
         keys = self.follower_embeddings(base, crops.partners)
@@ -105,9 +106,9 @@ class PredictedCrops(CropBranch):
 
     def __init__(self, recipe: Recipe, feature_dim: int) -> None:
         super().__init__(recipe, feature_dim)
-        self.predictor = Predictor(recipe.network.projector.output_dim, recipe.byol.predictor_hidden_dim)
+        self.predictor = Predictor(recipe.network.projector.output_dim, recipe.section(ByolRecipe).predictor_hidden_dim)
 
-    def losses(self, base: TwoEncoders, crops: LocalCrops) -> Tensor:
+    def losses(self, base: TwoEncoders, crops: PairsOfCrops) -> Tensor:
         """``2 (1 - cos)``, summed over the two directions as for BYOL's global views; M."""
         anchor_targets = self.follower_embeddings(base, crops.anchors)
         partner_targets = self.follower_embeddings(base, crops.partners)
