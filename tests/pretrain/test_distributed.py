@@ -122,7 +122,7 @@ def differences(one: object, other: object, where: str = "") -> list[tuple[float
 
 TRAIN_SCRIPT = """
 import json, sys
-from pretrain.recipe import load_recipe
+from pretrain.recipes.recipe import load_recipe
 from pretrain.train import pretrain
 from pretrain.train import pretrain
 for out, recipe, overrides in json.load(open(sys.argv[1])):

@@ -113,9 +113,9 @@ _TWENTY_EPOCHS = """
 import gc, json, os, sys
 from pathlib import Path
 import multiprocessing
-from pretrain.data import PretrainDataset, build_loader
-from pretrain.recipe import Recipe
-from pretrain.sources import list_images
+from pretrain.data.loading import PretrainDataset, build_loader
+from pretrain.recipes.recipe import Recipe
+from pretrain.data.sources import list_images
 from scenebench.config import load_config, parse_overrides
 
 def kilobytes(pid):
