@@ -217,7 +217,7 @@ class Recipe:
 
     def section(self, keys: type[Section]) -> Section:
         """The method's section of keys of this type, for example ``recipe.section(MocoRecipe)``."""
-        (name,) = (name for name, kind in self.about.sections.items() if kind is keys)
+        (name,) = (name for name, kind in self.about.sections.items() if issubclass(kind, keys))
         return getattr(self, name)  # type: ignore[no-any-return]
 
     def to_plain(self) -> dict[str, Any]:

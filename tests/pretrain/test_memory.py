@@ -114,9 +114,9 @@ import gc, json, os, sys
 from pathlib import Path
 import multiprocessing
 from pretrain.data.loading import PretrainDataset, build_loader
-from pretrain.recipes.recipe import Recipe
+from pretrain.recipes.recipe import resolve_recipe
 from pretrain.data.sources import list_images
-from scenebench.config import load_config, parse_overrides
+from scenebench.config import parse_overrides
 
 def kilobytes(pid):
     # Not Pss itself: a library's pages weigh less or more as other programs that use it come and go.

@@ -21,9 +21,8 @@ from pretrain.methods.moco import Keys, Moco, MomentumContrast
 from pretrain.methods.random_init import RandomInit
 from pretrain.methods.saliency.branch import ContrastedCrops
 from pretrain.methods.saliency.method import Saliency
-from pretrain.recipes.method_registry import method_class
-from pretrain.recipes.recipe import METHODS as METHODS_OF_RECIPES
-from pretrain.recipes.recipe import Recipe, load_recipe
+from pretrain.recipes.method_registry import method_class, method_names
+from pretrain.recipes.recipe import Recipe, load_recipe, recipe_names
 from scenebench.errors import UserError
 
 SLOTS, K = 16, 3
@@ -67,7 +66,7 @@ def fill(method: MomentumContrast, steps: int = 4) -> None:
 
 
 def test_every_method_of_the_recipes_exists() -> None:
-    assert tuple(METHODS) == tuple(METHODS_OF_RECIPES)
+    assert {load_recipe(name).method for name in recipe_names()} == set(method_names())
 
 
 # --- MoCo-v2 ------------------------------------------------------------------------------------------------------
@@ -455,7 +454,7 @@ def test_methods_of_one_seed_begin_with_one_backbone(images: list[Path], tmp_pat
     listed = [{"id": index, "file_name": path.name, "width": 40, "height": 40} for index, path in enumerate(images)]
     content = {"images": listed, "annotations": [], "categories": [{"id": 1, "name": "one"}]}
     annotations.write_text(json.dumps(content))
-    weights = [build(name, images, f"data.annotations={annotations}").backbone.state_dict() for name in METHODS]
+    weights = [build(name, images, f"data.annotations={annotations}").backbone.state_dict() for name in method_names()]
     for other in weights[1:]:
         assert torch.equal(other["layer4.1.conv2.weight"], weights[0]["layer4.1.conv2.weight"])
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pretrain.recipes.recipe import Recipe, load_recipe, recipe_names, resolve_recipe
+from pretrain.methods.mls import MlsRecipe
+from pretrain.recipes import method_registry
+from pretrain.recipes import recipe as recipe_module
+from pretrain.recipes.method_registry import method_class, register
+from pretrain.recipes.recipe import (
+    MethodTraits,
+    Recipe,
+    load_recipe,
+    read_saved_recipe,
+    recipe_names,
+    resolve_recipe,
+)
+from scenebench.config import parse_overrides
 from scenebench.errors import UserError
 
 
 def recipe_with(*overrides: str, method: str = "mls") -> Recipe:
-    from scenebench.config import parse_overrides
-
     return resolve_recipe({"method": method}, parse_overrides(overrides))
 
 
@@ -29,10 +41,12 @@ def test_the_defaults_are_the_papers():
     recipe = recipe_with()
     assert (recipe.mls.k, recipe.mls.dictionary_size, recipe.mls.loss_weight) == (20, 4096, 0.5)
     assert (recipe.mls.temperature, recipe.mls.momentum) == (0.2, 0.995)
-    assert (recipe.moco.queue_size, recipe.moco.temperature, recipe.moco.momentum) == (65536, 0.2, 0.999)
+    moco = recipe_with(method="moco").moco
+    assert (moco.queue_size, moco.temperature, moco.momentum) == (65536, 0.2, 0.999)
     assert (recipe.optimiser.lr, recipe.optimiser.weight_decay, recipe.schedule.batch_size) == (0.3, 1e-4, 256)
     assert (recipe.views.crop_size, recipe.views.scale, recipe.views.blur_p) == (224, (0.2, 1.0), 0.5)
-    assert (recipe.saliency.gamma, recipe.saliency.pairs, recipe.saliency.beta) == (2.0, 2, 1.0)
+    saliency = recipe_with(method="saliency").saliency
+    assert (saliency.gamma, saliency.pairs, saliency.beta) == (2.0, 2, 1.0)
 
 
 def test_a_file_is_named_by_its_stem_and_overrides_win(tmp_path: Path):
@@ -120,7 +134,7 @@ def test_unknown_and_missing_recipes(tmp_path: Path):
 )
 def test_bad_values_are_one_line_that_names_the_key(overrides, key):
     with pytest.raises(UserError) as caught:
-        recipe_with(*overrides)
+        recipe_with(*overrides, method="saliency" if overrides[0].startswith("saliency") else "mls")
     assert key in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -130,11 +144,16 @@ def test_a_queue_must_be_a_multiple_of_the_batch_only_where_it_is_used():
         recipe_with("schedule.batch_size=100", method="moco")
     with pytest.raises(UserError, match="moco.queue_size"):
         recipe_with("schedule.batch_size=100", "saliency.base=moco", method="saliency")
-    assert recipe_with("schedule.batch_size=128", "moco.queue_size=100").method == "mls"
+    assert (
+        recipe_with(
+            "schedule.batch_size=64", "moco.queue_size=100", "saliency.base=byol", method="saliency"
+        ).moco.queue_size
+        == 100
+    )
 
 
 def test_one_pair_is_allowed_without_weights():
-    assert recipe_with("saliency.pairs=1", "saliency.beta=0").saliency.pairs == 1
+    assert recipe_with("saliency.pairs=1", "saliency.beta=0", method="saliency").saliency.pairs == 1
 
 
 def test_identity_ignores_only_what_changes_nothing():
@@ -143,3 +162,69 @@ def test_identity_ignores_only_what_changes_nothing():
     assert same.identity() == recipe.identity()
     for override in ("seed=1", "mls.k=5", "views.augment=reference", "run.precision=float32", "data.root=elsewhere"):
         assert recipe_with(override).identity() != recipe.identity()
+
+
+@pytest.mark.parametrize(
+    ("method", "override", "words"),
+    [
+        ("byol", "mls.k=5", "'mls.k' is a key of mls, not of this method; remove it"),
+        ("moco", "mls.temperature=1", "did you mean 'moco.temperature'?"),
+        ("mls", "moco.queue_size=64", "'moco.queue_size' is a key of moco and saliency, not of this method"),
+        ("supervised", "random_init.images=2", "'random_init.images' is a key of random_init"),
+        ("random_init", "saliency=3", "'saliency' is a key of saliency"),
+    ],
+)
+def test_a_key_of_another_method_is_refused(method: str, override: str, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        recipe_with(override, method=method)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_saved_with_the_sections_of_every_method_is_read() -> None:
+    saved = recipe_with("mls.k=5").to_plain() | {"moco": {"queue_size": 1}, "byol": {"momentum": 0.5}}
+    assert read_saved_recipe(saved, "recipe.yaml") == recipe_with("mls.k=5")
+    with pytest.raises(UserError, match="unknown key 'mocco'"):
+        read_saved_recipe(saved | {"mocco": {}}, "recipe.yaml")
+
+
+def test_identity_holds_what_departs_from_the_defaults_and_what_the_method_uses() -> None:
+    assert recipe_with().identity() == {"name": "", "method": "mls"}
+    assert recipe_with("mls.k=5", "network.vit.depth=12").identity() == {"name": "", "method": "mls", "mls": {"k": 5}}
+    on_byol = recipe_with("saliency.base=byol", "moco.queue_size=512", "byol.momentum=0.9", method="saliency")
+    assert on_byol.identity()["saliency"] == {"base": "byol"}
+    assert on_byol.identity()["byol"] == {"momentum": 0.9}
+    assert "moco" not in on_byol.identity()
+
+
+def test_a_new_method_and_a_new_key_with_a_default_rerun_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("mls_demo", "saliency_demo", "random_demo")
+    before = [load_recipe(name).identity() for name in names]
+
+    @dataclass
+    class Wider(MlsRecipe):
+        margin: float = 0.25
+
+    register("for_this_test")(type("ForThisTest", (MethodTraits,), {"sections": {"for_this_test": Wider}}))
+    monkeypatch.setattr(method_class("mls"), "sections", {"mls": Wider})
+    recipe_module._schema.cache_clear()
+    recipe_module._defaults.cache_clear()
+    try:
+        assert load_recipe("mls_demo", ["mls.margin=0.25"]).mls.margin == 0.25
+        assert [load_recipe(name).identity() for name in names] == before
+        assert load_recipe("mls_demo", ["mls.margin=0.5"]).identity() != before[0]
+    finally:
+        recipe_module._schema.cache_clear()
+        recipe_module._defaults.cache_clear()
+        del method_registry._METHODS["for_this_test"]
+
+
+def test_a_recipe_survives_pickling(tmp_path: Path) -> None:
+    recipe = recipe_with("mls.k=5", "views.scale=[0.5, 1]")
+    assert pickle.loads(pickle.dumps(recipe)) == recipe  # noqa: S301 - its own
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(UserError, match=r"method 'mls' is registered twice, by pretrain.methods.mls and"):
+        register("mls")(type("Another", (MethodTraits,), {}))
+    assert method_class("mls").__module__ == "pretrain.methods.mls"

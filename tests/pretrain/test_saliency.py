@@ -15,7 +15,7 @@ from torch import Tensor
 from pretrain import saliency
 from pretrain.methods.saliency.boxes import box_iou, cell_probabilities, draw_pairs
 from pretrain.methods.saliency.keys import SaliencyRecipe
-from pretrain.recipes.recipe import Recipe, ScheduleRecipe
+from pretrain.recipes.recipe import resolve_recipe
 
 RECIPE = SaliencyRecipe()
 
@@ -263,8 +263,8 @@ def test_refresh_schedule_starts_after_the_warm_up() -> None:
     from pretrain.methods.saliency.method import refresh_epochs
 
     def at(epochs: int, warmup: float, every: float) -> list[int]:
-        recipe = Recipe(schedule=ScheduleRecipe(epochs=epochs, batch_size=256))
-        recipe.saliency = dataclasses.replace(RECIPE, warmup_share=warmup, refresh_share=every)
+        own = {"warmup_share": warmup, "refresh_share": every}
+        recipe = resolve_recipe({"method": "saliency", "schedule": {"epochs": epochs}, "saliency": own})
         return refresh_epochs(recipe)
 
     assert at(800, 0.2, 0.2) == [160, 320, 480, 640]

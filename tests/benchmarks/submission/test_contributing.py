@@ -30,6 +30,9 @@ def test_the_commands_take_a_checkpoint_in_mocos_layout_to_a_row(tmp_path: Path)
     shutil.copytree(REPOSITORY / "results/records", tmp_path / "results/records")
     protocol = next(block for block in _blocks("yaml") if block.startswith("id:"))
     (tmp_path / "my_knn.yaml").write_text(protocol)
+    (tmp_path / "simsiam.yaml").write_text(next(block for block in _blocks("yaml") if block.startswith("method:")))
+    (tmp_path / "my_methods").mkdir()
+    (tmp_path / "my_methods/simsiam.py").write_text(_blocks("python")[0])
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     printed = ""
     for line in (line for block in _blocks("sh") for line in block.splitlines() if line):
