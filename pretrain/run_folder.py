@@ -36,7 +36,7 @@ def check_owner(out: Path, recipe: Recipe) -> bool:
             raise UserError(f"{out}: holds {foreign[0]} but no {RECIPE}: not a pretraining run; choose another folder")
         return False
     there = recipe_of(out)
-    differences = _differences(there.identity(), recipe.identity())
+    differences = _differences(there, recipe)
     if differences:
         raise UserError(f"{out}: belongs to another recipe ({'; '.join(differences)}); choose another folder")
     return (out / BACKBONE).is_file()
@@ -64,12 +64,16 @@ def claimed(out: Path, recipe: Recipe) -> Iterator[None]:
         raise
 
 
-def _differences(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> list[str]:
-    lines = []
-    for key in sorted(there.keys() | here.keys()):
-        old, new = there.get(key), here.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            lines += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            lines.append(f"{prefix}{key}: {old} there, {new} here")
-    return lines
+def _differences(there: Recipe, here: Recipe) -> list[str]:
+    """The keys in which two recipes' identities differ, with both values; an identity leaves defaults out."""
+    old, new = _flat(there.identity()), _flat(here.identity())
+    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    theirs, ours = _flat(there.to_plain()), _flat(here.to_plain())
+    return [f"{key}: {theirs.get(key)} there, {ours.get(key)} here" for key in keys]
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.report.figure import house_style, save_figure
 from benchmarks.report.statistics import summarise
-from pretrain.diagnostics.causes import CONDITIONS as CAUSE_NAMES
-from pretrain.diagnostics.during_training import (
+from pretrain.diagnostics.files import (
     ABOUT,
     BY_CATEGORY,
     CAUSES,
@@ -23,6 +22,7 @@ from pretrain.diagnostics.during_training import (
     SALIENCY,
     read_rows,
 )
+from pretrain.diagnostics.mls_causes import CONDITIONS as CAUSE_NAMES
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 
@@ -49,8 +49,8 @@ _TITLES = {
 class DiagnosedRow:
     """The runs of one setting: its name, and of each seed the lines of its file.
 
-    ``causes`` are the lines of :mod:`pretrain.diagnostics.causes`, joined to those that they explain; none where they
-    were not asked for. ``by_category`` are those of MLS's picks after the last epoch.
+    ``causes`` are the lines of :mod:`pretrain.diagnostics.mls_causes`, joined to those that they explain; none where
+    they were not asked for. ``by_category`` are those of MLS's picks after the last epoch.
     """
 
     method: str

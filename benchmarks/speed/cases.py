@@ -53,7 +53,7 @@ class Case:
                 f"network.stem_width={self.stem_width}",
                 "network.bn_groups=1",
                 f"views.crop_size={self.crop_size}",
-                f"saliency.crop_size={local}",
+                *([f"saliency.crop_size={local}"] if method == "saliency" else []),
                 f"schedule.batch_size={self.batch_size}",
                 f"run.precision={'bf16' if torch.cuda.is_available() else 'float32'}",
                 "run.tensorboard=false",

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pretrain.diagnostics.causes import CONDITIONS
+from pretrain.diagnostics.mls_causes import CONDITIONS
 from pretrain.figures import drawing
 
 Rows = list[dict[str, float]]

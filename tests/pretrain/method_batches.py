@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from pretrain.data import augment
 from pretrain.data.views import Batch
+from pretrain.recipes.method_registry import method_class, method_names
 
 BATCH = 4
+
+
+def own_keys(method: str, keys: Sequence[str]) -> list[str]:
+    """Those of ``keys`` that a recipe of ``method`` takes: general ones, and those of its own sections."""
+    sections = {section for name in method_names() for section in method_class(name).sections}
+    foreign = sections - method_class(method).sections.keys()
+    return [key for key in keys if key.partition(".")[0] not in foreign]
 
 
 def batch_of(seed: int = 0, pairs: int = 0, images: int = 10, crop_size: int = 32) -> Batch:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from method_batches import own_keys
 from PIL import Image
 
 from pretrain.data.sources import list_images
@@ -82,7 +83,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         tar.add(images, arcname="images")
     (tmp_path / "cut.tar").write_bytes((tmp_path / "cut.tar").read_bytes()[:2000])
     given = [key.format(images=images) for key in keys]
-    said = refused(capsys, recipe, *TINY, f"data.root={images}", *given, "--out", tmp_path / "out")
+    said = refused(
+        capsys,
+        recipe,
+        *own_keys(recipe.partition("_")[0], TINY),
+        f"data.root={images}",
+        *given,
+        "--out",
+        tmp_path / "out",
+    )
     assert message.format(images=images) in said
     assert not (tmp_path / "out").exists()
 
@@ -92,14 +101,22 @@ def test_an_empty_and_a_one_image_data_set(
     count: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = write_images(tmp_path / "few", [(40, 40)] * count)
-    keys = [*TINY, f"data.root={images}", "data.images_per_epoch=8"]
+    keys = [*own_keys("moco", TINY), f"data.root={images}", "data.images_per_epoch=8"]
     assert message in refused(capsys, "moco_demo", *keys, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = refused(capsys, "moco_demo", *TINY, f"data.root={images}", "run.device=cuda", "--out", tmp_path / "out")
+    said = refused(
+        capsys,
+        "moco_demo",
+        *own_keys("moco", TINY),
+        f"data.root={images}",
+        "run.device=cuda",
+        "--out",
+        tmp_path / "out",
+    )
     assert "there is no CUDA device here; use run.device=cpu or auto" in said
     assert not (tmp_path / "out").exists()
 
@@ -120,7 +137,7 @@ def test_a_run_of_another_recipe_is_refused_with_what_differs(
 
 def checked(images: Path, *keys: str) -> None:
     check_images(
-        load_recipe("saliency_demo", [*TINY, "moco.queue_size=64", f"data.root={images}", *keys]),
+        load_recipe("saliency_demo", [*own_keys("saliency", TINY), "moco.queue_size=64", f"data.root={images}", *keys]),
         [*list_images(images)],
     )
 
@@ -141,7 +158,7 @@ def test_the_median_image_decides_whether_a_crop_is_too_large(tmp_path: Path) ->
 def test_the_remedies_work(images: Path, tmp_path: Path) -> None:
     """With the number that the error names, small images are trained on."""
     checked(images, "views.crop_size=40", "saliency.crop_size=40")
-    keys = [*TINY, f"data.root={images}", "views.crop_size=40", "--out", str(tmp_path / "out")]
+    keys = [*own_keys("moco", TINY), f"data.root={images}", "views.crop_size=40", "--out", str(tmp_path / "out")]
     assert main(["pretrain", "moco_demo", *keys]) == 0
 
 
@@ -163,7 +180,7 @@ def test_a_run_that_never_saved_gives_its_folder_back(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    keys = [*TINY, f"data.root={images}", "run.tensorboard=true", "--out", str(out)]
+    keys = [*own_keys("moco", TINY), f"data.root={images}", "run.tensorboard=true", "--out", str(out)]
     for name in ("01.png", "04.png"):  # found out only while training
         (images / name).write_text("broken")
     assert "2 of 9 images cannot be decoded" in refused(capsys, "moco_demo", *keys)
@@ -178,7 +195,7 @@ def test_a_run_that_never_saved_gives_its_folder_back(
 def test_a_method_that_cannot_be_built_claims_nothing(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keys = [*TINY, f"data.root={images}", "saliency.crop_size=32", "saliency.map_input_size=64"]
+    keys = [*own_keys("saliency", TINY), f"data.root={images}", "saliency.crop_size=32", "saliency.map_input_size=64"]
     said = refused(capsys, "saliency_demo", *keys, "saliency.pairs=3", "--out", tmp_path / "out")
     assert "moco.queue_size: 16 is not a multiple of a step's 12 local keys" in said
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
@@ -187,7 +204,13 @@ def test_a_method_that_cannot_be_built_claims_nothing(
 def test_a_run_that_saved_keeps_its_folder(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = [*TINY, f"data.root={images}", "run.checkpoint_every_steps=1", "--out", str(tmp_path / "out")]
+    keys = [
+        *own_keys("moco", TINY),
+        f"data.root={images}",
+        "run.checkpoint_every_steps=1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     with monkeypatch.context() as patch:
         patch.setattr(Moco, "finish", lambda self: (_ for _ in ()).throw(UserError("in the end")))
         assert "in the end" in refused(capsys, "moco_demo", *keys)

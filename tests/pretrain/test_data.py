@@ -36,7 +36,7 @@ def write_images(folder: Path, count: int) -> list[Path]:
 def recipe_for(images: list[Path], *overrides: str) -> Recipe:
     base = [
         f"data.root={images[0].parent}", "data.workers=0", "schedule.batch_size=4", "views.crop_size=32",
-        "saliency.crop_size=32", "mls.dictionary_size=64", "run.device=cpu",
+        "mls.dictionary_size=64", "run.device=cpu",
     ]  # fmt: skip
     return resolve_recipe(parse_overrides([*base, *overrides]))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from method_batches import BATCH, batch_of
+from method_batches import BATCH, batch_of, own_keys
 from torch import Tensor, nn
 
 from pretrain.data.views import Batch
@@ -93,7 +93,8 @@ def crops(seed: int = 0) -> Batch:
 
 def recipe_of(*overrides: str, name: str = "densecl_demo") -> Recipe:
     small = ["network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=4", "views.crop_size=64"]
-    return load_recipe(name, [*small, "densecl.queue_size=16", "moco.queue_size=16", *overrides])
+    queues = own_keys(name.removesuffix("_demo"), ["densecl.queue_size=16", "moco.queue_size=16"])
+    return load_recipe(name, [*small, *queues, *overrides])
 
 
 def build(*overrides: str) -> DenseCl:

@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from method_batches import own_keys
 from PIL import Image
 from safetensors.torch import load_file
 
 from pretrain.data.images import decode_image
 from pretrain.data.loading import PretrainDataset
 from pretrain.data.views import resize
-from pretrain.diagnostics.causes import pseudo_label_causes
-from pretrain.diagnostics.during_training import Diagnostics, read_rows
+from pretrain.diagnostics.during_training import Diagnostics
+from pretrain.diagnostics.files import read_rows
 from pretrain.diagnostics.measures import category_precision, pseudo_label_quality, saliency_quality
+from pretrain.diagnostics.mls_causes import pseudo_label_causes
 from pretrain.methods.mls import Mls
 from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
@@ -172,7 +174,8 @@ def _without_other_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def recipe_of(data: tuple[Path, Path], method: str, *overrides: str) -> Recipe:
-    return load_recipe(f"{method}_demo", [*SMALL, f"data.root={data[0]}", f"data.annotations={data[1]}", *overrides])
+    keys = [*own_keys(method, SMALL), f"data.root={data[0]}", f"data.annotations={data[1]}", *overrides]
+    return load_recipe(f"{method}_demo", keys)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +330,7 @@ def test_what_cannot_be_measured(data: tuple[Path, Path], tmp_path: Path) -> Non
     with pytest.raises(UserError, match="moco has neither pseudo-labels nor saliency maps"):
         Diagnostics(recipe_of(data, "moco", ON), images, tmp_path)
     with pytest.raises(UserError, match="diagnostics.every_epochs: 1 needs the truth; add data.annotations=FILE"):
-        Diagnostics(load_recipe("mls_demo", [*SMALL, f"data.root={data[0]}", ON]), images, tmp_path)
+        Diagnostics(load_recipe("mls_demo", [*own_keys("mls", SMALL), f"data.root={data[0]}", ON]), images, tmp_path)
     empty = tmp_path / "empty.json"
     content = json.loads(data[1].read_text())
     empty.write_text(json.dumps({**content, "annotations": []}))

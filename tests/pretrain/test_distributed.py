@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from method_batches import own_keys
 from PIL import Image
 
 from pretrain.computer import check_processes
@@ -227,8 +228,7 @@ def test_all_reduce_batch_norm_alone_is_batch_norm() -> None:
 def test_what_processes_cannot_share_is_refused(
     method: str, overrides: list[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = ["moco.queue_size=960"]
-    recipe = load_recipe(f"{method}_demo", [*queue, *overrides])
+    recipe = load_recipe(f"{method}_demo", own_keys(method, ["moco.queue_size=960", *overrides]))
     check_processes(recipe)  # one process takes all
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(UserError, match=words):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from method_batches import own_keys
 from PIL import Image
 
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
@@ -45,7 +46,7 @@ def finished(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     runs = {}
     for method in ("mls", "saliency"):
         runs[method] = tmp_path_factory.mktemp(method) / "run"
-        pretrain(load_recipe(f"{method}_demo", [*KEYS, f"data.root={images}"]), runs[method])
+        pretrain(load_recipe(f"{method}_demo", [*own_keys(method, KEYS), f"data.root={images}"]), runs[method])
     return runs
 
 
@@ -175,7 +176,9 @@ def test_a_checkpoint_of_another_version(run: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_float64_run_is_drawn(images: Path, tmp_path: Path) -> None:
-    recipe = load_recipe("mls_demo", [*KEYS, f"data.root={images}", "run.precision=float64", "schedule.epochs=1"])
+    recipe = load_recipe(
+        "mls_demo", [*own_keys("mls", KEYS), f"data.root={images}", "run.precision=float64", "schedule.epochs=1"]
+    )
     pretrain(recipe, tmp_path / "run")
     drawn = contents(tmp_path / "run" / "figures")
     draw_run(tmp_path / "run")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from method_batches import BATCH, batch_of
+from method_batches import BATCH, batch_of, own_keys
 from PIL import Image
 from torch import Tensor
 
@@ -49,7 +49,7 @@ def recipe_of(method: str, *overrides: str) -> Recipe:
         return load_recipe(name, ["network.stem_width=8", *overrides])
     sizes = [f"mls.dictionary_size={SLOTS}", f"mls.k={K}"] if method == "mls" else [f"moco.queue_size={SLOTS}"]
     local = ["saliency.crop_size=32", "saliency.map_input_size=64"] if method == "saliency" else []
-    return load_recipe(name, [*SMALL, *sizes, *local, *overrides])
+    return load_recipe(name, [*SMALL, *own_keys(method, [*sizes, *local]), *overrides])
 
 
 def build(method: str, images: list[Path], *overrides: str) -> Method:

@@ -120,7 +120,6 @@ def test_what_does_not_fit_is_one_line_that_names_the_key(overrides: list[str], 
 
 
 def test_sizes_matter_only_where_they_are_used() -> None:
-    recipe_with("network.family=vit", "saliency.map_input_size=250", "random_init.resolution=100")
     recipe_with("network.family=vit", "views.crop_size=100", method="random_init")
     recipe_with("network.family=vit", "network.bn_groups=2", "network.projector.batch_norm=all")
 

@@ -7,7 +7,6 @@ sharpness of both views are changed at random, and both views are crops. They ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,10 +15,8 @@ from pretrain.data.loading import uncached_dataset
 from pretrain.data.whole_images import whole_image_batches
 from pretrain.diagnostics.measures import pseudo_label_quality
 from pretrain.losses import normalise, similarities
+from pretrain.methods.mls import Mls
 from pretrain.networks import Encoder, encode_without_trace
-
-if TYPE_CHECKING:
-    from pretrain.methods.mls import Mls
 
 CONDITIONS = {"fresh": "fresh keys", "uncoloured": "and unchanged colours", "whole": "and whole images"}
 """Keys of the encoder as it is now; besides, crops as they were cut; besides, whole images in place of crops."""
