@@ -36,13 +36,15 @@ def write_images(folder: Path, count: int) -> list[Path]:
 def recipe_for(images: list[Path], *overrides: str) -> Recipe:
     base = [
         f"data.root={images[0].parent}", "data.workers=0", "schedule.batch_size=4", "views.crop_size=32",
-        "mls.dictionary_size=64", "run.device=cpu",
+        "run.device=cpu",
     ]  # fmt: skip
     return resolve_recipe(parse_overrides([*base, *overrides]))
 
 
 def dataset_for(images: list[Path], *overrides: str, local_boxes=None) -> PretrainDataset:
-    return PretrainDataset(recipe_for(images, *overrides), images, local_boxes)
+    local = ["method=saliency", "saliency.crop_size=32", "moco.queue_size=64"]
+    own = ["mls.dictionary_size=64"] if local_boxes is None else local
+    return PretrainDataset(recipe_for(images, *own, *overrides), images, local_boxes)
 
 
 def epoch_of(dataset: PretrainDataset, epoch: int = 0, start_step: int = 0) -> list[Batch]:

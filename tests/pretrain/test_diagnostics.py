@@ -224,16 +224,16 @@ def test_the_first_measurement_is_that_of_the_slots_and_labels(data: tuple[Path,
     diagnostics = Diagnostics(recipe, images, tmp_path)
     assert diagnostics.at_epoch_boundary(method, 0, STEPS) >= 0
     assert not (tmp_path / "diagnostics/pseudo_labels.csv").exists()
-    image = int(diagnostics.labels.any(dim=1).nonzero()[0])
+    image = int(diagnostics.measures.labels.any(dim=1).nonzero()[0])
     method.dictionary.image_ids[8:] = image
     before = torch.get_rng_state()
     diagnostics.at_epoch_boundary(method, STEPS, STEPS)
     assert torch.equal(torch.get_rng_state(), before)
     row = read_rows(tmp_path / "diagnostics/pseudo_labels.csv")[0]
     assert row["empty_slots"] == 0.5
-    queries = [index for part, _ in diagnostics._queries(method) for index in part.tolist()]
-    own = [index for index in queries if diagnostics.labels[index].any()]
-    sharing = [bool((diagnostics.labels[index] & diagnostics.labels[image]).any()) for index in own]
+    queries = [index for part, _ in diagnostics.measures._queries(method) for index in part.tolist()]
+    own = [index for index in queries if diagnostics.measures.labels[index].any()]
+    sharing = [bool((diagnostics.measures.labels[index] & diagnostics.measures.labels[image]).any()) for index in own]
     assert row["chance_precision"] == pytest.approx(np.mean(sharing) / 2, abs=1e-6)
 
 
@@ -247,7 +247,7 @@ def test_causes_are_those_of_a_slow_count(data: tuple[Path, Path], tmp_path: Pat
     for parameter in method.key_encoder.parameters():
         parameter.add_(torch.randn_like(parameter) / 30)  # the two encoders are not one
     before = {key: value.clone() for key, value in method.state_dict().items() if isinstance(value, torch.Tensor)}
-    labels = Diagnostics(recipe, images, tmp_path).labels
+    labels = Diagnostics(recipe, images, tmp_path).measures.labels
     (line,) = pseudo_label_causes(method, labels, queries=12, ks=[3])
     after = method.state_dict()
     assert all(torch.equal(value, after[key]) for key, value in before.items())

@@ -10,6 +10,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from method_batches import own_keys
 from PIL import Image
 
 from pretrain.data.sources import ImageFile, list_images
@@ -241,7 +242,7 @@ def test_every_kind_of_method_and_image_is_drawn(kind: str, images: list[Path], 
             for path in images:
                 tar.add(path, path.name)
         files = list_images(tmp_path / "images.tar")
-    recipe = load_recipe(name, keys)
+    recipe = load_recipe(name, own_keys("mls" if kind == "mls_vit" else "saliency", keys))
     method = method_class(recipe.method)(recipe, files).train()
     method.on_epoch_start(0)
     state = {key: value.clone() for key, value in method.state_dict().items() if isinstance(value, torch.Tensor)}
