@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,12 +105,6 @@ class Node:
             waiting += [(f"{where}.{key}" if where else key, child) for key, child in reversed(children)]
 
 
-def tidied(path: Path) -> Path:
-    """``configs/voc/../base.yaml`` as ``configs/base.yaml``, where that is the same file."""
-    plain = Path(os.path.normpath(path))
-    return plain if plain.exists() and path.exists() and plain.samefile(path) else path
-
-
 @dataclass(frozen=True)
 class Problem:
     """What the readers see before any rule looks at the values.
@@ -136,6 +129,7 @@ class Config:
         engine: ``detectron2``, ``mmseg`` or ``mmdet``.
         root: its keys, merged with its bases'.
         complete: False where a base could not be read, so that an absent key need not be at the toolbox's default.
+        bases: of each file of the chain, the files that it names as its bases.
     """
 
     file: Path
@@ -143,3 +137,16 @@ class Config:
     root: Node
     complete: bool = True
     problems: list[Problem] = field(default_factory=list)
+    bases: dict[Path, list[Path]] = field(default_factory=dict)
+
+    def inherits(self, file: Path, base: Path) -> bool:
+        """Whether ``file`` has ``base`` among its bases, or theirs."""
+        waiting, seen = list(self.bases.get(file, [])), {file}
+        while waiting:
+            one = waiting.pop()
+            if one == base:
+                return True
+            if one not in seen:
+                seen.add(one)
+                waiting += self.bases.get(one, [])
+        return False
