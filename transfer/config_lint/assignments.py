@@ -13,7 +13,7 @@ from transfer.config_lint.tree import UNKNOWN, Node, Place
 class _Assignment:
     place: Place
     value: Node
-    written: str
+    expression: ast.expr
 
 
 class Assignments:
@@ -37,9 +37,8 @@ class Assignments:
         None where nothing is lost: the name is new, was read since, or has the same value again.
         """
         before = self._unread.get(name)
-        written = ast.dump(expression)
-        self._unread[name] = _Assignment(value.place, value, written)
-        if before is None or before.written == written:
+        self._unread[name] = _Assignment(value.place, value, expression)
+        if before is None or ast.dump(before.expression) == ast.dump(expression):
             return None
         old, new = before.value.plain(), value.plain()
         return None if old is not UNKNOWN and old == new and type(old) is type(new) else before.place

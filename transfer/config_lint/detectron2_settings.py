@@ -30,13 +30,13 @@ DEFAULTS: dict[str, Any] = {
     "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": 255,
     "MODEL.ROI_HEADS.NAME": "Res5ROIHeads",
     "INPUT.FORMAT": "BGR",
-    "INPUT.MIN_SIZE_TRAIN": [800],
+    "INPUT.MIN_SIZE_TRAIN": (800,),
     "INPUT.CROP.ENABLED": False,
     "INPUT.CROP.TYPE": "relative_range",
     "INPUT.CROP.SIZE": [0.9, 0.9],
     "SOLVER.LR_SCHEDULER_NAME": "WarmupMultiStepLR",
     "SOLVER.MAX_ITER": 40000,
-    "SOLVER.STEPS": [30000],
+    "SOLVER.STEPS": (30000,),
     "SOLVER.BASE_LR": 0.001,
     "SOLVER.IMS_PER_BATCH": 16,
     "SOLVER.REFERENCE_WORLD_SIZE": 0,
@@ -55,7 +55,8 @@ def detectron2_settings(config: Config) -> Settings:
     of_training = Lookup(config)  # what is computed there depends on no weights, and is not told
 
     def find_training(key: str) -> Setting | None:
-        return of_training.find(key, DEFAULTS.get(key))
+        default = DEFAULTS.get(key)
+        return of_training.find(key, list(default) if isinstance(default, tuple) else default)
 
     weights = find("MODEL.WEIGHTS")
     builder = find("MODEL.BACKBONE.NAME")

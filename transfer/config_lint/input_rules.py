@@ -12,6 +12,7 @@ from transfer.config_lint.weights import Triple, Weights
 _SAME = 0.5
 """Statistics on the 0-255 scale count as equal within this: toolboxes round them differently."""
 _HUGE = 1e30
+_PAIRS = (6,)
 _SAME_STD = 0.1  # ImageNet's three differ by about one
 _IMAGENET_MEANS = ((103.53, 116.28, 123.675), (102.98, 115.95, 122.77))
 _IMAGENET_STD_BGR = (57.375, 57.12, 58.395)
@@ -43,8 +44,8 @@ def check_std_order(settings: Settings, _weights: Weights | None) -> Iterator[Hi
     """ImageNet's standard deviation, its values in the order opposite to the images'."""
     for inputs in settings.inputs:
         order, std = inputs.channel_order, triple(inputs.std)
-        if order is None or inputs.std is None or std is None:
-            continue
+        if order is None or inputs.std is None or std is None or any(check_mean_order(_only(settings, inputs), None)):
+            continue  # where the mean is turned as well, that is told
         for written, known in (("BGR", _IMAGENET_STD_BGR), ("RGB", _IMAGENET_STD_BGR[::-1])):
             if written != order.value and _close(std, known, _SAME_STD):
                 detail = f"{list(std)}{inputs.std.origin} is in {written} order; images are fed as {order.value}"
@@ -58,6 +59,8 @@ def check_statistics_shape(settings: Settings, _weights: Weights | None) -> Iter
             if setting is None or setting.value is None or triple(setting) is not None:
                 continue
             value = setting.value
+            if isinstance(value, list) and len(value) in _PAIRS and all(_is_finite(one) for one in value):
+                continue  # a network on two images at once
             numbers = isinstance(value, list) and bool(value) and all(_is_finite(one) for one in value)
             detail = f"{_brief(value)} is not three numbers, one for each channel"
             yield Hit.on(setting, detail, severity=WARNING if numbers else ERROR)

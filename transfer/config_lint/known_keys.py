@@ -36,8 +36,8 @@ MM_KEYS: dict[str, str] = {
     "model.backbone.norm_cfg": "type requires_grad eps momentum affine track_running_stats num_groups",
     "model.backbone.init_cfg": "type checkpoint prefix map_location",
     "model.data_preprocessor": "type mean std bgr_to_rgb rgb_to_bgr size size_divisor pad_val seg_pad_val "
-    "pad_size_divisor pad_value pad_mask mask_pad_value pad_seg boxtype2tensor non_blocking batch_augments test_cfg to_rgb "
-    "img_pad_value",
+    "pad_size_divisor pad_value pad_mask mask_pad_value pad_seg seg_pad_value boxtype2tensor non_blocking "
+    "batch_augments test_cfg to_rgb img_pad_value",
 }
 _CLOSE, _VERY_CLOSE = 0.8, 0.9
 

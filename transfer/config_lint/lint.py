@@ -20,7 +20,7 @@ from transfer.config_lint.weights import Weights, weights_named
 _SUFFIXES = (*YAML_SUFFIXES, *PYTHON_SUFFIXES)
 _REFUSED = {
     Kind.LAZY: "a LazyConfig: not read, since Detectron2 runs such files; lint reads its YAML",
-    Kind.OTHER: "not a configuration of Detectron2, MMSegmentation or MMDetection: none of their keys is at its top level",
+    Kind.OTHER: "not a configuration of Detectron2, MMSegmentation or MMDetection: it has none of their keys",
 }
 _PREFERRED = ("backbone", "model")  # of the places that name weights: init_cfg and pretrained of the backbone first
 

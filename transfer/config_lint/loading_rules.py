@@ -76,13 +76,15 @@ def check_missing_weights(settings: Settings, _weights: Weights | None) -> Itera
         if not isinstance(source.name.value, str) or "://" in source.name.value:
             continue
         path = Path(source.name.value.partition("?")[0])
-        folders = [path.parent, beside / path.parent] if path.parent.name else []
-        if any(is_folder(folder) for folder in folders) and not any(exists(one) for one in (path, beside / path)):
+        folder = (beside / path).parent
+        if path.parent.name and is_folder(folder) and not exists(path) and not exists(beside / path):
             yield Hit(source.name.place, source.name.key, f"{path} is not there, though its folder is")
 
 
 def check_init_type(settings: Settings, _weights: Weights | None) -> Iterator[Hit]:
     """An ``init_cfg`` that names a checkpoint and does not load it, or loads and names none."""
+    if not settings.is_resnet:
+        return  # other networks of the toolboxes read their init_cfg themselves
     for source in settings.sources:
         if source.init_type is not None and source.name.value and source.init_type != "Pretrained":
             detail = f"its type is {source.init_type or 'not given'}, so the checkpoint beside it is not loaded"
@@ -242,7 +244,7 @@ RULES = (
         "load-from",
         WARNING,
         "load_from over self-supervised weights",
-        "load_from is loaded last, into the whole model: where it holds a backbone, nothing is left of the intended one.",
+        "load_from is loaded last, into the whole model: a backbone in it replaces the intended one.",
         "load_from=None.",
         check=check_load_from,
     ),

@@ -26,11 +26,15 @@ _HEADS = {
     "mmseg": ("decode_head", "auxiliary_head"),
     "mmdet": ("bbox_head", "mask_head", "roi_head.bbox_head", "roi_head.mask_head"),
 }
+_BOUNDARY_HEADS = ("STDCHead",)  # their classes are edges, not the data set's
 _PADDING = 255  # mmseg's default of seg_pad_val
 
 
 def mm_classes(config: Config, lookup: Lookup) -> Iterator[ClassCount]:
     """Each head's number of classes with the training set's."""
+    scope = config.root.get("default_scope")
+    if scope is not None and scope.value != config.engine:
+        return  # a toolbox that builds on these two
     if config.root.get("model.language_model") is not None:
         return  # open vocabulary: the head's classes are words
     dataset = _training_set(config)
@@ -46,7 +50,7 @@ def mm_classes(config: Config, lookup: Lookup) -> Iterator[ClassCount]:
     for head in _HEADS[config.engine]:
         node = config.root.get(f"model.{head}")
         for number, one in enumerate(node.value if node is not None and isinstance(node.value, list) else [node]):
-            if one is None or not isinstance(one.value, dict):
+            if one is None or not isinstance(one.value, dict) or _kind(one) in _BOUNDARY_HEADS:
                 continue
             path = f"model.{head}" if one is node else f"model.{head}.{number}"
             setting = lookup.find("num_classes", under=one, shown=f"{path}.num_classes")
@@ -70,7 +74,7 @@ def _training_set(config: Config) -> Node | None:
 
 
 def _named_classes(dataset: Node) -> int | None:
-    """How many classes the configuration itself gives its data set: 0 where that is computed, None where it does not."""
+    """How many classes the configuration gives its data set: 0 where that is computed, None where it does not."""
     for path in ("metainfo", "classes"):
         node = dataset.get(path)
         if node is None or node.value is None:
@@ -103,7 +107,8 @@ def mm_crops(config: Config, lookup: Lookup) -> Iterator[tuple[Setting, Setting,
         return
     images = None if scale is None else _sides(scale.value)
     if scale is not None and images is not None:
-        if max(height_width) > max(images) or min(height_width) > min(images):
+        too_large = max(height_width) > max(images) or min(height_width) > min(images)
+        if too_large:
             yield crop, scale, f"{height_width} from images of {images} ({scale.key})"
     path, preprocessor = preprocessor_of(config)
     if preprocessor is not None:

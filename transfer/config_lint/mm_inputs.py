@@ -92,9 +92,9 @@ class _Steps:
             elif name == "LoadImageFromFile":
                 order = item.get("channel_order")
                 self.is_rgb = self.is_rgb or (order is not None and order.value == "rgb")
-            elif name == "Normalize" and kind is not None and "/" not in str(kind.value) and not scaled:
-                if item.get("mean") is not None or item.get("std") is not None:
-                    self.normalise.append((f"{path}.{number}", item))
+            elif name == "Normalize" and kind is not None and "/" not in str(kind.value):
+                stated = item.get("mean") is not None or item.get("std") is not None
+                self.normalise += [(f"{path}.{number}", item)] if stated and not scaled else []
 
 
 def _inputs(node: Node, path: str, lookup: Lookup, is_rgb: bool, pipeline: bool = False) -> Inputs:
@@ -113,7 +113,7 @@ def _order(node: Node, path: str, lookup: Lookup) -> Setting | None:
 
 
 def _shared_statistics(config: Config, lookup: Lookup) -> Iterator[Inputs]:
-    """``img_norm_cfg`` of a file whose pipelines lie elsewhere or are computed; ``to_rgb`` says whose steps it is for."""
+    """``img_norm_cfg`` of a file whose pipelines lie elsewhere or are computed; ``to_rgb`` says whose it is."""
     node = config.root.get("img_norm_cfg")
     if node is not None and isinstance(node.value, dict) and "to_rgb" in node.value:
         yield _inputs(node, "img_norm_cfg", lookup, is_rgb=False)

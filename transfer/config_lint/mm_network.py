@@ -33,8 +33,10 @@ def mm_channels(config: Config) -> Iterator[tuple[Setting, list[int]]]:
             if one is None or not isinstance(one.value, dict) or one.get("in_channels") is None:
                 continue
             index = _value(one, "in_index", -1)
+            if isinstance(_value(one, "in_channels"), list) and not isinstance(index, list):
+                continue  # a head that takes all stages by itself
             indices = index if isinstance(index, list) else [index]
-            if all(_is_int(place) and -len(given) <= place < len(given) for place in indices) and number >= 0:
+            if all(_is_int(place) and -len(given) <= place < len(given) for place in indices):
                 path = f"model.{head}" if one is node else f"model.{head}.{number}"
                 yield _setting(one, "in_channels", path), [given[place] for place in indices]
 
@@ -52,8 +54,8 @@ def _given(backbone: Node | None) -> list[int] | None:
     return [base * _EXPANSION[depth] * 2**out for out in outs]
 
 
-def mm_dilations(config: Config) -> Iterator[tuple[Setting, str]]:
-    """Dilations that do not make up for the strides that were taken out."""
+def mm_dilations(config: Config) -> Iterator[tuple[Setting, str, bool]]:
+    """Dilations that do not follow from the strides, and whether they are too small for those that were taken out."""
     backbone = config.root.get("model.backbone")
     if backbone is None or not isinstance(backbone.value, dict) or not config.complete:
         return
@@ -69,7 +71,12 @@ def mm_dilations(config: Config) -> Iterator[tuple[Setting, str]]:
         wanted.append(wanted[-1] * 2 if stride == 1 else wanted[-1])
     if dilations != wanted:
         key = "dilations" if backbone.get("dilations") is not None else "strides"
-        yield _setting(backbone, key, "model.backbone"), f"dilations {dilations} with strides {strides}"
+        detail = f"dilations {dilations} with strides {strides}"
+        yield (
+            _setting(backbone, key, "model.backbone"),
+            detail,
+            any(a < b for a, b in zip(dilations, wanted, strict=True)),
+        )
 
 
 def _setting(owner: Node, key: str, path: str) -> Setting:

@@ -38,8 +38,12 @@ def mm_settings(config: Config) -> Settings:
     trainable = find("norm_cfg.requires_grad")
     grouped = is_resnet and kind is not None and kind.value == "ResNeXt"
     inputs, unnormalised = mm_inputs(config, lookup)
+    found = mm_training(config)
     training = dataclasses.replace(
-        mm_training(config), channels=list(mm_channels(config)), dilations=list(mm_dilations(config))
+        found,
+        rate=found.rate if is_resnet else None,
+        channels=list(mm_channels(config)),
+        dilations=list(mm_dilations(config)),
     )
     return Settings(
         config=config,

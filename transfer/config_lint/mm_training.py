@@ -109,8 +109,10 @@ def _lr_config(lookup: Lookup, loop: Setting | None, unit: str) -> list[Schedule
 
 def _rate(config: Config, lookup: Lookup) -> Rate | None:
     """SGD's only: other optimisers' rates follow no linear rule."""
-    scaled = lookup.find("auto_scale_lr.enable")
-    if (scaled is not None and scaled.value is True) or config.root.get("model.backbone") is None:
+    scaled, scope = lookup.find("auto_scale_lr.enable"), lookup.find("default_scope")
+    if (scaled is not None and scaled.value is True) or (scope is not None and scope.value != config.engine):
+        return None
+    if all(config.root.get(f"model.{head}") is None for head in ("decode_head", "roi_head", "bbox_head", "mask_head")):
         return None
     for place in ("optim_wrapper.optimizer", "optimizer"):
         kind, rate = lookup.find(f"{place}.type"), lookup.find(f"{place}.lr")

@@ -96,6 +96,8 @@ def check_frozen_random(settings: Settings, weights: Weights | None) -> Iterator
     load_from = settings.config.root.get("load_from")
     if weights is not None or (load_from is not None and load_from.value):
         return
+    if any(source.init_type == "Pretrained" for source in settings.sources):
+        return  # an empty checkpoint is for the command line to fill
     stated = [source.name for source in settings.sources if source.name.written]
     if not stated or any(name.value for name in stated):
         return

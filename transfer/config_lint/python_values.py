@@ -102,6 +102,8 @@ class Values:
         return Node(UNKNOWN, owner.place)
 
     def _text(self, text: str) -> Any:
+        if "{{" not in text:
+            return text
         if _ENVIRONMENT.search(text) or _BASE_REFERENCE.search(text):
             return UNKNOWN
         for name, value in (

@@ -109,7 +109,8 @@ class Training:
         slides: strides of sliding windows, with the windows.
         ignored: labels that the loss ignores, with those that padding writes.
         channels: ``in_channels`` of what follows the backbone, with the backbone's.
-        dilations: dilations of the backbone that do not follow from its strides, with the reason.
+        dilations: dilations of the backbone that do not follow from its strides, with the reason, and
+            whether they are too small.
     """
 
     schedules: list[Schedule] = field(default_factory=list)
@@ -121,7 +122,7 @@ class Training:
     classes: list[ClassCount] = field(default_factory=list)
     ignored: list[tuple[Setting, Setting]] = field(default_factory=list)
     channels: list[tuple[Setting, list[int]]] = field(default_factory=list)
-    dilations: list[tuple[Setting, str]] = field(default_factory=list)
+    dilations: list[tuple[Setting, str, bool]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from transfer.config_lint.rule import ERROR, NOTE, WARNING, Hit, Rule
@@ -30,7 +31,7 @@ def check_milestones(settings: Settings, _weights: Weights | None) -> Iterator[H
 
 
 def _out_of_order(schedule: Schedule, milestones: list[float]) -> Iterator[Hit]:
-    if any(later <= earlier for earlier, later in zip(milestones, milestones[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(milestones)):
         severity = ERROR if schedule.increasing else ""
         yield Hit.on(schedule.milestones, f"{milestones} does not increase", severity=severity)
 
@@ -101,8 +102,8 @@ def check_channels(settings: Settings, _weights: Weights | None) -> Iterator[Hit
 
 def check_dilations(settings: Settings, _weights: Weights | None) -> Iterator[Hit]:
     """Strides that were taken out of a stage without dilating what follows, or the reverse."""
-    for setting, detail in settings.training.dilations:
-        yield Hit.on(setting, detail)
+    for setting, detail, too_small in settings.training.dilations:
+        yield Hit.on(setting, detail, severity="" if too_small else NOTE)
 
 
 def numbers(value: Any) -> list[float] | None:
@@ -147,8 +148,8 @@ RULES = (
         "schedule-unit",
         WARNING,
         "a schedule that counts in another unit than the training",
-        "In a training that counts iterations, epochs never end, and the learning rate never falls; milestones meant as "
-        "epochs are passed in the first iterations.",
+        "In a training that counts iterations, epochs never end, and the learning rate never falls; milestones meant "
+        "as epochs are passed in the first iterations.",
         "by_epoch=True with EpochBasedTrainLoop, by_epoch=False with IterBasedTrainLoop.",
         check=check_schedule_unit,
     ),
@@ -184,7 +185,7 @@ RULES = (
         "another number of classes than the training set's",
         "Too few end in an index error or, on a GPU, in a failed assertion; too many train classes that never occur.",
         "num_classes of every head as the data set has it (COCO 80, VOC 20 or 21, Cityscapes 8 or 19, ADE20K 150).",
-        "MODEL.ROI_HEADS.NUM_CLASSES, RETINANET.NUM_CLASSES or SEM_SEG_HEAD.NUM_CLASSES (COCO 80, VOC 20, Cityscapes 8).",
+        "MODEL.ROI_HEADS.NUM_CLASSES, RETINANET.NUM_CLASSES or SEM_SEG_HEAD.NUM_CLASSES (COCO 80, VOC 20).",
         check_classes,
     ),
     Rule(

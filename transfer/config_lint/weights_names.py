@@ -1,4 +1,4 @@
-"""What the name of a weights file says: stock ImageNet files, whole trained models, or probably self-supervised ones."""
+"""What the name of a weights file says: stock ImageNet files, whole models, or probably self-supervised ones."""
 
 from __future__ import annotations
 
