@@ -138,9 +138,10 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder / next(iter(files))
 
 
-def pickled(arrays: dict[str, Any]) -> str:
-    """Detectron2's ``.pkl`` of these arrays, as text of one byte a character (protocol 0), to write into a file."""
-    return pickle.dumps({"model": arrays, "__author__": "test"}, protocol=0).decode("latin1")
+def pickled(arrays: dict[str, Any], heuristics: bool = False) -> str:
+    """Detectron2's ``.pkl`` of these arrays as text (protocol 0 is ASCII), to write into a file."""
+    content = {"model": arrays, "__author__": "test"} | ({"matching_heuristics": True} if heuristics else {})
+    return pickle.dumps(content, protocol=0).decode("ascii")
 
 
 def lint_text(folder: Path, text: str, weights: Weights | None = None) -> list[Finding]:

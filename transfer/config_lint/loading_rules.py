@@ -38,8 +38,10 @@ def check_names(settings: Settings, _weights: Weights | None) -> Iterator[Hit]:
             continue
         if settings.config.engine == "detectron2":
             detail = _unmatched_by_detectron2(source, tensors, settings)
+        elif tensors.prefixes("layer1."):
+            detail = ""
         else:
-            detail = _unmatched_by_prefix(source, tensors)
+            detail = f"none of its {len(tensors.shapes)} tensors is one of a ResNet under OpenMMLab's names"
         if detail:
             yield Hit(source.name.place, source.name.key, detail, uses_weights=False)
 
@@ -54,16 +56,6 @@ def _unmatched_by_detectron2(source: Source, tensors: TensorShapes, settings: Se
         return ""
     shown = f"{found[0]}res2.*" if found else next(iter(tensors.shapes), "none")
     return f"its tensors are named {shown}; this network's are {where}res2.*, and nothing would be loaded"
-
-
-def _unmatched_by_prefix(source: Source, tensors: TensorShapes) -> str:
-    found = tensors.prefixes("layer1.")
-    if not found:
-        return f"none of its {len(tensors.shapes)} tensors is one of a ResNet under OpenMMLab's names"
-    if source.prefix is None or source.init_type is None:
-        return ""  # told as a missing prefix
-    prefix = source.prefix if source.prefix.endswith(".") or not source.prefix else f"{source.prefix}."
-    return "" if prefix in found else f"prefix {source.prefix!r}; its tensors are named {found[0]}*"
 
 
 def check_missing_weights(settings: Settings, _weights: Weights | None) -> Iterator[Hit]:
@@ -157,9 +149,8 @@ def check_prefix(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
             continue
         tensors = tensors_of(source, settings)
         if tensors is not None:
-            found = tensors.prefixes("layer1.")
-            if source.prefix is None and found and not {"", "module."} & set(found):  # mmengine strips module.
-                detail = f"no prefix beside {source.name.value}; its tensors are named {found[0]}*"
+            detail = _unmatched_prefix(source, tensors.prefixes("layer1."))
+            if detail:
                 yield Hit(source.name.place, source.name.key, detail, uses_weights=False)
         elif weights is not None and weights.certain and weights.prefix not in (None, source.prefix):
             stated = "no prefix" if source.prefix is None else f"prefix {source.prefix!r}"
@@ -168,6 +159,15 @@ def check_prefix(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
         elif weights is not None and weights.self_supervised and not weights.certain and source.prefix is None:
             detail = f"no prefix beside {source.name.value}; right only where its tensors have bare names"
             yield Hit.on(source.name, detail, weights, severity=NOTE)
+
+
+def _unmatched_prefix(source: Source, found: list[str]) -> str:
+    """How the prefix beside a checkpoint misses the prefixes of its tensors; as mmengine reads it, the dot is added."""
+    if source.prefix is None:
+        missing = found and not {"", "module."} & set(found)  # mmengine strips module.
+        return f"no prefix beside {source.name.value}; its tensors are named {found[0]}*" if missing else ""
+    prefix = source.prefix if source.prefix.endswith(".") or not source.prefix else f"{source.prefix}."
+    return f"prefix {source.prefix!r}; its tensors are named {found[0]}*" if found and prefix not in found else ""
 
 
 def check_c4_shared_head(settings: Settings, weights: Weights | None) -> Iterator[Hit]:

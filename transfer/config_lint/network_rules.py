@@ -46,7 +46,9 @@ def check_groups(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
     """Other groups in the 3x3 convolutions than the weights' (ResNeXt), or another width of a group."""
     if weights is None or _shallow(settings):
         return
-    for found, own in ((settings.groups, weights.groups), (settings.group_width, weights.group_width)):
+    other_width = settings.stem_width and weights.stem_width and settings.stem_width.value != weights.stem_width
+    group_width = None if other_width else settings.group_width  # the whole network's width is told by itself
+    for found, own in ((settings.groups, weights.groups), (group_width, weights.group_width)):
         if found is not None and own is not None and found.value != own:
             yield Hit.on_network(found, f"{found.value}{found.origin}; the weights have {own}", weights)
 

@@ -19,6 +19,16 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
+_LARGEST_INTEGER = 10**30
+
+
+def scalar(value: Any) -> Any:
+    """A plain scalar as the tree holds it: integers beyond any use, which cannot even be shown, are unknown."""
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        return UNKNOWN
+    return value if isinstance(value, (str, int, float, type(None))) else UNKNOWN
+
+
 @dataclass(frozen=True)
 class Place:
     """A line, counted from 1, of a file."""

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from transfer.config_lint.paths import beside, is_file, resolved, tidied
-from transfer.config_lint.tree import UNKNOWN, Config, Node, Place, Problem
+from transfer.config_lint.tree import UNKNOWN, Config, Node, Place, Problem, scalar
 
 BASE_KEY = "_BASE_"
 _MERGE_KEY = "tag:yaml.org,2002:merge"
@@ -157,7 +157,7 @@ class _Converter:
             value = self.scalars.construct_object(node)
         except (ValueError, yaml.YAMLError):
             return UNKNOWN
-        return _decoded(value, place) if isinstance(value, str) else value
+        return _decoded(value, place) if isinstance(value, str) else scalar(value)
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(self.file, node.start_mark.line + 1)
@@ -170,8 +170,8 @@ def _decoded(text: str, place: Place) -> Any:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
     if isinstance(value, (list, tuple)):
-        return [Node(item, place) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else text
+        return [Node(scalar(item), place) for item in value]
+    return scalar(value) if isinstance(value, (str, int, float, type(None))) else text
 
 
 def _merge(base: Node, own: Node, problems: list[Problem], path: str) -> Node:
