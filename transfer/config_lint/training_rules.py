@@ -97,7 +97,7 @@ def check_channels(settings: Settings, _weights: Weights | None) -> Iterator[Hit
     for setting, given in settings.training.channels:
         found = setting.value if isinstance(setting.value, list) else [setting.value]
         if numbers(found) is not None and found != given:
-            yield Hit.on(setting, f"{setting.value}; the backbone gives {given if len(given) > 1 else given[0]}")
+            yield Hit.on(setting, f"{setting.value}; the backbone gives {given}")
 
 
 def check_dilations(settings: Settings, _weights: Weights | None) -> Iterator[Hit]:
