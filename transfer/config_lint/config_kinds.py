@@ -130,9 +130,9 @@ def _is_lazy_config(statements: list[ast.stmt]) -> bool:
             for target in statement.targets:
                 if not isinstance(target, ast.Name) and root_name(target) in imported:
                     return True
-            call = statement.value
-            if isinstance(call, ast.Call) and root_name(call.func) in imported and "model_zoo" in imported:
-                return True
+            calls = [part for part in ast.walk(statement.value) if isinstance(part, ast.Call)]
+            if any(ast.unparse(call.func) in ("model_zoo.get_config", "get_config") for call in calls):
+                return "model_zoo" in imported or "get_config" in imported
         elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
             owner = statement.value.func
             if isinstance(owner, ast.Attribute) and owner.attr == "update" and root_name(owner) in imported:
