@@ -214,3 +214,21 @@ def test_stock_bases_under_their_own_weights(tmp_path: Path) -> None:
     stock = frozen.replace("moco_r50.pth', prefix='backbone.'", "torchvision://resnet50'")
     assert rules(tmp_path, stock) == []
     assert set(rules(tmp_path, frozen)) == {"frozen-stages", "neck-norm", "norm-eval"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("DEPTH: 50\n", "DEPTH: 50\n    RES4_DILATION: 1\n    RES5_DILATION: 1\n    RES5_MULTI_GRID: [1, 1, 1]\n"),
+        ("SOLVER:\n", "SOLVER:\n  WEIGHT_DECAY_EMBED: 0.0\n  POLY_LR_POWER: 0.9\n  OPTIMIZER: SGD\n"),
+        ("  FPN:\n", "  POINT_HEAD:\n    NUM_CLASSES: 3\n  FCOS:\n    NORM: GN\n  FPN:\n"),
+        ("  FORMAT: RGB\n", "  FORMAT: RGB\n  SIZE_DIVISIBILITY: 32\n  CROP:\n    SINGLE_CATEGORY_MAX_AREA: 0.75\n"),
+        (
+            "DEPTH: 50\n",
+            "DEPTH: 50\n    STEM_OUT_CHANNELS: 128\n    WIDTH_PER_GROUP: 128\n    RES2_OUT_CHANNELS: 512\n",
+        ),
+    ],
+)
+def test_keys_of_extensions_and_wide_networks(old: str, new: str, tmp_path: Path) -> None:
+    assert FPN.count(old) == 1
+    assert rules(tmp_path, FPN.replace(old, new)) == []

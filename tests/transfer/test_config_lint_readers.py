@@ -10,6 +10,7 @@ import yaml
 from config_lint_examples import write
 
 from transfer.config_lint.detectron2_settings import DEFAULTS
+from transfer.config_lint.known_keys import DETECTRON2_KEYS
 from transfer.config_lint.lint import lint_config, read_config
 from transfer.config_lint.tree import UNKNOWN
 
@@ -185,3 +186,12 @@ def test_nested_python_sharing_takes_no_exponential_time(tmp_path: Path) -> None
 def test_what_cannot_be_read_is_a_finding(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     assert [one.rule for one in lint_config(tmp_path / name)] == ["unreadable"]
+
+
+def test_the_known_keys_are_the_installed_detectron2s() -> None:
+    config = pytest.importorskip("detectron2.config").get_cfg()
+    for section, names in DETECTRON2_KEYS.items():
+        node = config
+        for part in section.split(".") if section else []:
+            node = node[part]
+        assert set(names.split()) == set(node), section

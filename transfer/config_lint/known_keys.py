@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 
 from transfer.config_lint.settings import Setting
@@ -39,7 +40,10 @@ MM_KEYS: dict[str, str] = {
     "pad_size_divisor pad_value pad_mask mask_pad_value pad_seg seg_pad_value boxtype2tensor non_blocking "
     "batch_augments test_cfg to_rgb img_pad_value",
 }
-_CLOSE, _VERY_CLOSE = 0.8, 0.9
+# Keys of Detectron2's projects and of others' extensions that come close to its own.
+_LETTERS = re.compile(r"[^0-9]+")
+_EXTENSIONS = ("RESNEST", "REGNETS", "REGNET", "WEIGHT_DECAY_EMBED", "WEIGHT_DECAY_EMBED_GROUP")
+_CLOSE, _VERY_CLOSE = 0.82, 0.9
 
 
 def misspelt(root: Node, known: dict[str, str]) -> Iterator[tuple[Setting, str]]:
@@ -51,11 +55,11 @@ def misspelt(root: Node, known: dict[str, str]) -> Iterator[tuple[Setting, str]]
         right = names.split()
         by_lower = {name.lower().replace("_", ""): name for name in right}
         for key, child in node.value.items():
-            if key in right or key.startswith("_"):
+            if key in right or key in _EXTENSIONS or key.startswith("_"):
                 continue
             same = by_lower.get(key.lower().replace("_", ""))
             close = [same] if same else difflib.get_close_matches(key, right, 1, _CLOSE)
             if not same and close and close[0] in node.value:  # both: rather one of an extension, unless very close
                 close = difflib.get_close_matches(key, close, 1, _VERY_CLOSE)
-            if close:
+            if close and (same or _LETTERS.sub("", key) == _LETTERS.sub("", close[0])):  # RES4_DILATION is no slip
                 yield Setting(None, f"{section}.{key}" if section else key, child.place), close[0]
