@@ -225,7 +225,7 @@ def test_stock_bases_under_their_own_weights(tmp_path: Path) -> None:
         ("  FORMAT: RGB\n", "  FORMAT: RGB\n  SIZE_DIVISIBILITY: 32\n  CROP:\n    SINGLE_CATEGORY_MAX_AREA: 0.75\n"),
         (
             "DEPTH: 50\n",
-            "DEPTH: 50\n    STEM_OUT_CHANNELS: 128\n    WIDTH_PER_GROUP: 128\n    RES2_OUT_CHANNELS: 512\n",
+            "DEPTH: 50\n    STEM_OUT_CHANNELS: 128\n    WIDTH_PER_GROUP: 128\n",
         ),
     ],
 )

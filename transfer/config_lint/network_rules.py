@@ -49,9 +49,7 @@ def check_groups(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
     other_width = settings.stem_width and weights.stem_width and settings.stem_width.value != weights.stem_width
     group_width = None if other_width else settings.group_width  # the whole network's width is told by itself
     if group_width and settings.stem_width and weights.stem_width is None and group_width.value != 64:
-        wide = (
-            group_width.value == settings.stem_width.value
-        )  # every channel scaled: rather of weights that are so, too
+        wide = group_width.value == settings.stem_width.value  # every channel scaled: so are the weights
         group_width = None if wide else group_width
     for found, own in ((settings.groups, weights.groups), (group_width, weights.group_width)):
         if found is not None and own is not None and found.value != own:
