@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 from transfer.config_lint.lint import lint_config
 from transfer.config_lint.rule import Finding
@@ -61,6 +63,10 @@ model = dict(
             prefix='backbone.')))
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000)
 """
+HEAD = """\
+model.update(decode_head=dict(type='FCNHead', num_classes=21))
+data = dict(train=dict(type='PascalVOCDataset'))
+"""
 DETECTOR = """\
 default_scope = 'mmdet'
 norm_cfg = dict(type='SyncBN', requires_grad=True)
@@ -117,6 +123,9 @@ MOCO = Weights(
     stem="conv7x7",
     depth=50,
     stem_width=64,
+    norm="BN",
+    groups=1,
+    group_width=64,
 )
 
 
@@ -127,6 +136,12 @@ def write(folder: Path, files: dict[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return folder / next(iter(files))
+
+
+def pickled(arrays: dict[str, Any], heuristics: bool = False) -> str:
+    """Detectron2's ``.pkl`` of these arrays as text (protocol 0 is ASCII), to write into a file."""
+    content = {"model": arrays, "__author__": "test"} | ({"matching_heuristics": True} if heuristics else {})
+    return pickle.dumps(content, protocol=0).decode("ascii")
 
 
 def lint_text(folder: Path, text: str, weights: Weights | None = None) -> list[Finding]:

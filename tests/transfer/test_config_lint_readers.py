@@ -10,6 +10,7 @@ import yaml
 from config_lint_examples import write
 
 from transfer.config_lint.detectron2_settings import DEFAULTS
+from transfer.config_lint.known_keys import DETECTRON2_KEYS
 from transfer.config_lint.lint import lint_config, read_config
 from transfer.config_lint.tree import UNKNOWN
 
@@ -98,6 +99,16 @@ def test_the_newer_style_with_read_base(tmp_path: Path) -> None:
         ("y = _base_.n * 2 + 1", {"x": {"a": 1, "b": {"c": 2, "d": 3}}, "n": 4, "y": 9}),
         ("n, m = 1, [2]\nm += [-3]", {"x": {"a": 1, "b": {"c": 2, "d": 3}}, "n": 1, "m": [2, -3]}),
         ("y = '{{ fileBasenameNoExtension }}'", {"x": {"a": 1, "b": {"c": 2, "d": 3}}, "n": 4, "y": "child"}),
+        ("del _base_.n", {"x": {"a": 1, "b": {"c": 2, "d": 3}}}),
+        ("del _base_.x.b.d\nx = dict(a=5)", {"x": {"a": 5, "b": {"c": 2}}, "n": 4}),
+        ("_base_.x.b.c = 7\n_base_.x.pop('a')", {"x": {"b": {"c": 7, "d": 3}}, "n": 4}),
+        ("x = dict(b=dict(_delete_=False, c=5))", {"x": {"a": 1, "b": {"c": 5, "d": 3}}, "n": 4}),
+        ("x = dict(n=dict(_delete_=True, c=5))", {"x": {"a": 1, "b": {"c": 2, "d": 3}, "n": {"_delete_": True, "c": 5}},
+                                                 "n": 4}),
+        ("x = dict(a=dict(_delete_=True, c=5))", {"x": {"a": {"c": 5}, "b": {"c": 2, "d": 3}}, "n": 4}),
+        ("y = [1]\ny.append(2)\ny.extend([3])", {"x": {"a": 1, "b": {"c": 2, "d": 3}}, "n": 4, "y": [1, 2, 3]}),
+        ("y = dict(p=1, q=2)\ny.pop('p')\ndel y['q']", {"x": {"a": 1, "b": {"c": 2, "d": 3}}, "n": 4, "y": {}}),
+        ("y = z = dict(p=1)", {"x": {"a": 1, "b": {"c": 2, "d": 3}}, "n": 4, "y": {"p": 1}, "z": {"p": 1}}),
         ("z = dict(n=1)\ny = dict(z, **{'m': 2})\ndel z", {"x": {"a": 1, "b": {"c": 2, "d": 3}}, "n": 4,
                                                           "y": {"n": 1, "m": 2}}),
     ],
@@ -175,3 +186,12 @@ def test_nested_python_sharing_takes_no_exponential_time(tmp_path: Path) -> None
 def test_what_cannot_be_read_is_a_finding(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     assert [one.rule for one in lint_config(tmp_path / name)] == ["unreadable"]
+
+
+def test_the_known_keys_are_the_installed_detectron2s() -> None:
+    config = pytest.importorskip("detectron2.config").get_cfg()
+    for section, names in DETECTRON2_KEYS.items():
+        node = config
+        for part in section.split(".") if section else []:
+            node = node[part]
+        assert set(names.split()) == set(node), section

@@ -6,8 +6,21 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
-from config_lint_examples import C4, DETECTOR, DETECTOR_C4, FPN, MOCO, SEGMENTOR, line_of, lint_text, write
+from config_lint_examples import (
+    C4,
+    DETECTOR,
+    DETECTOR_C4,
+    FPN,
+    HEAD,
+    MOCO,
+    SEGMENTOR,
+    line_of,
+    lint_text,
+    pickled,
+    write,
+)
 
 from transfer.config_lint.detectron2_settings import DEFAULTS
 from transfer.config_lint.lint import lint_config
@@ -50,7 +63,7 @@ CASES = [
     case("unresolved-base", FPN, "MODEL:", "_BASE_: https://example.org/a.yaml\nMODEL:", "_BASE_"),
     case("unresolved-base", DETECTOR, "norm_cfg = dict", "_base_ = 'mmnone::a/b.py'\nnorm_cfg = dict", "_base_"),
     case("schedule-assigned-twice", SEGMENTOR, "40000)\n", "40000)\ntrain_cfg = dict(a=2)\n", "train_cfg = dict(a"),
-    case("assigned-twice", SEGMENTOR, "40000)\n", "40000)\nnorm_cfg = dict(type='BN')\n", "norm_cfg = dict(type='BN')"),
+    case("assigned-twice", SEGMENTOR, "40000)\n", "40000)\nseed = 1\nseed = 2\n", "seed = 2"),
     case("channel-order", FPN, "FORMAT: RGB", "FORMAT: BGR", also="mean-order"),
     case("channel-order", SEGMENTOR, "bgr_to_rgb=True", "bgr_to_rgb=False", also="mean-order"),
     case("mean-order", FPN, "[123.675, 116.28, 103.53]", "[103.53, 116.28, 123.675]"),
@@ -93,6 +106,46 @@ CASES = [
     case("pretrained-beside-init-cfg", SEGMENTOR, "pretrained=None", "pretrained='torchvision://resnet50'"),
     case("prefix", SEGMENTOR, ",\n            prefix='backbone.'", "", "checkpoint='moco_r50.pth'"),
     case("c4-shared-head", DETECTOR_C4, "norm_cfg,\n            init_cfg=weights", "norm_cfg", "shared_head=dict"),
+    case("std-order", FPN, "[58.395, 57.12, 57.375]", "[57.375, 57.12, 58.395]"),
+    case("std-order", SEGMENTOR, "[58.395, 57.12, 57.375]", "[57.375, 57.12, 58.395]"),
+    case("statistics-shape", FPN, "[123.675, 116.28, 103.53]", "[123.675]", severity="warning"),
+    case("statistics-shape", DETECTOR, "[58.395, 57.12, 57.375]", "'imagenet'", severity="error"),
+    case("no-mean", FPN, "[123.675, 116.28, 103.53]", "[0, 0, 0]"),
+    case("no-mean", SEGMENTOR, "    mean=[123.675, 116.28, 103.53],\n    std=[58.395, 57.12, 57.375],\n", "",
+         "data_preprocessor=data"),
+    case("groups", FPN, "DEPTH: 50\n", "DEPTH: 50\n    NUM_GROUPS: 32\n", "NUM_GROUPS"),
+    case("groups", FPN, "DEPTH: 50\n", "DEPTH: 50\n    WIDTH_PER_GROUP: 128\n", "WIDTH_PER_GROUP", weights=MOCO,
+         severity="error"),
+    case("groups", SEGMENTOR, "type='ResNet'", "groups=32, type='ResNeXt'", "groups=32"),
+    case("norm-type", FPN, "DEPTH: 50\n    NORM: SyncBN", "DEPTH: 50\n    NORM: GN", "NORM: GN"),
+    case("norm-type", FPN, "DEPTH: 50\n    NORM: SyncBN", "DEPTH: 50\n    NORM: ''", "NORM: ''", weights=MOCO,
+         severity="error"),
+    case("norm-type", DETECTOR, "'SyncBN', requires_grad=True", "'GN', num_groups=32"),
+    case("norm-eps", SEGMENTOR, "requires_grad=True", "requires_grad=True, eps=1e-3", weights=MOCO, severity="warning"),
+    case("misspelt-key", FPN, "DEPTH: 50\n", "DEPTH: 50\n    STRIDE_IN_1x1: false\n", "STRIDE_IN_1x1"),
+    case("misspelt-key", SEGMENTOR, "frozen_stages=-1", "frozen_stage=-1"),
+    case("init-type", SEGMENTOR, "type='Pretrained'", "type='Kaiming'", "checkpoint="),
+    case("load-from", SEGMENTOR, "40000)\n", "40000)\nload_from = 'mask_rcnn.pth'\n", "load_from"),
+    case("milestones", FPN, "(60000, 80000)", "(60000, 80000)\n  MAX_ITER: 70000", "STEPS"),
+    case("milestones", FPN, "(60000, 80000)", "(80000, 60000)", severity="error"),
+    case("schedule-end", SEGMENTOR, "40000)\n", "40000)\nparam_scheduler = dict(\n    type='PolyLR', by_epoch=False, "
+         "end=20000)\n", "type='PolyLR'"),
+    case("schedule-unit", SEGMENTOR, "40000)\n", "40000)\nparam_scheduler = [dict(\n    type='PolyLR', end=40)]\n",
+         "param_scheduler"),
+    case("learning-rate", FPN, "SOLVER:", "SOLVER:\n  IMS_PER_BATCH: 2\n  BASE_LR: 0.02", "BASE_LR"),
+    case("learning-rate", SEGMENTOR + HEAD, "40000)\n", "40000)\ntrain_dataloader = dict(batch_size=16)\n"
+         "optimizer = dict(type='SGD', lr=0.01)\n", "optimizer ="),
+    case("crop-size", FPN, "FORMAT: RGB", "FORMAT: RGB\n  CROP:\n    ENABLED: true\n    SIZE: [2, 2]", "SIZE"),
+    case("crop-size", SEGMENTOR, "40000)\n", "40000)\ntrain_pipeline = [\n    dict(type='Resize', scale=(512, 256)),\n"
+         "    dict(type='RandomCrop', crop_size=(512, 512))]\n", "dict(type='RandomCrop'"),
+    case("slide-stride", SEGMENTOR, "pretrained=None,", "test_cfg=dict(mode='slide', crop_size=(512, 512), "
+         "stride=(768, 768)),"),
+    case("num-classes", FPN, "SOLVER:", "DATASETS:\n  TRAIN: ('voc_2007_trainval',)\nSOLVER:", "MODEL:",
+         severity="warning"),
+    case("num-classes", SEGMENTOR + HEAD, "num_classes=21", "num_classes=20", severity="error"),
+    case("ignored-label", SEGMENTOR + HEAD, "num_classes=21", "num_classes=21, ignore_index=0"),
+    case("in-channels", DETECTOR, "type='FPN',", "type='FPN', in_channels=[64, 128, 256, 512],"),
+    case("dilation", SEGMENTOR, "depth=50", "depth=50, strides=(1, 2, 1, 1)", "depth=50"),
     case("computed-value", FPN, "DEPTH: 50", "DEPTH: !!python/object/apply:eval ['50']"),
     case("computed-value", SEGMENTOR, "depth=50", "depth=int('50')"),
 ]  # fmt: skip
@@ -120,6 +173,7 @@ def test_one_change_sets_off_its_rule_at_its_line(one: Case, tmp_path: Path) -> 
     assert found.fix
 
 
+C4_NAMES = pickled({"backbone.res2.0.conv1.weight": np.zeros((64, 64, 1, 1), np.float32)})
 STOCK = "detectron2://ImageNetPretrained/MSRA/R-50.pkl"
 OTHERS = {
     # rule: (files, the first being linted; file and line of the finding; what in the first file makes it good)
@@ -128,6 +182,28 @@ OTHERS = {
         {"a.py": "_base_ = ['b.py', 'c.py']\n", "b.py": "x = 1\n", "c.py": "y = 1\nx = 2\n"},
         ("c.py", 2),
         ("a.py", ", 'c.py'", ""),
+    ),
+    "deletes-nothing": (
+        {"a.py": "_base_ = 'b.py'\nx = dict(\n    z=dict(\n        _delete_=True))\n",
+         "b.py": "x = dict(y=dict(a=1))\n"},
+        ("a.py", 4),
+        ("a.py", "z=dict", "y=dict"),
+    ),
+    "train-test-normalisation": (
+        {"a.py": "train_pipeline = [dict(type='Normalize', mean=[1, 2, 3], std=[4, 5, 6])]\n"
+         "test_pipeline = [\n    dict(type='Normalize', mean=[1, 2, 3], std=[4, 5, 7])]\n"},
+        ("a.py", 3),
+        ("a.py", "7", "6"),
+    ),
+    "names": (
+        {"a.yaml": FPN.replace("moco_r50.pkl", "weights/moco_r50.pkl"), "weights/moco_r50.pkl": C4_NAMES},
+        ("a.yaml", 3),
+        ("weights/moco_r50.pkl", "backbone.res2", "backbone.bottom_up.res2"),
+    ),
+    "missing-weights": (
+        {"a.yaml": FPN.replace("moco_r50.pkl", "weights/moco_r50.pkl"), "weights/other.txt": ""},
+        ("a.yaml", 3),
+        ("a.yaml", "weights/moco", "elsewhere/moco"),
     ),
     "cannot-inherit": (
         {"a.py": "_base_ = 'b.py'\nx = dict(\n    y=dict(z=1))\n", "b.py": "x = dict(y=1)\n"},
@@ -191,7 +267,13 @@ def test_what_needs_no_heuristics_flag(weights: str, tmp_path: Path) -> None:
 
 
 def test_basic_blocks_have_no_stride_style(tmp_path: Path) -> None:
-    assert lint_text(tmp_path, FPN.replace("DEPTH: 50", "DEPTH: 18").replace("1X1: false", "1X1: true")) == []
+    assert (
+        lint_text(
+            tmp_path,
+            FPN.replace("r50.pkl", "r18.pkl").replace("DEPTH: 50", "DEPTH: 18").replace("1X1: false", "1X1: true"),
+        )
+        == []
+    )
 
 
 def test_an_absent_key_says_nothing_where_a_base_is_missing(tmp_path: Path) -> None:

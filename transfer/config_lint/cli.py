@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transfer.config_lint.rule import Finding
 
 _EXAMPLE = """\
 examples:
@@ -13,7 +16,8 @@ examples:
   scenebench lint --weights backbone.safetensors mask_rcnn_R_50_FPN_1x.yaml
   scenebench lint --format json fcn_r50-d8.py
 
-exit code: 0 nothing but notes, 1 findings, 2 bad input"""
+exit code: 0 no errors (there may be warnings and notes), 1 errors (with --strict: or warnings), 2 bad input: a file
+that is not there or is no configuration (a LazyConfig is none that can be read); the others are linted all the same"""
 
 
 def add_lint_command(subparsers: Any) -> None:
@@ -33,23 +37,37 @@ def add_lint_command(subparsers: Any) -> None:
         help="what they are meant to load: a backbone file or an exported folder; else taken from what each names",
     )
     parser.add_argument("--format", default="text", metavar="FORMAT", help="text (default) or json")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where there are warnings, too")
     parser.set_defaults(run=_lint)
 
 
 def _lint(args: argparse.Namespace) -> int:
-    from scenebench.errors import require_choice
-    from transfer.config_lint.lint import has_findings, lint_paths
+    from scenebench.errors import UserError, require_choice
+    from transfer.config_lint.lint import has_findings, lint_all
+    from transfer.config_lint.rule import ERROR, WARNING
     from transfer.config_lint.weights import read_weights
 
     require_choice("--format", args.format, ["text", "json"])
-    by_config = lint_paths(args.configs, None if args.weights is None else read_weights(args.weights))
-    findings = [one for found in by_config.values() for one in found]
+    linted = lint_all(args.configs, None if args.weights is None else read_weights(args.weights))
+    findings = [one for found in linted.findings.values() for one in found]
     if args.format == "json":
         print(json.dumps([one.as_json() for one in findings], indent=1))
-    else:
+    elif linted.findings:
         for one in findings:
             print(one.text())
-        counts = {kind: sum(one.severity == kind for one in findings) for kind in ("error", "warning", "note")}
-        summary = ", ".join(f"{number} {kind}{'' if number == 1 else 's'}" for kind, number in counts.items())
-        print(f"{len(by_config)} configuration{'' if len(by_config) == 1 else 's'}: {summary}")
-    return 1 if has_findings(findings) else 0
+        print(_summary(len(linted.findings), findings, linted.lazy))
+    if linted.refused:
+        told = "; ".join(f"{path}: {reason}" for path, reason in linted.refused.items())
+        raise UserError(told)
+    return 1 if has_findings(findings, (ERROR, WARNING) if args.strict else (ERROR,)) else 0
+
+
+def _summary(configurations: int, findings: list[Finding], lazy: list[Path]) -> str:
+    counts = {kind: sum(one.severity == kind for one in findings) for kind in ("error", "warning", "note")}
+    summary = ", ".join(f"{number} {kind}{'' if number == 1 else 's'}" for kind, number in counts.items())
+    line = f"{configurations} configuration{'' if configurations == 1 else 's'}: {summary}"
+    if lazy:
+        line += (
+            f"; {len(lazy)} LazyConfig{'' if len(lazy) == 1 else 's'} not read ({lazy[0]}{', ...' if lazy[1:] else ''})"
+        )
+    return line

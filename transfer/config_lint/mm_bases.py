@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from transfer.config_lint.tree import tidied
+from transfer.config_lint.paths import is_file, is_folder, tidied
 
 # OpenMMLab's name of a repository in "mmdet::path.py", and the package that carries its configurations.
 _PACKAGES = {
@@ -30,7 +30,7 @@ def locate_base(name: str, file: Path) -> tuple[Path | None, str]:
     folder = _package_folder(package)
     if folder is None:
         return None, f"{package} is not installed, so {name} cannot be read"
-    if not (folder / ".mim" / "configs").is_dir():
+    if not is_folder(folder / ".mim" / "configs"):
         return None, f"the installed {package} carries no configurations, so {name} cannot be read"
     return folder / ".mim" / "configs" / rest, ""
 
@@ -53,7 +53,7 @@ def locate_module(module: str, level: int, file: Path) -> tuple[Path | None, str
         return None, f"{parts[0]} is not installed, so {module} cannot be read"
     for root in (folder_of_package, folder_of_package / ".mim"):
         path = root.joinpath(*parts[1:]).with_suffix(".py")
-        if path.is_file():
+        if is_file(path):
             return path, ""
     return None, f"the installed {parts[0]} has no {module}"
 

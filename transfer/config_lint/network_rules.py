@@ -9,7 +9,10 @@ from transfer.config_lint.settings import Settings
 from transfer.config_lint.weights import Weights
 
 _PLAIN_C4_HEADS = ("Res5ROIHeads", "ResLayer")
-_BATCH_NORMS = ("BN", "SyncBN", "naiveSyncBN", "nnSyncBN")
+_BATCH_NORMS = ("BN", "BN2d", "SyncBN", "naiveSyncBN", "nnSyncBN", "MMSyncBN", "NaiveSyncBN", "TorchSyncBN")
+_FROZEN_NORMS = ("FrozenBN",)
+_OTHER_NORMS = ("", "GN", "LN", "IN")
+_EPS = 1e-5
 
 
 def check_stride_style(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
@@ -27,7 +30,7 @@ def check_stem(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
     names = {"deep": "a deep stem (three 3x3)", "conv7x7": "a plain 7x7 stem"}
     found = settings.stem
     if weights and weights.stem and found and found.value != weights.stem:
-        yield Hit.on(found, f"{names[found.value]}; the weights have {names[weights.stem]}", weights)
+        yield Hit.on_network(found, f"{names[found.value]}; the weights have {names[weights.stem]}", weights)
 
 
 def check_architecture(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
@@ -36,7 +39,40 @@ def check_architecture(settings: Settings, weights: Weights | None) -> Iterator[
         return
     for found, own in ((settings.depth, weights.depth), (settings.stem_width, weights.stem_width)):
         if found is not None and own is not None and found.value != own:
-            yield Hit.on(found, f"{found.value}{found.origin}; the weights have {own}", weights)
+            yield Hit.on_network(found, f"{found.value}{found.origin}; the weights have {own}", weights)
+
+
+def check_groups(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
+    """Other groups in the 3x3 convolutions than the weights' (ResNeXt), or another width of a group."""
+    if weights is None or _shallow(settings):
+        return
+    other_width = settings.stem_width and weights.stem_width and settings.stem_width.value != weights.stem_width
+    group_width = None if other_width else settings.group_width  # the whole network's width is told by itself
+    if group_width and settings.stem_width and weights.stem_width is None and group_width.value != 64:
+        wide = group_width.value == settings.stem_width.value  # every channel scaled: so are the weights
+        group_width = None if wide else group_width
+    for found, own in ((settings.groups, weights.groups), (group_width, weights.group_width)):
+        if found is not None and own is not None and found.value != own:
+            yield Hit.on_network(found, f"{found.value}{found.origin}; the weights have {own}", weights)
+
+
+def check_norm_type(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
+    """Norms of another kind than the weights'."""
+    found = settings.norm
+    if weights is None or weights.norm is None or found is None or not isinstance(found.value, str):
+        return
+    kind = "BN" if found.value in (*_BATCH_NORMS, *_FROZEN_NORMS) else found.value
+    if kind in ("BN", *_OTHER_NORMS) and kind != weights.norm:
+        named = found.value or "no norm"
+        own = "batch norms" if weights.norm == "BN" else "group norms"
+        yield Hit.on_network(found, f"{named}{found.origin}; the weights have {own}", weights)
+
+
+def check_norm_eps(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
+    """Another epsilon than PyTorch's, with which the suite's and torchvision's weights were trained."""
+    found = settings.norm_eps
+    if weights and weights.norm == "BN" and found and isinstance(found.value, float) and found.value != _EPS:
+        yield Hit.on(found, f"{found.value}; the weights were trained with {_EPS}", weights)
 
 
 def check_frozen_norm(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
@@ -62,8 +98,11 @@ def check_frozen_stages(settings: Settings, weights: Weights | None) -> Iterator
 
 def check_frozen_random(settings: Settings, weights: Weights | None) -> Iterator[Hit]:
     """Random weights with frozen parts."""
-    if weights is not None or settings.config.root.get("load_from") is not None:
+    load_from = settings.config.root.get("load_from")
+    if weights is not None or (load_from is not None and load_from.value):
         return
+    if any(source.init_type == "Pretrained" for source in settings.sources):
+        return  # an empty checkpoint is for the command line to fill
     stated = [source.name for source in settings.sources if source.name.written]
     if not stated or any(name.value for name in stated):
         return
@@ -137,6 +176,33 @@ RULES = (
         "Write the weights' own depth, stem_channels and base_channels.",
         "Write the weights' own MODEL.RESNETS.DEPTH and STEM_OUT_CHANNELS.",
         check_architecture,
+    ),
+    Rule(
+        "groups",
+        ERROR,
+        "another number or width of groups than the weights' (ResNeXt)",
+        "176 tensors of ResNet-50 have another shape and stay random, with a warning per tensor at most.",
+        "type='ResNet' for plain weights, or the weights' own groups and base_width.",
+        "Write the weights' own MODEL.RESNETS.NUM_GROUPS and WIDTH_PER_GROUP (1 and 64 for plain ones).",
+        check_groups,
+    ),
+    Rule(
+        "norm-type",
+        ERROR,
+        "norms of another kind than the weights'",
+        "The running statistics of batch norm find no place (106 tensors under group norm, 212 with no norm at all), "
+        "and the rest computes something else.",
+        "norm_cfg=dict(type='SyncBN', requires_grad=True) for weights with batch norm.",
+        "MODEL.RESNETS.NORM: SyncBN (BN on one device) for weights with batch norm.",
+        check_norm_type,
+    ),
+    Rule(
+        "norm-eps",
+        WARNING,
+        "another epsilon of the norms than the weights'",
+        "Channels of small variance, of which self-supervised networks have many, come out smaller than they were.",
+        "Leave eps out of norm_cfg (1e-5).",
+        check=check_norm_eps,
     ),
     Rule(
         "frozen-norm",

@@ -7,9 +7,20 @@ read_base(): from ... import *``, whose dicts it changes by assignments and ``up
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from pathlib import Path
 
+from transfer.config_lint.assignments import Assignments
 from transfer.config_lint.mm_bases import locate_base, locate_module
+from transfer.config_lint.paths import is_file, resolved
+from transfer.config_lint.python_syntax import (
+    dotted,
+    is_read_base,
+    name_of,
+    names_changed,
+    replaced,
+    root_name,
+)
 from transfer.config_lint.python_values import BASE_NAME, Values
 from transfer.config_lint.tree import UNKNOWN, Config, Node, Place, Problem
 
@@ -21,26 +32,15 @@ _SCHEDULE_NAMES = (
 _SEGMENTORS = ("EncoderDecoder", "CascadeEncoderDecoder", "MultimodalEncoderDecoder")
 
 
-def read_python_config(file: Path) -> Config:
+ReadFiles = dict[Path, "_Read"]
+"""Files that were read already: bases are shared by many configurations of a folder."""
+
+
+def read_python_config(file: Path, known: ReadFiles | None = None) -> Config:
     """A configuration of mmseg or mmdet with its bases. Every problem is in the result; nothing is raised."""
-    problems: list[Problem] = []
-    names, complete = _FileReader(file, problems, []).read()
-    root = Node(names, Place(file, 1))
-    return Config(file, _engine(root), root, complete, problems)
-
-
-def looks_like_openmmlab(file: Path) -> bool:
-    """Whether a Python file assigns ``_base_`` or ``model``, or reads bases, at its top level."""
-    try:
-        module = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return False
-    assignments = [statement for statement in module.body if isinstance(statement, ast.Assign)]
-    for assignment in assignments:
-        names = [_name(target) for target in assignment.targets]
-        if BASE_NAME in names or ("model" in names and _is_dict(assignment.value)):
-            return True
-    return any(_is_read_base(statement) for statement in module.body)
+    read = _FileReader(file, {} if known is None else known, []).read()
+    root = Node(read.names, Place(file, 1))
+    return Config(file, _engine(root), root, read.complete, read.problems, read.bases)
 
 
 def _engine(root: Node) -> str:
@@ -50,56 +50,90 @@ def _engine(root: Node) -> str:
     return "mmseg" if kind is not None and kind.value in _SEGMENTORS else "mmdet"
 
 
+@dataclass
+class _Read:
+    """One file with its bases.
+
+    Attributes:
+        names: what it hands on to those that build on it.
+        cyclic: whether a base led back to a file above, so that this holds for the way it was reached alone.
+    """
+
+    names: dict[str, Node]
+    complete: bool
+    problems: list[Problem]
+    bases: dict[Path, list[Path]]
+    cyclic: bool = False
+
+
 class _FileReader:
-    """One file of a chain. ``names`` is what its names stand for, ``own`` those that it assigns itself."""
+    """One file of a chain. ``names`` is what its names stand for."""
 
-    def __init__(self, file: Path, problems: list[Problem], descendants: list[Path]) -> None:
+    def __init__(self, file: Path, known: ReadFiles, descendants: list[Path]) -> None:
         self.file = file
-        self.problems = problems
-        self.chain = [*descendants, file.resolve()]
+        self.known = known
+        self.problems: list[Problem] = []
+        self.chain = [*descendants, resolved(file)]
         self.names: dict[str, Node] = {}
-        self.bases: dict[str, Node] = {}
-        self.assigned: dict[str, Place] = {}
+        self.bases: dict[Path, list[Path]] = {file: []}
+        self.assignments = Assignments()
         self.complete = True
+        self.cyclic = False
         self.lazy = False
-        self.values = Values(file, self.names, problems)
+        self.values = Values(file, self.names, self.problems)
 
-    def read(self) -> tuple[dict[str, Node], bool]:
-        """The file's names merged with its bases', and whether all bases could be read."""
+    def read(self) -> _Read:
+        """The file's names merged with its bases'."""
+        merged: dict[str, Node] = {}
         try:
             module = ast.parse(self.file.read_text(encoding="utf-8"))
             self._read_statements(module.body)
+            merged = self._with_bases()
         except SyntaxError as error:
             self._tell("unreadable", Place(self.file, error.lineno or 1), "", f"not Python: {error.msg}")
-            return {}, False
+            self.complete = False
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             self._tell("unreadable", Place(self.file, 1), "", f"not Python: {' '.join(str(error).split())}")
-            return {}, False
+            self.complete = False
+        return _Read(merged, self.complete, self.problems, self.bases, self.cyclic)
+
+    def _with_bases(self) -> dict[str, Node]:
         own = {name: node for name, node in self.names.items() if name != BASE_NAME}
         if self.lazy:
-            return own, self.complete
+            return own
         start = Place(self.file, 1)
-        merged = self._merged(Node(self.bases, start), Node(own, start), "").value
-        return {name: node for name, node in merged.items() if not name.startswith("__")}, self.complete
+        bases = self.names.get(BASE_NAME, Node({}, start))  # as the file itself has changed them
+        base = bases if isinstance(bases.value, dict) else Node({}, start)
+        merged = self._merged(base, Node(own, start), "").value
+        return {name: node for name, node in merged.items() if not name.startswith("__")}
 
     def _read_statements(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
-            if isinstance(statement, ast.Assign) and [_name(t) for t in statement.targets] == [BASE_NAME]:
+            if isinstance(statement, ast.Assign) and [name_of(t) for t in statement.targets] == [BASE_NAME]:
                 self._read_bases(statement.value)
         for statement in statements:
+            if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+                if statement.value is not None:
+                    self.assignments.read(statement.value)
+                for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
+                    self.assignments.read(target)
+            else:
+                self.assignments.read(statement)
             self._read_statement(statement)
 
     def _read_statement(self, statement: ast.stmt) -> None:
         match statement:
-            case ast.Assign(targets=[target], value=value):
-                self._assign(target, value)
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    self._assign(target, value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 self._assign(target, value)
             case ast.AugAssign(target=ast.Name(id=name) as target, op=sign, value=value):
+                self.assignments.forget(name)
                 self._set(name, self.values.node(ast.copy_location(ast.BinOp(target, sign, value), statement)))
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner, attr="update" | "merge")) as call):
-                self._update(owner, call)
-            case ast.With(body=body) if _is_read_base(statement):
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner, attr=method)) as call):
+                self._call(owner, method, call)
+            case ast.With(body=body) if is_read_base(statement):
                 self.lazy = True
                 for imported in body:
                     if isinstance(imported, ast.ImportFrom):
@@ -109,47 +143,70 @@ class _FileReader:
                     self.names[alias.asname or alias.name] = Node(alias.name, self.values.place(statement))
             case ast.Delete(targets=targets):
                 for target in targets:
-                    self.names.pop(_name(target), None)
+                    self._delete(dotted(target))
             case ast.FunctionDef() | ast.ClassDef():
                 self.names.pop(statement.name, None)
             case ast.If() | ast.For() | ast.While() | ast.Try() | ast.With():
                 self._forget_what_is_set_in(statement)
 
+    def _call(self, owner: ast.expr, method: str, call: ast.Call) -> None:
+        """``model.update(...)`` and other methods that change what they are called on."""
+        path = dotted(owner)
+        match method, call.args:
+            case "update" | "merge", _:
+                self._update(owner, call)
+            case "pop", [ast.Constant(value=str(key)), *_]:
+                self._delete([*path, key] if path else [])
+            case "append" | "extend", [argument]:
+                items = argument if method == "extend" else ast.copy_location(ast.List([argument], ast.Load()), call)
+                together = ast.copy_location(ast.BinOp(owner, ast.Add(), items), call)
+                self._set_path(path, self.values.node(together))
+            case _:
+                self._set_path(path, Node(UNKNOWN, self.values.place(call)))
+
+    def _set_path(self, path: list[str], node: Node) -> None:
+        if path and path[0] in self.names:
+            self.names[path[0]] = replaced(self.names[path[0]], path[1:], node)
+
+    def _delete(self, path: list[str]) -> None:
+        if not path:
+            return
+        self.assignments.forget(path[0])
+        if len(path) == 1:
+            self.names.pop(path[0], None)
+        elif path[0] in self.names:
+            self.names[path[0]] = replaced(self.names[path[0]], path[1:], None)
+
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         place = Place(self.file, target.lineno)
-        name = _name(target)
+        name = name_of(target)
         if name == BASE_NAME:
             return
         if name:
-            uses_itself = any(_name(part) == name for part in ast.walk(value) if isinstance(part, ast.expr))
-            if name in self.assigned and not uses_itself:
+            node = self.values.node(value, place, name)
+            lost = self.assignments.assign(name, value, node)
+            if lost is not None:
                 rule = "schedule-assigned-twice" if name in _SCHEDULE_NAMES else "assigned-twice"
-                lost = f"assigned in line {self.assigned[name].line} already; that value is lost"
-                self._tell(rule, place, name, lost)
-            self.assigned[name] = place
-            self._set(name, self.values.node(value, place, name))
+                self._tell(rule, place, name, f"assigned in line {lost.line} already; that value is lost")
+            self._set(name, node)
         elif isinstance(target, (ast.Tuple, ast.List)):
             node = self.values.node(value, place)
             same = isinstance(node.value, list) and len(node.value) == len(target.elts)
             for number, part in enumerate(target.elts):
-                self._set(_name(part), node.value[number] if same else Node(UNKNOWN, place))
+                self._set(name_of(part), node.value[number] if same else Node(UNKNOWN, place))
         else:
-            path = _dotted(target)
+            path = dotted(target)
             if path:
-                self._set_at(path, self.values.node(value, place, ".".join(path)))
+                self._set_path(path, self.values.node(value, place, ".".join(path)))
+            elif root_name(target):
+                self._set_path([root_name(target)], Node(UNKNOWN, place))
 
     def _set(self, name: str, node: Node) -> None:
         if name:
             self.names[name] = node
 
-    def _set_at(self, path: list[str], node: Node) -> None:
-        """``model.backbone.depth = 18``: rebuilt along the path, as nodes are shared."""
-        owner = self.names.get(path[0])
-        if owner is not None:
-            self.names[path[0]] = _replaced(owner, path[1:], node)
-
     def _update(self, owner: ast.expr, call: ast.Call) -> None:
-        path = _dotted(owner)
+        path = dotted(owner)
         if not path:
             return
         wanted = ".".join(path[1:])
@@ -166,11 +223,12 @@ class _FileReader:
             changed = self._merged(target, change, ".".join(path)).at(target.place)
         else:
             changed = Node(target.value | change.value, target.place)
-        self.names[path[0]] = changed if len(path) == 1 else _replaced(self.names[path[0]], path[1:], changed)
+        self.names[path[0]] = changed if len(path) == 1 else replaced(self.names[path[0]], path[1:], changed)
 
     def _read_bases(self, expression: ast.expr) -> None:
         node = self.values.node(expression)
         entries = node.value if isinstance(node.value, list) else [node]
+        bases: dict[str, Node] = {}
         for entry in entries:
             if not isinstance(entry.value, str):
                 self._tell("unresolved-base", entry.place, BASE_NAME, "the name of a base is computed")
@@ -178,11 +236,11 @@ class _FileReader:
                 continue
             path, reason = locate_base(entry.value, self.file)
             for key, value in self._read_base(path, reason, entry.value, entry.place).items():
-                if key in self.bases:
-                    detail = f"'{key}' is set by two bases, here and at {self.bases[key].place}"
+                if key in bases:
+                    detail = f"'{key}' is set by two bases, here and at {bases[key].place}"
                     self._tell("key-in-two-bases", value.place, key, detail)
-                self.bases[key] = value
-        self.names[BASE_NAME] = Node(self.bases, node.place)
+                bases[key] = value
+        self.names[BASE_NAME] = Node(bases, node.place)
 
     def _import_base(self, statement: ast.ImportFrom) -> None:
         place = self.values.place(statement)
@@ -200,24 +258,30 @@ class _FileReader:
         rule = ""
         if path is None:
             rule, detail = "unresolved-base", reason
-        elif not path.is_file():
+        elif not is_file(path):
             rule, detail = "missing-base", f"{name} is not there ({path})"
-        elif path.resolve() in self.chain:
+        elif resolved(path) in self.chain:
             rule, detail = "base-cycle", f"{name} leads back to itself"
+            self.cyclic = True
         if rule or path is None:
             self.complete = False
             self._tell(rule, place, BASE_NAME, detail)
             return {}
-        names, complete = _FileReader(path, self.problems, self.chain).read()
-        self.complete = self.complete and complete
-        return names
+        read = self.known.get(path) or _FileReader(path, self.known, self.chain).read()
+        if not read.cyclic:
+            self.known[path] = read
+        self.complete = self.complete and read.complete
+        self.cyclic = self.cyclic or read.cyclic
+        self.problems += read.problems
+        self.bases = read.bases | self.bases
+        self.bases[self.file].append(path)
+        return read.names
 
     def _merged(self, base: Node, own: Node, path: str) -> Node:
         """mmengine's rule: dicts merge, ``_delete_=True`` replaces, everything else is overwritten."""
         assert isinstance(own.value, dict)
         items = {key: child for key, child in own.value.items() if key != _DELETE}
-        replaces = _DELETE in own.value and own.value[_DELETE].value is True
-        if replaces or base.value is UNKNOWN:
+        if base.value is UNKNOWN or (_DELETE in own.value and own.value[_DELETE].value):
             return Node(items, own.place)
         if not isinstance(base.value, dict):
             detail = f"a dict here, but none in the base ({base.place})"
@@ -226,50 +290,19 @@ class _FileReader:
         merged = dict(base.value)
         for key, child in items.items():
             full = f"{path}.{key}" if path else key
-            inherits = key in merged and isinstance(child.value, dict)
-            merged[key] = self._merged(merged[key], child, full) if inherits else child
+            if isinstance(child.value, dict) and key in merged:
+                child = self._merged(merged[key], child, full)
+            elif isinstance(child.value, dict) and _DELETE in child.value and base.value and self.complete:
+                self._tell("deletes-nothing", child.value[_DELETE].place, f"{full}.{_DELETE}", "no base has this dict")
+            merged[key] = child
         return Node(merged, own.place)
 
     def _forget_what_is_set_in(self, statement: ast.stmt) -> None:
         """What a branch or a loop assigns is known only to who runs it."""
-        for part in ast.walk(statement):
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-                self.names[part.id] = Node(UNKNOWN, Place(self.file, part.lineno))
+        for name in names_changed(statement):
+            self.assignments.forget(name)
+            if name != BASE_NAME:
+                self.names[name] = Node(UNKNOWN, Place(self.file, statement.lineno))
 
     def _tell(self, rule: str, place: Place, key: str, detail: str) -> None:
         self.problems.append(Problem(rule, place, key, detail))
-
-
-def _replaced(owner: Node, path: list[str], node: Node) -> Node:
-    if not path:
-        return node
-    if not isinstance(owner.value, dict):
-        return owner
-    below = owner.value.get(path[0], Node({}, node.place))
-    return Node(owner.value | {path[0]: _replaced(below, path[1:], node)}, owner.place)
-
-
-def _dotted(target: ast.expr) -> list[str]:
-    """``model['backbone'].depth`` as its parts; empty for anything else."""
-    match target:
-        case ast.Name(id=name):
-            return [name]
-        case ast.Attribute(value=owner, attr=key) | ast.Subscript(value=owner, slice=ast.Constant(value=str(key))):
-            head = _dotted(owner)
-            return [*head, key] if head else []
-    return []
-
-
-def _name(expression: ast.expr) -> str:
-    return expression.id if isinstance(expression, ast.Name) else ""
-
-
-def _is_dict(expression: ast.expr) -> bool:
-    return isinstance(expression, ast.Dict) or (isinstance(expression, ast.Call) and _name(expression.func) == "dict")
-
-
-def _is_read_base(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.With) and any(
-        isinstance(item.context_expr, ast.Call) and _name(item.context_expr.func) == "read_base"
-        for item in statement.items
-    )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer.config_lint.tree import UNKNOWN, Node, Place, Problem
+from transfer.config_lint.tree import UNKNOWN, Node, Place, Problem, scalar
 
 BASE_NAME = "_base_"
 
@@ -58,7 +58,7 @@ class Values:
             case ast.Constant(value=str(text)):
                 return self._text(text)
             case ast.Constant(value=value):
-                return value if isinstance(value, (int, float, bool, type(None))) else UNKNOWN
+                return scalar(value)
             case ast.Dict():
                 return self._dict_display(expression, path)
             case ast.Call(func=ast.Name(id="dict")):
@@ -102,6 +102,8 @@ class Values:
         return Node(UNKNOWN, owner.place)
 
     def _text(self, text: str) -> Any:
+        if "{{" not in text:
+            return text
         if _ENVIRONMENT.search(text) or _BASE_REFERENCE.search(text):
             return UNKNOWN
         for name, value in (

@@ -20,17 +20,28 @@ class Hit:
     Attributes:
         detail: what is there, and what should be.
         inferred: whether it rests on what weights are taken to be, not on what they are known to be.
+        severity, fix: where this hit's differ from its rule's.
+        uses_weights: whether it depends on the weights, so that they are named beside it.
     """
 
     place: Place
     key: str
     detail: str
     inferred: bool = False
+    severity: str = ""
+    fix: str = ""
+    uses_weights: bool = True
 
     @staticmethod
-    def on(setting: Setting, detail: str, weights: Weights | None = None) -> Hit:
-        """A hit on a setting; ``weights`` where it depends on them."""
-        return Hit(setting.place, setting.key, detail, weights is not None and not weights.certain)
+    def on(setting: Setting, detail: str, weights: Weights | None = None, severity: str = "", fix: str = "") -> Hit:
+        """A hit on a setting; ``weights`` where it depends on what they were trained with."""
+        inferred = weights is not None and not weights.certain
+        return Hit(setting.place, setting.key, detail, inferred, severity, fix, weights is not None)
+
+    @staticmethod
+    def on_network(setting: Setting, detail: str, weights: Weights) -> Hit:
+        """A hit on a setting against the weights' network, which is known for certain where their shapes were read."""
+        return Hit(setting.place, setting.key, detail, not (weights.certain or weights.shapes_read))
 
 
 Check = Callable[[Settings, Weights | None], Iterator[Hit]]
@@ -99,14 +110,15 @@ class Finding:
 
 def finding(rule: Rule, hit: Hit, engine: str, weights: Weights | None = None) -> Finding:
     """A rule's hit in one configuration."""
+    severity = hit.severity or rule.severity
     return Finding(
         rule=rule.id,
-        severity=WARNING if hit.inferred and rule.severity == ERROR else rule.severity,
+        severity=WARNING if hit.inferred and severity == ERROR else severity,
         place=hit.place,
         key=hit.key,
         detail=hit.detail,
         why=rule.why,
-        fix=rule.fix_detectron2 if engine == "detectron2" and rule.fix_detectron2 else rule.fix,
+        fix=hit.fix or (rule.fix_detectron2 if engine == "detectron2" and rule.fix_detectron2 else rule.fix),
         inferred=hit.inferred,
-        weights=weights.source if weights is not None and rule.check is not None else "",
+        weights=weights.source if weights is not None and rule.check is not None and hit.uses_weights else "",
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from transfer.config_lint import input_rules, loading_rules, network_rules
+from transfer.config_lint import input_rules, loading_rules, network_rules, structure_rules, training_rules
 from transfer.config_lint.rule import Rule
 
 RULES: tuple[Rule, ...] = (
-    *loading_rules.STRUCTURE_RULES,
+    *structure_rules.RULES,
     *input_rules.RULES,
     *network_rules.RULES,
     *loading_rules.RULES,
+    *training_rules.RULES,
 )
 RULES_BY_ID = {rule.id: rule for rule in RULES}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,16 @@ class _Unknown:
 
 
 UNKNOWN = _Unknown()
+
+
+_LARGEST_INTEGER = 10**30
+
+
+def scalar(value: Any) -> Any:
+    """A plain scalar as the tree holds it: integers beyond any use, which cannot even be shown, are unknown."""
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        return UNKNOWN
+    return value if isinstance(value, (str, int, float, type(None))) else UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -106,12 +115,6 @@ class Node:
             waiting += [(f"{where}.{key}" if where else key, child) for key, child in reversed(children)]
 
 
-def tidied(path: Path) -> Path:
-    """``configs/voc/../base.yaml`` as ``configs/base.yaml``, where that is the same file."""
-    plain = Path(os.path.normpath(path))
-    return plain if plain.exists() and path.exists() and plain.samefile(path) else path
-
-
 @dataclass(frozen=True)
 class Problem:
     """What the readers see before any rule looks at the values.
@@ -136,6 +139,7 @@ class Config:
         engine: ``detectron2``, ``mmseg`` or ``mmdet``.
         root: its keys, merged with its bases'.
         complete: False where a base could not be read, so that an absent key need not be at the toolbox's default.
+        bases: of each file of the chain, the files that it names as its bases.
     """
 
     file: Path
@@ -143,3 +147,16 @@ class Config:
     root: Node
     complete: bool = True
     problems: list[Problem] = field(default_factory=list)
+    bases: dict[Path, list[Path]] = field(default_factory=dict)
+
+    def inherits(self, file: Path, base: Path) -> bool:
+        """Whether ``file`` has ``base`` among its bases, or theirs."""
+        waiting, seen = list(self.bases.get(file, [])), {file}
+        while waiting:
+            one = waiting.pop()
+            if one == base:
+                return True
+            if one not in seen:
+                seen.add(one)
+                waiting += self.bases.get(one, [])
+        return False

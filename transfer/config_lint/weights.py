@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scenebench.errors import UserError
+from transfer.config_lint.paths import is_file
+from transfer.config_lint.tensor_shapes import Network, TensorShapes, network_of, read_shapes
 
 Triple = tuple[float, float, float]
 
-_IMAGENET: tuple[Triple, Triple] = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-_CAFFE: tuple[Triple, Triple] = ((103.53, 116.28, 123.675), (1.0, 1.0, 1.0))
-_STOCK_OPENMMLAB = (
-    "open-mmlab://",
-    "openmmlab://",
-    "https://download.openmmlab.com/",
-    "http://download.openmmlab.com/",
-    "https://mmassets.onedl.ai/",
-)
-_SELF_SUPERVISED_URL = re.compile(r"selfsup|moco|byol|simsiam|swav|densecl|simclr", re.IGNORECASE)
+IMAGENET: tuple[Triple, Triple] = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+"""Mean and standard deviation of torchvision-style weights, RGB, on the 0-255 scale."""
+CAFFE: tuple[Triple, Triple] = ((103.53, 116.28, 123.675), (1.0, 1.0, 1.0))
+"""Those of MSRA's Caffe weights, BGR."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,11 @@ class Weights:
         mean, std: on the 0-255 scale, in ``channel_order``.
         stride_in: ``3x3`` (torchvision, "pytorch") or ``1x1`` (MSRA, "caffe").
         stem: ``conv7x7`` or ``deep``.
+        norm: ``BN`` or ``GN``.
+        groups, group_width: of the 3x3 convolutions of layer1 (1 and the stem's width but for ResNeXt).
         prefix: of the tensors' names in the file.
+        tensors: names and shapes, where the file was read.
+        shapes_read: whether what is said of the network was read off the tensors' shapes.
     """
 
     source: str
@@ -49,6 +49,11 @@ class Weights:
     depth: int | None = None
     stem_width: int | None = None
     prefix: str | None = None
+    norm: str | None = None
+    groups: int | None = None
+    group_width: int | None = None
+    tensors: TensorShapes | None = None
+    shapes_read: bool = False
 
 
 def read_weights(path: Path) -> Weights:
@@ -79,11 +84,16 @@ def read_weights(path: Path) -> Weights:
         stem=architecture.stem,
         depth=architecture.depth,
         stem_width=architecture.stem_width,
+        norm="BN",
+        groups=1,
+        group_width=architecture.stem_width,
     )
 
 
 def weights_named(name: str, folder: Path) -> Weights | None:
     """What a configuration's own ``WEIGHTS``, ``checkpoint`` or ``pretrained`` stands for.
+
+    Where the file is on this disk, its export's report says it, or its tensors' shapes say what network they are of.
 
     Args:
         name: the value, a path or a URL; not empty.
@@ -92,56 +102,47 @@ def weights_named(name: str, folder: Path) -> Weights | None:
     Returns:
         None for whole trained models and for stock files of an unknown kind, of which nothing is to be said.
     """
-    if name.startswith(("detectron2://", "catalog://")):
-        return _detectron2_stock(name)
-    if name.startswith("torchvision://"):
-        return _torchvision_like(f"{name} (torchvision's ImageNet weights)", certain=True, self_supervised=False)
-    if name.startswith(_STOCK_OPENMMLAB) and not _SELF_SUPERVISED_URL.search(name):
-        return _openmmlab_stock(name)
-    report = _report_beside(name.partition("?")[0], folder)
-    if report is not None:
-        return _from_report(report)
-    return _torchvision_like(
-        f"inferred: {name} is no stock ImageNet file, and self-supervised weights are torchvision-style as a rule",
-        certain=False,
-        self_supervised=True,
+    from transfer.config_lint.weights_names import weights_called
+
+    file = file_named(name, folder)
+    report = None if file is None else _report_beside(file)
+    if report is not None and file is not None:
+        return dataclasses.replace(_from_report(report), tensors=read_shapes(file))
+    called = weights_called(name)
+    tensors = None if file is None or called is None else read_shapes(file)
+    if called is None or tensors is None:
+        return called
+    network = network_of(tensors)
+    if network == Network():
+        return dataclasses.replace(called, tensors=tensors)
+    return dataclasses.replace(
+        called,
+        tensors=tensors,
+        shapes_read=True,
+        depth=network.depth,
+        stem_width=network.stem_width,
+        stem=network.stem or called.stem,
+        norm=network.norm,
+        groups=network.groups,
+        group_width=network.group_width,
     )
 
 
-def _detectron2_stock(name: str) -> Weights | None:
-    if "ImageNetPretrained/MSRA/" in name:
-        return Weights(
-            f"{name} (MSRA's Caffe weights)", True, False, "BGR", _CAFFE[0], _CAFFE[1], "1x1", "conv7x7"
-        )  # fmt: skip
-    if "ImageNetPretrained/torchvision/" in name:
-        return _torchvision_like(f"{name} (torchvision's weights)", certain=True, self_supervised=False)
-    return None
+def file_named(name: str, folder: Path) -> Path | None:
+    """The file on this disk that a configuration in ``folder`` names; None where there is none."""
+    plain = name.partition("?")[0].removeprefix("file://")
+    return next((path for path in (Path(plain), folder / plain) if is_file(path)), None)
 
 
-def _openmmlab_stock(name: str) -> Weights | None:
-    rest = name.partition("://")[2]
-    if "v1c" in rest or "v1d" in rest:
-        return Weights(f"{name} (deep-stem weights)", True, False, "RGB", *_IMAGENET, "3x3", "deep")
-    if "caffe" in rest:
-        return Weights(f"{name} (Caffe weights)", True, False, "BGR", None, None, "1x1", "conv7x7")
-    return None
-
-
-def _torchvision_like(source: str, certain: bool, self_supervised: bool) -> Weights:
-    return Weights(source, certain, self_supervised, "RGB", *_IMAGENET, "3x3", "conv7x7")
-
-
-def _report_beside(name: str, folder: Path) -> Path | None:
-    """The report of the export that a weights file belongs to, where both are on this disk."""
-    for path in (Path(name), folder / name):
-        if path.is_file():
-            for report in sorted(path.parent.glob("*_report.json")):
-                try:
-                    files = json.loads(report.read_text(encoding="utf-8")).get("files", {})
-                except (OSError, ValueError, AttributeError):
-                    continue
-                if isinstance(files, dict) and files.get("weights") == path.name:
-                    return report
+def _report_beside(path: Path) -> Path | None:
+    """The report of the export that a weights file belongs to."""
+    for report in sorted(path.parent.glob("*_report.json")):
+        try:
+            files = json.loads(report.read_text(encoding="utf-8")).get("files", {})
+        except (OSError, ValueError, AttributeError):
+            continue
+        if isinstance(files, dict) and files.get("weights") == path.name:
+            return report
     return None
 
 
@@ -163,6 +164,9 @@ def _from_report(report: Path) -> Weights:
             depth=int(architecture["depth"]),
             stem_width=int(architecture["stem_width"]),
             prefix="backbone." if content["target"] in ("mmseg", "mmdet") else None,
+            norm="BN",
+            groups=1,
+            group_width=int(architecture["stem_width"]),
         )
     except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"{report}: not a report of 'scenebench export' for a ResNet ({error})") from error

@@ -3,56 +3,68 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from transfer.config_lint.tree import UNKNOWN, Config, Node, Place, Problem, tidied
+from transfer.config_lint.paths import beside, is_file, resolved, tidied
+from transfer.config_lint.tree import UNKNOWN, Config, Node, Place, Problem, scalar
 
 BASE_KEY = "_BASE_"
 _MERGE_KEY = "tag:yaml.org,2002:merge"
 _PLAIN_TAGS = tuple(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "timestamp"))
 _SEQUENCES = ("tag:yaml.org,2002:seq", "tag:yaml.org,2002:python/tuple")
-_HEAD_KEYS = ("MODEL", "SOLVER", "INPUT", "DATASETS", "DATALOADER", "TEST")
+
+ReadFiles = dict[Path, "_Read"]
+"""Files that were read already: bases are shared by many configurations of a folder."""
 
 
-def read_yaml_config(file: Path) -> Config:
+@dataclass
+class _Read:
+    """One file with its bases; ``cyclic`` where a base led back to a file above, so that it is not to be kept."""
+
+    file: Path
+    root: Node
+    complete: bool = True
+    problems: list[Problem] = field(default_factory=list)
+    bases: dict[Path, list[Path]] = field(default_factory=dict)
+    cyclic: bool = False
+
+
+def read_yaml_config(file: Path, known: ReadFiles | None = None) -> Config:
     """A Detectron2 configuration with its bases. Every problem is in the result; nothing is raised."""
+    read = _read_with_bases(file, {} if known is None else known, [])
+    return Config(file, "detectron2", read.root, read.complete, read.problems, read.bases)
+
+
+def _read_with_bases(file: Path, known: ReadFiles, descendants: list[Path]) -> _Read:
     problems: list[Problem] = []
-    root, complete = _read_with_bases(file, problems, [])
-    return Config(file, "detectron2", root, complete, problems)
-
-
-def looks_like_detectron2(file: Path) -> bool:
-    """Whether a YAML file has keys of a Detectron2 configuration at its top."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    heads = (BASE_KEY, *_HEAD_KEYS)
-    return any(line.startswith(tuple(f"{head}:" for head in heads)) for line in text.splitlines())
-
-
-def _read_with_bases(file: Path, problems: list[Problem], descendants: list[Path]) -> tuple[Node, bool]:
     tree = _compose(file, problems)
     empty = Node({}, Place(file, 1))
     if tree is None:
-        if not any(problem.place.file == file for problem in problems):
+        if not problems:
             problems.append(Problem("unreadable", Place(file, 1), "", "the file is empty"))
-        return empty, False
+        return _Read(file, empty, False, problems)
     root = _Converter(file, problems).convert(tree, Place(file, 1), "")
     if not isinstance(root.value, dict):
         problems.append(Problem("unreadable", Place(file, 1), "", "the file holds no keys"))
-        return empty, False
-    chain = [*descendants, file.resolve()]
-    merged, complete = empty, True
+        return _Read(file, empty, False, problems)
+    chain = [*descendants, resolved(file)]
+    merged = empty
+    whole = _Read(file, empty, True, problems, {file: []})
     for name in _base_names(root):
-        base, whole = _read_base(file, name, problems, chain)
-        complete = complete and whole
-        merged = _merge(merged, base, problems, "")
+        base = _read_base(file, name, known, chain)
+        whole.complete = whole.complete and base.complete
+        whole.cyclic = whole.cyclic or base.cyclic
+        whole.bases = base.bases | whole.bases
+        whole.bases[file].append(base.file)
+        problems += base.problems
+        merged = _merge(merged, base.root, problems, "")
     own = Node({key: child for key, child in root.value.items() if key != BASE_KEY}, root.place)
-    return _merge(merged, own, problems, ""), complete
+    whole.root = _merge(merged, own, problems, "")
+    return whole
 
 
 def _base_names(root: Node) -> list[Node]:
@@ -62,22 +74,25 @@ def _base_names(root: Node) -> list[Node]:
     return node.value if isinstance(node.value, list) else [node]
 
 
-def _read_base(file: Path, name: Node, problems: list[Problem], chain: list[Path]) -> tuple[Node, bool]:
-    empty = Node({}, name.place)
+def _read_base(file: Path, name: Node, known: ReadFiles, chain: list[Path]) -> _Read:
+    rule = ""
     if not isinstance(name.value, str):
-        problems.append(Problem("missing-base", name.place, BASE_KEY, f"{name.value!r} is no file name"))
-        return empty, False
-    if name.value.startswith(("http://", "https://")):
-        problems.append(Problem("unresolved-base", name.place, BASE_KEY, f"{name.value} is not fetched"))
-        return empty, False
-    path = tidied(file.parent / Path(name.value).expanduser())
-    if not path.is_file():
-        problems.append(Problem("missing-base", name.place, BASE_KEY, f"{name.value} is not there ({path})"))
-        return empty, False
-    if path.resolve() in chain:
-        problems.append(Problem("base-cycle", name.place, BASE_KEY, f"{name.value} leads back to itself"))
-        return empty, False
-    return _read_with_bases(path, problems, chain)
+        rule, detail = "missing-base", f"{name.value!r} is no file name"
+    elif name.value.startswith(("http://", "https://")):
+        rule, detail = "unresolved-base", f"{name.value} is not fetched"
+    else:
+        path = tidied(beside(file, name.value))
+        if not is_file(path):
+            rule, detail = "missing-base", f"{name.value} is not there ({path})"
+        elif resolved(path) in chain:
+            rule, detail = "base-cycle", f"{name.value} leads back to itself"
+    if rule:
+        problem = Problem(rule, name.place, BASE_KEY, detail)
+        return _Read(file, Node({}, name.place), False, [problem], cyclic=rule == "base-cycle")
+    read = known.get(path) or _read_with_bases(path, known, chain)
+    if not read.cyclic:
+        known[path] = read
+    return read
 
 
 def _compose(file: Path, problems: list[Problem]) -> yaml.Node | None:
@@ -142,7 +157,7 @@ class _Converter:
             value = self.scalars.construct_object(node)
         except (ValueError, yaml.YAMLError):
             return UNKNOWN
-        return _decoded(value, place) if isinstance(value, str) else value
+        return _decoded(value, place) if isinstance(value, str) else scalar(value)
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(self.file, node.start_mark.line + 1)
@@ -155,8 +170,8 @@ def _decoded(text: str, place: Place) -> Any:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
     if isinstance(value, (list, tuple)):
-        return [Node(item, place) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else text
+        return [Node(scalar(item), place) for item in value]
+    return scalar(value) if isinstance(value, (str, int, float, type(None))) else text
 
 
 def _merge(base: Node, own: Node, problems: list[Problem], path: str) -> Node:
