@@ -1,0 +1,37 @@
+"""Pictures that EXIF turns: whether a file's width and height mean the picture as stored or as shown, and its mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SWAPS_SIDES = frozenset(range(5, 9))
+"""EXIF orientations that exchange width and height. 1 is upright; 2 to 8 turn or mirror the picture."""
+
+
+def choose_upright(size: tuple[int, int], orientation: int, expected: tuple[int | None, int | None]) -> bool:
+    """Whether a JSON means the picture as EXIF turns it; also where both fit, for so viewers and editors show it.
+
+    Args:
+        size: stored width and height in pixels.
+        orientation: of EXIF, 1 to 8.
+        expected: the JSON's width and height; None where it says none.
+
+    Raises:
+        ValueError: neither fits.
+    """
+    upright = size[::-1] if orientation in SWAPS_SIDES else size
+    for candidate, answer in ((upright, True), (size, False)):
+        if all(want is None or want == have for want, have in zip(expected, candidate, strict=True)):
+            return answer
+    turned = "" if upright == size else f" or, turned by EXIF, {upright[0]} x {upright[1]}"
+    raise ValueError(f"the JSON says {expected[0]} x {expected[1]} pixels, the file has {size[0]} x {size[1]}{turned}")
+
+
+def turn_upright(mask: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """A mask of the stored pixels, height x width, turned as EXIF turns their picture."""
+    if orientation in SWAPS_SIDES:
+        mask = mask.T
+    flip_rows = orientation in (3, 4, 7, 8)
+    flip_columns = orientation in (2, 3, 6, 7)
+    return mask[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
