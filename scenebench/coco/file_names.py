@@ -1,8 +1,8 @@
 """Which file a ``file_name`` means.
 
-It is a path inside the folder of images, with ``/`` or ``\\`` between the parts. Read as well: an absolute path into that
-folder, a path that begins with the folder's own last names (``images/1.jpg`` in ``.../images``), and a name that differs
-from the file's in its Unicode form alone (systems differ in whether an accent is part of its letter).
+It is a path inside the folder of images, with ``/`` or ``\\`` between the parts. Read as well: an absolute path into
+that folder, a path that begins with the folder's own last names (``images/1.jpg`` in ``.../images``), and a name that
+differs from the file's in its Unicode form alone (systems differ in whether an accent is part of its letter).
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _as_array(polygon: list[float]) -> np.ndarray:
 
 
 def _within_reach(polygon: list[float], reach: float) -> list[float]:
-    """An outline is walked pixel by pixel: one stray coordinate of 1e9 would take all memory, many near ones as well."""
+    """An outline is walked pixel by pixel: one stray coordinate of 1e9 would take all memory, and so would many."""
     points = _as_array(polygon)
     if points.min() < -reach or points.max() > 2.0 * reach:
         points = np.clip(points, -reach, 2.0 * reach)

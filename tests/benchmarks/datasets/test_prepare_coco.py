@@ -495,7 +495,6 @@ def change(kind: str, index: int, **values: Any) -> Callable[[Source], None]:
         (change("images", 1, file_name="../photos/1.jpg"), "must be a path inside"),
         (change("images", 1, width=0), "width is 0"),
         (change("images", 1, id=None), "needs an 'id'"),
-        (change("annotations", 1, id=0), "annotation id 0 is given twice"),
         (change("annotations", 1, image_id=99), "annotation 1 belongs to image 99"),
         (change("annotations", 1, category_id=4), "annotation 1 has category 4"),
         (change("annotations", 1, bbox=[1, 2, 3]), "bbox is"),
