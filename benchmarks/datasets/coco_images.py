@@ -25,7 +25,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from benchmarks.datasets.writing import write_jpeg
-from scenebench.coco.turning import SWAPS_SIDES, choose_upright
+from scenebench.coco.turning import SWAPS_SIDES, choose_upright, orientation_of
 from scenebench.errors import UserError
 
 _DECODE_ERRORS = (
@@ -60,7 +60,7 @@ def take_image(source: Path, target: Path, expected: tuple[int | None, int | Non
         OSError: ``target`` cannot be written.
     """
     image, truncated = _decode(source, where)
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     upright = _choose_upright(image.size, orientation, expected, where)
     width, height = image.size[::-1] if upright and orientation in SWAPS_SIDES else image.size
     taken = TakenImage(width, height)
@@ -117,14 +117,6 @@ def _tolerating_truncation() -> Iterator[None]:
 def _extremes(image: Image.Image) -> list[tuple[float, float]]:
     extremes = image.getextrema()
     return [extremes] if isinstance(extremes[0], int | float) else list(extremes)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DECODE_ERRORS:  # EXIF data that cannot be read turns nothing
-        return 1
-    return value if value in _TURNED else 1
 
 
 def _choose_upright(

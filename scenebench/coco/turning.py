@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
+# What Pillow raises on broken files.
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AttributeError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
+_ORIENTATIONS = range(1, 9)
 SWAPS_SIDES = frozenset(range(5, 9))
 """EXIF orientations that exchange width and height. 1 is upright; 2 to 8 turn or mirror the picture."""
 
@@ -35,3 +48,36 @@ def turn_upright(mask: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]
     flip_rows = orientation in (3, 4, 7, 8)
     flip_columns = orientation in (2, 3, 6, 7)
     return mask[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's orientation of an opened picture, 1 to 8; 1 where it says none that is one."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _UNREADABLE:
+        return 1
+    return value if value in _ORIENTATIONS else 1
+
+
+def read_header(stream: BinaryIO) -> tuple[tuple[int, int], int] | None:
+    """Stored width and height in pixels, and EXIF's orientation; None where there is no readable header."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a large or oddly tagged picture is no fault of its annotations
+            with Image.open(stream) as image:
+                return image.size, orientation_of(image)
+    except _UNREADABLE:
+        return None
+
+
+def size_of_file(file: Path) -> tuple[int, int] | None:
+    """Width and height of a picture turned upright; None where they cannot be read."""
+    try:
+        with open(file, "rb") as stream:
+            header = read_header(stream)
+    except OSError:
+        return None
+    if header is None:
+        return None
+    (width, height), orientation = header
+    return (height, width) if orientation in SWAPS_SIDES else (width, height)

@@ -48,14 +48,14 @@ COCO_DAMAGES: dict[str, tuple[str, Callable[..., Path], Damage, str, str]] = {
         build_coco2017,
         lambda root: change_coco(root, category_id=2),
         "label",
-        "annotation 2000: category 2",
+        "annotation 2000 has category 2",
     ),
     "COCO unknown image": (
         "coco2017",
         build_coco2017,
         lambda root: change_coco(root, image_id=77),
         "missing",
-        "annotation 2000: of image 77",
+        "annotation 2000 belongs to image 77",
     ),
     "COCO id twice": ("coco2017", build_coco2017, lambda root: change_coco(root, id=3000), "list", "given twice"),
     "COCO id of another type": (
@@ -63,7 +63,7 @@ COCO_DAMAGES: dict[str, tuple[str, Callable[..., Path], Damage, str, str]] = {
         build_coco2017,
         lambda root: change_coco(root, image_id=[1]),
         "list",
-        "annotation 2000: needs an id",
+        "annotation 2000: 'image_id' is [1], not a whole number or text",
     ),
     "COCO polygon of two points": (
         "coco2017",
@@ -77,7 +77,7 @@ COCO_DAMAGES: dict[str, tuple[str, Callable[..., Path], Damage, str, str]] = {
         build_coco2017,
         lambda root: change_coco(root, segmentation={"size": [24, 20], "counts": [480]}),
         "mask",
-        "run lengths are of size [24, 20]",
+        "the mask's size is [24, 20], the image's [height, width] is [20, 24]; its sides are swapped",
     ),
     "COCO image not listed": (
         "coco2017",

@@ -76,11 +76,11 @@ def test_each_damage_is_found_once_and_nothing_else(what: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "'images' must be a list of objects"),
+        ("[]", "not COCO instances: it holds a list"),
         ('{"images": [3], "annotations": [], "categories": []}', "'images' must be a list of objects"),
-        ('{"images": [{"id": [1], "file_name": "a"}], "annotations": [], "categories": []}', "lacks or mistypes id"),
-        ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', "lacks or mistypes id"),
-        ('{"images": [], "annotations": [{"id": 1, "area": NaN}], "categories": []}', "NaN is no number of JSON"),
+        ('{"images": [{"id": [1], "file_name": "a"}], "annotations": [], "categories": []}', "needs an 'id'"),
+        ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', "needs an integer 'id'"),
+        ('{"images": [], "annotations": [{"id": 1}], "categories": []}', "'categories' is empty"),
         ("[" * 100000, "not JSON"),
     ],
 )
@@ -89,6 +89,12 @@ def test_what_is_no_coco_json_is_one_line(text: str, message: str, tmp_path: Pat
     (root / "annotations/instances_val2017.json").write_text(text)
     with pytest.raises(UserError, match=message):
         run("coco2017", root)
+
+
+def test_nan_is_found_and_the_rest_is_read(tmp_path: Path) -> None:
+    root = build_coco2017(tmp_path / "data")
+    change_coco(root, area=float("nan"))
+    assert "1 values are NaN or infinite, which is no number of JSON" in only(run("coco2017", root), "list").message
 
 
 def test_a_cache_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:
