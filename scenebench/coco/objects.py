@@ -109,7 +109,7 @@ def read_object(annotation: Annotation, width: int, height: int, image: str) -> 
     elif _distance(box, clipped) > _CLIPPED_PIXELS:
         reading.mends.append(CLIPPED)
     area = content.get("area")
-    of_file = as_float(area) if is_number(area) and not dropped else 0.0
+    of_file = as_float(area) if area is not None and is_number(area) and not dropped else 0.0
     area = of_file if 0.0 < of_file < float("inf") else float(covered)
     reading.object = CocoObject(annotation.category, clipped, rle, area, annotation.crowd)
     return reading

@@ -33,12 +33,17 @@ def choose_upright(size: tuple[int, int], orientation: int, expected: tuple[int 
     Raises:
         ValueError: neither fits.
     """
-    upright = size[::-1] if orientation in SWAPS_SIDES else size
+    upright = upright_size(size, orientation)
     for candidate, answer in ((upright, True), (size, False)):
         if all(want is None or want == have for want, have in zip(expected, candidate, strict=True)):
             return answer
     turned = "" if upright == size else f" or, turned by EXIF, {upright[0]} x {upright[1]}"
     raise ValueError(f"the JSON says {expected[0]} x {expected[1]} pixels, the file has {size[0]} x {size[1]}{turned}")
+
+
+def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Width and height of a picture as EXIF turns it, from those stored."""
+    return (size[1], size[0]) if orientation in SWAPS_SIDES else size
 
 
 def turn_upright(mask: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -79,5 +84,4 @@ def size_of_file(file: Path) -> tuple[int, int] | None:
         return None
     if header is None:
         return None
-    (width, height), orientation = header
-    return (height, width) if orientation in SWAPS_SIDES else (width, height)
+    return upright_size(*header)

@@ -66,7 +66,7 @@ def read_instances(tree: Tree, relative: str, folder: str, fault: Fault) -> tupl
         file = files.get(image.id)
         if file is None:
             continue
-        own = tuple(reader.boxes(image, coco.annotations[image.id], tree.path(file)))
+        own = tuple(reader.boxes_of(image, coco.annotations[image.id], tree.path(file)))
         labels = tuple(sorted({box.label for box in own}))
         size = (image.width, image.height) if image.width and image.height else None
         samples.append(Sample(tree.path(file), labels, own, size=size))
@@ -122,7 +122,7 @@ class _Reader:
     def __post_init__(self) -> None:
         self.evidence: Evidence = Counter()
 
-    def boxes(self, image: ImageEntry, annotations: list[Annotation], file: Path) -> list[Box]:
+    def boxes_of(self, image: ImageEntry, annotations: list[Annotation], file: Path) -> list[Box]:
         size = (image.width, image.height)
         if annotations and None in size and self.thorough:
             size = size_of_file(file) or size
