@@ -69,10 +69,8 @@ def _multilabels(path: Path, stamp: tuple[int, int], images: tuple[ImageFile, ..
     labelled = torch.zeros(len(images), dtype=torch.bool)
     for index, entry in read.entries.items():
         labelled[index] = True
-        # Labels do not depend on how a picture lies; a minute is saved where there are many.
-        size = (entry.width, entry.height) if entry.width and entry.height else read.size(entry, images[index])[:2]
-        for found in read.objects(entry, *size):
-            labels[index, found.category] = 1
+        for category in read.categories(entry, images[index]):
+            labels[index, category] = 1
     read.finish()
     return labels, labelled
 
@@ -148,16 +146,22 @@ class _Annotated:
             )
         return cls(coco, entries, [describe_other_forms(matching.other_form)] if matching.other_form else [])
 
+    def categories(self, entry: ImageEntry, image: ImageFile) -> set[int]:
+        """What the image holds. The picture is opened only where the JSON does not say its size."""
+        if entry.width and entry.height:
+            return {found.category for found in self.objects(entry, entry.width, entry.height)}
+        annotations = self.coco.annotations[entry.id]
+        header = _header(image) if annotations else None
+        if header is not None:
+            return {found.category for found in self.objects(entry, *self.size(entry, image)[:2])}
+        return {annotation.category for annotation in annotations}
+
     def size(self, entry: ImageEntry, image: ImageFile) -> tuple[int, int, int]:
         """Width and height that the JSON means, and the orientation by which its masks are to be turned upright.
 
-        A picture that cannot be read is not trained on; of one the JSON's word is taken.
+        A picture that cannot be read is not trained on; the JSON's word is taken for it.
         """
-        try:
-            with open_image_file(image) as stream:
-                header = read_header(stream)
-        except OSError:
-            header = None
+        header = _header(image)
         if header is None:
             if not (entry.width and entry.height):
                 raise UserError(
@@ -239,6 +243,15 @@ def _parts(image: Any) -> tuple[str, ...]:
     if isinstance(image, PurePath):
         return Path(image).absolute().parts
     return PurePosixPath(image.name).parts
+
+
+def _header(image: ImageFile) -> tuple[tuple[int, int], int] | None:
+    """Stored size and orientation; None where the picture cannot be read."""
+    try:
+        with open_image_file(image) as stream:
+            return read_header(stream)
+    except OSError:
+        return None
 
 
 def _stamp(path: Path) -> tuple[int, int]:
