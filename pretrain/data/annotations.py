@@ -31,6 +31,7 @@ from scenebench.coco.file_names import composed, describe_other_forms, parts_of
 from scenebench.coco.mends import CLIPPED, NO_BOX, Mend
 from scenebench.coco.objects import CocoObject, read_object
 from scenebench.coco.turning import choose_upright, read_header, turn_upright, upright_size
+from scenebench.coco.values import shown
 from scenebench.errors import UserError
 
 KEY = "data.annotations"
@@ -135,7 +136,7 @@ class _Annotated:
         for entry in coco.images:
             index = matching.find(entry.file_name, path)
             if index in entries:
-                raise UserError(f"{KEY}: {path} lists {images[index]} twice; name it once")
+                raise UserError(f"{KEY}: {path}: file_name {shown(entry.file_name)} is given twice")
             if index is not None:
                 entries[index] = entry
         if not entries:

@@ -79,10 +79,7 @@ def read_object(annotation: Annotation, width: int, height: int, image: str) -> 
     except ValueError as error:
         raise mask_fault(annotation, width, height, image, error) from error
     reading.mends += dropped
-    try:
-        said = boxes.read_box(content.get("bbox"))
-    except ValueError as error:
-        raise AnnotationFault("box", f"{annotation.name} of image '{image}': {error}") from error
+    said = read_box_of(annotation, image)
     if said is None and rle is None:
         raise AnnotationFault("box", f"{annotation.name} of image '{image}': neither a 'bbox' nor a 'segmentation'")
     covered = 0 if rle is None else int(coco_mask.area(rle))
@@ -113,6 +110,18 @@ def read_object(annotation: Annotation, width: int, height: int, image: str) -> 
     area = of_file if 0.0 < of_file < float("inf") else float(covered)
     reading.object = CocoObject(annotation.category, clipped, rle, area, annotation.crowd)
     return reading
+
+
+def read_box_of(annotation: Annotation, image: str) -> Box | None:
+    """The annotation's box as it stands in the file; None where it has none.
+
+    Raises:
+        AnnotationFault: it is not four numbers.
+    """
+    try:
+        return boxes.read_box(annotation.content.get("bbox"))
+    except ValueError as error:
+        raise AnnotationFault("box", f"{annotation.name} of image '{image}': {error}") from error
 
 
 def mask_fault(annotation: Annotation, width: int, height: int, image: str, error: ValueError) -> AnnotationFault:

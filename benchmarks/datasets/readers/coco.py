@@ -23,7 +23,7 @@ from scenebench.coco.document import Fault as Tell
 from scenebench.coco.file_names import FileFinder, describe_other_forms, inside
 from scenebench.coco.masks import require_mask
 from scenebench.coco.mends import BOX_FOR_MASK, CLIPPED, CONTRADICTS, ZERO_BOX, Mend
-from scenebench.coco.objects import AnnotationFault, mask_fault, read_object
+from scenebench.coco.objects import AnnotationFault, mask_fault, read_box_of, read_object
 from scenebench.coco.turning import size_of_file
 from scenebench.coco.values import as_id, shown
 
@@ -131,9 +131,9 @@ class _Reader:
 
     def _box(self, image: ImageEntry, annotation: Annotation, width: int | None, height: int | None) -> Box | None:
         try:
-            box = boxes.read_box(annotation.content.get("bbox"))
-        except ValueError as error:
-            self.tell("box", f"{annotation.name}: {error}")
+            box = read_box_of(annotation, image.file_name)
+        except AnnotationFault as error:
+            self.tell(error.kind, str(error))
             return None
         if width and height:
             own = self._look(image, annotation, width, height, box)
