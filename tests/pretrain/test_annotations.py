@@ -11,7 +11,7 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from pretrain.annotations import multilabels, object_maps
+from pretrain.data.annotations import multilabels, object_maps
 from scenebench.errors import UserError
 
 CATEGORIES = [{"id": 90, "name": "cat"}, {"id": 3, "name": "dog"}, {"id": 17, "name": "cow"}]
@@ -83,7 +83,7 @@ def test_a_name_that_fits_several_images_is_an_error(tmp_path: Path) -> None:
 
 def test_two_entries_for_one_image_are_an_error(tmp_path: Path) -> None:
     path = write(tmp_path, ["1.jpg", "images/1.jpg"], [])
-    with pytest.raises(UserError, match=r"data.annotations: .*instances.json: file_name "images/1.jpg" is given twice"):
+    with pytest.raises(UserError, match=r'data.annotations: .*instances.json: file_name "images/1.jpg" is given twice'):
         multilabels(path, [ROOT / "1.jpg"])
 
 
