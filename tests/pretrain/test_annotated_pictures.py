@@ -221,3 +221,18 @@ def test_what_is_mended_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path = write(tmp_path, ["a.jpg"], (WIDTH, HEIGHT), BOX, segmentation=odd)
     object_maps(path, list_images(tmp_path / "images"), (2, 2))
     assert f"{path}: 1 parts of masks dropped: an odd number of coordinates" in capsys.readouterr().err
+
+
+def test_a_json_as_the_source_of_pictures_names_them_in_the_same_ways(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "images"
+    given = ["a.jpg", str(folder / "b.jpg"), "images/c.jpg", ".\\d.jpg", unicodedata.normalize("NFC", "é.jpg")]
+    files = ["a.jpg", "b.jpg", "c.jpg", "d.jpg", unicodedata.normalize("NFD", "é.jpg")]
+    for name in files:
+        save(folder / name, picture())
+    path = write(tmp_path, given, (WIDTH, HEIGHT), BOX)
+    images = list_images(path, folder)
+    assert images == sorted(folder / name for name in files)
+    assert "1 file names found under another Unicode form" in capsys.readouterr().err
+    assert multilabels(path, images)[1].all()
