@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from coco_variants import (
+from coco_sound import (
     BOXES,
     HEIGHT,
     IMAGES,
@@ -16,7 +16,6 @@ from coco_variants import (
     Content,
     box_pixels,
     decomposed,
-    mutated,
     name_of,
     rle,
     sound,
@@ -24,6 +23,7 @@ from coco_variants import (
     write_images,
     write_json,
 )
+from coco_variants import mutated
 from PIL import Image
 
 from benchmarks.datasets.folder import DatasetFolder

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coco_variants import BOTH, HEIGHT, VARIANTS, WIDTH, Content, mutated, write_images, write_json
+from coco_sound import BOTH, HEIGHT, WIDTH, Content, write_images, write_json
+from coco_variants import VARIANTS, mutated
 from pycocotools import mask as coco_mask
 
 import benchmarks.datasets.prepare_coco as prepare_coco_module
