@@ -32,6 +32,7 @@ _LOOSE_PIXELS = 3.0
 _EXPLAINED = 0.05  # the same, for a mistake that explains a box
 _EXPLAINED_PIXELS = 2.0
 _APART = 0.5  # intersection over union, below which a box and a mask are of different places
+_APART_AROUND = 0.2  # the same where the box holds the mask: it may be of the whole object, the mask of what is seen
 _OUTSIDE_PIXELS = 1.0
 _ENOUGH = 2  # boxes; one is no rule
 
@@ -92,7 +93,7 @@ def compare(box: Box, rle: dict[str, Any], width: int, height: int, by_runs: boo
         return [COMPARED]
     seen = [COMPARED, CONTRADICTED]
     clipped = clip(box, width, height)
-    if clipped is None or _overlap(clipped, mask) < _APART:
+    if clipped is None or _overlap(clipped, mask) < (_APART_AROUND if _holds(clipped, mask) else _APART):
         seen.append(APART)
     for name, candidates in _READINGS.items():
         if any(_fits(found, mask, width, height) for found in candidates(box, width, height)):
@@ -170,6 +171,12 @@ def _fits(
     slack = [max(pixels, share * extent) for extent in (mask[2], mask[3])] * 2
     pairs = zip(corners(clipped), corners(mask), slack, strict=True)
     return all(abs(one - other) <= most for one, other, most in pairs)
+
+
+def _holds(box: Box, mask: Box) -> bool:
+    outer, inner = corners(box), corners(mask)
+    before = all(outer[axis] <= inner[axis] + _LOOSE_PIXELS for axis in (0, 1))
+    return before and all(outer[axis] >= inner[axis] - _LOOSE_PIXELS for axis in (2, 3))
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -10,6 +10,7 @@ from coco_sound import (
     BOTH,
     BOXES,
     HEIGHT,
+    WIDTH,
     Content,
     Mutation,
     box_pixels,
@@ -176,6 +177,10 @@ VARIANTS: dict[str, Variant] = {
     ),
     "bbox loose": same(
         each(lambda a: {"bbox": [a["bbox"][0] - 3, a["bbox"][1] - 2, a["bbox"][2] + 7, a["bbox"][3] + 5]})
+    ),
+    "bbox of the whole object": same(
+        each(lambda a: {"bbox": [a["bbox"][0] - 8, a["bbox"][1] - 8, a["bbox"][2] + 12, a["bbox"][3] + 16]}),
+        "16 boxes that contradict their masks: the mask's own",
     ),
     # ids
     "ids as floats": same(ids_as(float)),
