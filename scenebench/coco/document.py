@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from scenebench.coco.values import Id, as_id, as_whole, is_crowd, is_number, shown
+from scenebench.coco.values import Id, as_id, as_whole, is_crowd, is_number, is_text, shown
 from scenebench.errors import UserError
 
 MAX_PIXELS = 178_956_970
@@ -129,7 +129,7 @@ def _images(path: Path, entries: list[dict[str, Any]], tell: Fault) -> list[Imag
     images: dict[Id, ImageEntry] = {}
     for place, entry in enumerate(entries):
         number, name = as_id(entry.get("id")), entry.get("file_name")
-        if number is None or not isinstance(name, str) or not name:
+        if number is None or not isinstance(name, str) or not name or not is_text(name, "surrogateescape"):
             raise UserError(
                 f"{path}: not COCO instances: images[{place}] {shown(entry)} needs an 'id', a whole number or text, "
                 "and a 'file_name'"
@@ -166,7 +166,7 @@ def _categories(path: Path, entries: list[dict[str, Any]]) -> tuple[list[tuple[i
             raise UserError(f"{path}: category id {number} is given twice")
         if name is None or (isinstance(name, str) and not name.strip()):
             name, without_name = f"category {number}", without_name + 1
-        if not isinstance(name, str) and not is_number(name):
+        if not is_text(name) and not is_number(name):
             raise UserError(f"{path}: category {shown(entry)} needs a 'name'")
         names[number] = " ".join(str(name).split())
     ordered = sorted(names.items())

@@ -28,6 +28,14 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_text(value: Any, errors: str = "strict") -> bool:
+    """Whether ``value`` is text that can be written as UTF-8; half of a pair of surrogates ("\\ud800") cannot."""
+    try:
+        return isinstance(value, str) and value.encode("utf-8", errors) is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def as_float(value: float) -> float:
     """A number as float; infinity for an integer that is beyond floats."""
     try:

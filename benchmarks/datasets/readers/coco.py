@@ -102,7 +102,9 @@ def _files(tree: Tree, coco: CocoFile, folder: str, fault: Fault, path: Path) ->
     for image in coco.images:
         relative = inside(image.file_name, tree.path(folder))
         found = finder.find(relative) if relative is not None else None
-        if found is None:
+        if relative is None:
+            fault("list", path, f"file_name '{image.file_name}' must be a path inside the folder of images")
+        elif found is None:
             fault("missing", path, f"names {folder}/{image.file_name}, which is not there")
         elif found in taken:
             fault("list", path, f"file_name {shown(image.file_name)} is given twice")

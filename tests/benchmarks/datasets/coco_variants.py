@@ -244,6 +244,9 @@ VARIANTS: dict[str, Variant] = {
     "name with backslash": same(lambda c: c["images"][0].update(file_name=".\\img_01.jpg")),
     "name twice": refused(lambda c: c["images"][1].update(file_name="img_01.jpg"), "twice"),
     "name a number": refused(lambda c: c["images"][0].update(file_name=1), "a 'file_name'"),
+    "name that is no text": refused(lambda c: c["images"][0].update(file_name="\ud800.jpg"), "a 'file_name'"),
+    "category name that is no text": refused(lambda c: c["categories"][0].update(name="\ud800"), "needs a 'name'"),
+    "category name a number": same(lambda c: c["categories"][0].update(name=7)),
     "name empty": refused(lambda c: c["images"][0].update(file_name=""), "a 'file_name'"),
     # the file
     "no categories": refused(lambda c: c.update(categories=[]), "'categories' is empty"),
