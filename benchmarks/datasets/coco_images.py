@@ -25,6 +25,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from benchmarks.datasets.writing import write_jpeg
+from scenebench.coco.turning import SWAPS_SIDES, choose_upright, orientation_of
 from scenebench.errors import UserError
 
 _DECODE_ERRORS = (
@@ -32,7 +33,6 @@ _DECODE_ERRORS = (
     *(struct.error, zlib.error, Image.DecompressionBombError),
 )
 _TURNED = frozenset(range(2, 9))
-_SWAPS_SIDES = frozenset(range(5, 9))
 
 TRUNCATED = "truncated pictures kept as far as they decode"
 UPRIGHT = "pictures turned upright, as their EXIF data says and the JSON's size agrees"
@@ -60,9 +60,9 @@ def take_image(source: Path, target: Path, expected: tuple[int | None, int | Non
         OSError: ``target`` cannot be written.
     """
     image, truncated = _decode(source, where)
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     upright = _choose_upright(image.size, orientation, expected, where)
-    width, height = image.size[::-1] if upright and orientation in _SWAPS_SIDES else image.size
+    width, height = image.size[::-1] if upright and orientation in SWAPS_SIDES else image.size
     taken = TakenImage(width, height)
     if truncated:
         taken.repairs.append(TRUNCATED)
@@ -119,26 +119,13 @@ def _extremes(image: Image.Image) -> list[tuple[float, float]]:
     return [extremes] if isinstance(extremes[0], int | float) else list(extremes)
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DECODE_ERRORS:  # EXIF data that cannot be read turns nothing
-        return 1
-    return value if value in _TURNED else 1
-
-
 def _choose_upright(
     size: tuple[int, int], orientation: int, expected: tuple[int | None, int | None], where: str
 ) -> bool:
-    """Whether the JSON means the picture as EXIF turns it."""
-    upright = size[::-1] if orientation in _SWAPS_SIDES else size
-    for candidate, answer in ((upright, True), (size, False)):
-        if all(want is None or want == have for want, have in zip(expected, candidate, strict=True)):
-            return answer
-    turned = "" if upright == size else f" or, turned by EXIF, {upright[0]} x {upright[1]}"
-    raise UserError(
-        f"{where}: the JSON says {expected[0]} x {expected[1]} pixels, the file has {size[0]} x {size[1]}{turned}"
-    )
+    try:
+        return choose_upright(size, orientation, expected)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _to_rgb(image: Image.Image, where: str) -> Image.Image:

@@ -8,7 +8,11 @@ What happens to what is unusual (each is counted and printed):
   out of training; in the semantic maps they are ignored (255); in the multi-label lists they make their category
   present, for it is in the picture;
 * boxes are clipped to the image; an instance whose box is empty or whose mask covers no pixel is dropped;
-* an instance without a mask gets its box as mask;
+* a box that contradicts its mask is replaced by the mask's own; where most do, nothing is prepared, and the error names
+  the likely mistake (``scenebench.coco.boxes``);
+* an instance without a mask gets its box as mask; a part of a mask that is no polygon is dropped, and ``area`` is then
+  that of what remains;
+* in the semantic maps smaller masks lie on larger ones, by their own pixels and not by the JSON's ``area``;
 * all masks become run-length encodings (for Detectron2: ``INPUT.MASK_FORMAT`` "bitmask"), pixel for pixel what
   pycocotools makes of the polygons;
 * pictures: see ``coco_images``.
@@ -29,24 +33,33 @@ from typing import Any
 
 from benchmarks.datasets.building import already_built, building
 from benchmarks.datasets.coco_images import TRUNCATED, take_image
-from benchmarks.datasets.coco_masks import Repairs, to_instance
 from benchmarks.datasets.coco_source import CocoSource, SourceImage, read_coco
 from benchmarks.datasets.contact_sheet import draw_contact_sheet
 from benchmarks.datasets.folder import IGNORED, DatasetFolder
 from benchmarks.datasets.parallel import run_in_chunks
 from benchmarks.datasets.writing import (
+    Instance,
     PreparedImage,
+    as_text,
     make_split_folders,
     semantic_map,
     write_description,
     write_semantic,
     write_split,
 )
+from scenebench.coco import boxes
+from scenebench.coco.boxes import Evidence
+from scenebench.coco.objects import read_object
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
 
-VERSION = "1"
+VERSION = "2"
 """Rises when the same source would be prepared otherwise."""
+
+Repairs = Counter[str]
+"""How often something was mended or dropped, by a phrase that says what."""
+
+CROWDS = "crowd regions: kept for COCO's evaluation, ignored in the semantic maps, positive in the multi-label lists"
 
 
 @dataclass(frozen=True)
@@ -94,8 +107,8 @@ def prepare_coco(
         report: takes each line of the summary.
 
     Raises:
-        UserError: the source is not usable (see ``coco_source``, ``coco_masks``, ``coco_images``), a split would hold
-            no object, ``out`` holds something else or cannot be written.
+        UserError: the source is not usable (see ``coco_source``, ``scenebench.coco``, ``coco_images``), most boxes
+            contradict their masks, a split would hold no object, ``out`` holds something else or cannot be written.
     """
     out = Path(out)
     train = read_coco(spec.annotations, spec.images)
@@ -107,6 +120,7 @@ def prepare_coco(
     if existing is not None:
         return existing
     repairs: Repairs = Counter()
+    evidence: dict[str, Evidence] = {}
     truncated: list[str] = []
     with building(out) as root:
         prepared: dict[str, list[PreparedImage]] = {}
@@ -115,17 +129,21 @@ def prepare_coco(
             tasks = list(zip(images, _output_stems([image.name for image in images]), strict=True))
             prepare = partial(_prepare_images, root=root, split=split)
             parts = run_in_chunks(prepare, tasks, label=f"{name} {split}", workers=workers)
-            for image, image_repairs in parts:
+            for image, image_repairs, image_evidence in parts:
                 repairs += image_repairs
+                evidence.setdefault(_json_of(split, spec), Counter()).update(image_evidence)
                 truncated += [image.source_name] if TRUNCATED in image_repairs else []
-            prepared[split] = sorted((image for image, _ in parts), key=lambda image: image.file_name)
+            prepared[split] = sorted((image for image, _, _ in parts), key=lambda image: image.file_name)
+        _check_boxes(evidence)
+        for split in splits:
             _check_has_objects(split, prepared[split], spec)
             write_split(root, split, train.categories, prepared[split])
         categories = [category for _, category in train.categories]
         draw_contact_sheet(root, "train", prepared["train"], categories, title=name)
         counts = {split: len(images) for split, images in prepared.items()}
         folder = write_description(root, DatasetFolder(out, name, VERSION, "", categories, counts, source))
-    for line in _summary(folder, prepared, repairs, truncated):
+    notes = train.notes + (test.notes if test is not None else [])
+    for line in _summary(folder, prepared, repairs, truncated, notes):
         report(line)
     return folder
 
@@ -199,40 +217,61 @@ def _output_stems(names: Sequence[str]) -> list[str]:
 
 def _prepare_images(
     tasks: Sequence[tuple[SourceImage, str]], root: Path, split: str
-) -> list[tuple[PreparedImage, Repairs]]:
+) -> list[tuple[PreparedImage, Repairs, Evidence]]:
     return [_prepare_image(image, stem, root, split) for image, stem in tasks]
 
 
-def _prepare_image(image: SourceImage, stem: str, root: Path, split: str) -> tuple[PreparedImage, Repairs]:
+def _prepare_image(image: SourceImage, stem: str, root: Path, split: str) -> tuple[PreparedImage, Repairs, Evidence]:
     repairs: Repairs = Counter()
+    evidence: Evidence = Counter()
     target = root / "images" / split / f"{stem}.jpg"
     taken = take_image(image.path, target, (image.width, image.height), image.where)
     repairs.update(taken.repairs)
-    instances = [
-        to_instance(annotation, category, taken.width, taken.height, image.where, repairs)
-        for category, annotation in image.annotations
-    ]
-    prepared = PreparedImage(
-        file_name=target.name,
-        width=taken.width,
-        height=taken.height,
-        instances=[instance for instance in instances if instance is not None],
-        source_name=image.name,
-    )
+    instances: list[Instance] = []
+    for annotation in image.annotations:
+        try:
+            reading = read_object(annotation, taken.width, taken.height, image.file_name)
+        except UserError as error:
+            raise UserError(f"{image.json}: {error}") from error
+        repairs.update(mend.counted for mend in reading.mends)
+        evidence.update(reading.evidence)
+        if reading.object is not None:
+            found = reading.object
+            repairs[CROWDS] += int(found.crowd)
+            instances.append(Instance(found.category, found.box, found.area, as_text(found.rle), found.crowd))
+    prepared = PreparedImage(target.name, taken.width, taken.height, instances, source_name=image.name)
     write_semantic(root / "semantic" / split / f"{stem}.png", semantic_map(prepared, IGNORED))
-    return prepared, repairs
+    return prepared, repairs, evidence
+
+
+def _json_of(split: str, spec: CocoSpec) -> str:
+    return spec.test_annotations if split == "test" and spec.test_annotations else spec.annotations
+
+
+def _check_boxes(evidence: dict[str, Evidence]) -> None:
+    for json, of_json in evidence.items():
+        problem = boxes.judge(of_json)
+        if problem:
+            raise UserError(f"{json}: {problem}")
 
 
 def _check_has_objects(split: str, images: Sequence[PreparedImage], spec: CocoSpec) -> None:
-    if not any(not instance.crowd for image in images for instance in image.instances):
-        raise UserError(
-            f"{spec.annotations}: not one of the {len(images)} images of split '{split}' has an object; "
-            "annotate more images, or choose another seed or test share"
-        )
+    if any(not instance.crowd for image in images for instance in image.instances):
+        return
+    crowds = sum(len(image.instances) for image in images)
+    only = f" ({crowds} crowds, 'iscrowd' 1, are none)" if crowds else ""
+    raise UserError(
+        f"{_json_of(split, spec)}: not one of the {len(images)} images of split '{split}' has an object{only}; "
+        "annotate more images, or choose another seed or test share"
+    )
 
 
 def _summary(
-    folder: DatasetFolder, prepared: dict[str, list[PreparedImage]], repairs: Repairs, truncated: list[str]
+    folder: DatasetFolder,
+    prepared: dict[str, list[PreparedImage]],
+    repairs: Repairs,
+    truncated: list[str],
+    notes: list[str],
 ) -> list[str]:
     lines = [f"{folder.name}: {len(folder.categories)} categories, fingerprint {folder.fingerprint}"]
     for split, images in prepared.items():
@@ -240,5 +279,6 @@ def _summary(
         instances = sum(len(image.instances) for image in images)
         lines.append(f"  {split}: {len(images)} images, {instances} instances, {empty} images without objects")
     lines += [f"  {count} {what}" for what, count in sorted(repairs.items())]
+    lines += [f"  {note}" for note in notes]
     lines += [f"  truncated: {', '.join(truncated[:10])}{', ...' if len(truncated) > 10 else ''}"] if truncated else []
     return lines

@@ -74,11 +74,11 @@ def as_text(rle: dict[str, Any]) -> dict[str, Any]:
 def semantic_map(image: PreparedImage, ignored: int) -> NDArray[np.uint8]:
     """Paint an image's instances into a semantic map, 1 + category index; uint8 height x width.
 
-    Larger masks first, so that what lies on or in another object stays visible. Crowds are ``ignored`` wherever no
-    instance lies.
+    Larger masks first, so that what lies on or in another object stays visible; by their pixels, for an ``area`` comes
+    from the user's file. Crowds are ``ignored`` wherever no instance lies.
     """
     labels = np.zeros((image.height, image.width), dtype=np.uint8)
-    for instance in sorted(image.instances, key=lambda instance: (not instance.crowd, -instance.area)):
+    for instance in sorted(image.instances, key=lambda i: (not i.crowd, -int(coco_mask.area(i.rle)))):
         mask = coco_mask.decode(instance.rle).astype(bool)
         labels[mask] = ignored if instance.crowd else 1 + instance.category
     return labels

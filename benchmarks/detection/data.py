@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.evaluation.inputs import MERGED_CATEGORY, choose_images, require_decodable
 from benchmarks.evaluation.official import OfficialFolder
+from scenebench.coco.values import is_crowd
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
@@ -137,7 +138,7 @@ def _select(content: dict[str, Any], names: set[str], source: str) -> dict[str, 
             "category_id": annotation["category_id"],
             "bbox": annotation["bbox"],
             "area": annotation.get("area", width * height),
-            "iscrowd": annotation.get("iscrowd", 0),
+            "iscrowd": int(is_crowd(annotation.get("iscrowd"))),
             "difficult": annotation.get("difficult", 0),
         }
         if annotation.get("segmentation"):

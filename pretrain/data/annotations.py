@@ -1,14 +1,17 @@
 """Labels and object masks of the pretraining images from a COCO instances JSON (``data.annotations``).
 
-Only the supervised bound, the oracle saliency maps and the kNN probe read them. Crowd regions count like any other
-object, as in the multi-label lists of ``benchmarks/datasets``. An annotation whose box has no area counts for nothing.
+Only the supervised bound, the oracle saliency maps, the kNN probe and the diagnostics read them. The file is read by
+``scenebench.coco``, as ``scenebench data coco`` reads it: the same objects with the same masks, or the same refusal.
+Crowd regions count like any other object, as in the multi-label lists of ``benchmarks/datasets``.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from dataclasses import dataclass
+import functools
+import os
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -18,11 +21,23 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torch import Tensor
 
-from pretrain.data.sources import ImageFiles
+from pretrain.data.sources import ImageFile, ImageFiles
+from pretrain.data.sources.image_file import open_image_file
+from pretrain.distributed import is_main
+from scenebench.coco import boxes
+from scenebench.coco.boxes import Evidence
+from scenebench.coco.document import CocoFile, ImageEntry, read_coco_file
+from scenebench.coco.file_names import composed, describe_other_forms, parts_of
+from scenebench.coco.mends import CLIPPED, NO_BOX, Mend
+from scenebench.coco.objects import CocoObject, read_object
+from scenebench.coco.turning import choose_upright, read_header, turn_upright, upright_size
+from scenebench.coco.values import shown
 from scenebench.errors import UserError
 
 KEY = "data.annotations"
 UNIFORM = 255  # every cell of a map that says nothing of where to look
+
+_UNTOLD = (CLIPPED, NO_BOX)  # nothing here depends on a box beside its mask
 
 
 def multilabels(annotations: Path | str, images: ImageFiles) -> tuple[Tensor, Tensor]:
@@ -39,23 +54,34 @@ def multilabels(annotations: Path | str, images: ImageFiles) -> tuple[Tensor, Te
 
     Raises:
         UserError: (naming ``data.annotations``) no such file, not COCO instances, an annotation of an unknown image or
-            category, a name that fits several images, no image in common.
+            category or that cannot be read, boxes that mostly contradict their masks, a name that fits several images,
+            no image in common.
     """
-    coco = _Coco.read(Path(annotations))
-    labels = torch.zeros(len(images), len(coco.categories), dtype=torch.uint8)
+    path = Path(annotations)
+    labels, labelled = _multilabels(path, _stamp(path), tuple(images))
+    return labels.clone(), labelled.clone()
+
+
+@functools.lru_cache(maxsize=1)
+def _multilabels(path: Path, stamp: tuple[int, int], images: tuple[ImageFile, ...]) -> tuple[Tensor, Tensor]:
+    """The method, the probe and the diagnostics of a run all ask."""
+    read = _Annotated.read(path, images)
+    labels = torch.zeros(len(images), len(read.coco.categories), dtype=torch.uint8)
     labelled = torch.zeros(len(images), dtype=torch.bool)
-    for index, image_id in coco.ids_of(images).items():
+    for index, entry in read.entries.items():
         labelled[index] = True
-        for annotation in coco.annotations[image_id]:
-            labels[index, coco.categories[annotation["category_id"]]] = 1
+        for category in read.categories(entry, images[index]):
+            labels[index, category] = 1
+    read.finish()
     return labels, labelled
 
 
 def object_maps(annotations: Path | str, images: ImageFiles, cells: tuple[int, int]) -> Tensor:
     """The share of each cell that any object covers, as an oracle of where the objects are.
 
-    The image is parted into ``h x w`` equal cells, whatever its shape; shares are exact, then rounded to 8 bits. An
-    object without a mask covers its box.
+    The image, turned upright as training sees it, is parted into ``h x w`` equal cells, whatever its shape; shares are
+    exact, then rounded to 8 bits. An object without a mask covers its box. A JSON may have the masks of a picture that
+    EXIF turns as it is stored or as it is shown: its width and height tell.
 
     Args:
         cells: (h, w).
@@ -65,127 +91,152 @@ def object_maps(annotations: Path | str, images: ImageFiles, cells: tuple[int, i
         object, or whose objects are too small for any cell to show them.
 
     Raises:
-        UserError: as :func:`multilabels`, and a mask that does not fit its image.
+        UserError: as :func:`multilabels`, and an image of another size than the JSON says.
     """
-    coco = _Coco.read(Path(annotations))
+    read = _Annotated.read(Path(annotations), images)
     maps = torch.full((len(images), *cells), UNIFORM, dtype=torch.uint8)
-    for index, image_id in coco.ids_of(images).items():
-        if not coco.annotations[image_id]:
+    for index, entry in read.entries.items():
+        width, height, turn = read.size(entry, images[index])
+        objects = read.objects(entry, width, height)
+        if not objects:
             continue
-        mask = coco.union(image_id)
-        height, width = mask.shape
-        shares = _cell_weights(cells[0], height) @ mask @ _cell_weights(cells[1], width).T
+        mask = turn_upright(_union(objects, width, height), turn).astype(np.float64)
+        rows, columns = mask.shape
+        shares = _cell_weights(cells[0], rows) @ mask @ _cell_weights(cells[1], columns).T
         values = np.rint(255 * shares).astype(np.uint8)
         if values.any():
             maps[index] = torch.from_numpy(values)
+    read.finish()
     return maps
 
 
-@dataclass(frozen=True)
-class _Coco:
-    """A checked JSON.
+@dataclass
+class _Annotated:
+    """A JSON beside the images it is read for.
 
     Attributes:
-        categories: column by category id.
-        images: entry by image id.
-        annotations: those with an area, by image id.
+        entries: those that are among the images, by index into these.
+        mends, evidence: of what has been read so far.
     """
 
-    path: Path
-    categories: dict[int, int]
-    images: dict[Any, dict[str, Any]]
-    annotations: dict[Any, list[dict[str, Any]]]
+    coco: CocoFile
+    entries: dict[int, ImageEntry]
+    notes: list[str]
+    mends: Counter[Mend] = field(default_factory=Counter)
+    evidence: Evidence = field(default_factory=Counter)
 
     @classmethod
-    def read(cls, path: Path) -> _Coco:
-        content = _read_json(path)
+    def read(cls, path: Path, images: ImageFiles) -> _Annotated:
         try:
-            columns = {
-                number: column for column, number in enumerate(sorted(int(e["id"]) for e in content["categories"]))
-            }
-            images = {entry["id"]: entry for entry in content["images"]}
-            unique = len(columns) == len(content["categories"]) and len(images) == len(content["images"])
-            nameless = [entry["id"] for entry in content["images"] if not isinstance(entry["file_name"], str)]
-            strangers = [
-                entry
-                for entry in content["annotations"]
-                if entry["image_id"] not in images or entry["category_id"] not in columns
-            ]
-            with_area = [entry for entry in content["annotations"] if _has_area(entry)]
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            coco = read_coco_file(path)
+        except UserError as error:
+            raise UserError(f"{KEY}: {error}") from error
+        matching = _Matching(images)
+        entries: dict[int, ImageEntry] = {}
+        for entry in coco.images:
+            index = matching.find(entry.file_name, path)
+            if index in entries:
+                raise UserError(f"{KEY}: {path}: file_name {shown(entry.file_name)} is given twice")
+            if index is not None:
+                entries[index] = entry
+        if not entries:
+            example = coco.images[0].file_name if coco.images else "nothing"
             raise UserError(
-                f"{KEY}: {path} is not COCO instances: categories need an 'id', images an 'id' and a 'file_name', "
-                f"annotations an 'image_id' and a 'category_id' ({type(error).__name__}: {error})"
-            ) from error
-        if not columns or not unique or nameless:
-            raise UserError(
-                f"{KEY}: {path} has no category, an image whose 'file_name' is no text, or an id that is given twice"
-            )
-        if strangers:
-            raise UserError(
-                f"{KEY}: {path}: annotation {strangers[0].get('id')} belongs to image {strangers[0]['image_id']} and "
-                f"category {strangers[0]['category_id']}, which are not both listed"
-            )
-        by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-        for entry in with_area:
-            by_image[entry["image_id"]].append(entry)
-        return cls(path, columns, images, by_image)
-
-    def ids_of(self, images: ImageFiles) -> dict[int, Any]:
-        """The image id by index into ``images``, of those that the JSON lists."""
-        by_name: dict[str, list[int]] = defaultdict(list)
-        paths = [_parts(image) for image in images]
-        for index, parts in enumerate(paths):
-            by_name[parts[-1]].append(index)
-        found: dict[int, Any] = {}
-        for image_id, entry in self.images.items():
-            parts = PurePosixPath(entry["file_name"].replace("\\", "/")).parts
-            fitting = [index for index in by_name[parts[-1]] if paths[index][-len(parts) :] == parts] if parts else []
-            if len(fitting) > 1:
-                raise UserError(
-                    f"{KEY}: '{entry['file_name']}' of {self.path} fits {len(fitting)} images, "
-                    f"{images[fitting[0]]} and {images[fitting[1]]}; give data.root the folder that it means"
-                )
-            if fitting and fitting[0] in found:
-                raise UserError(f"{KEY}: {self.path} lists {images[fitting[0]]} twice; name it once")
-            if fitting:
-                found[fitting[0]] = image_id
-        if not found:
-            example = next((entry["file_name"] for entry in self.images.values()), "nothing")
-            raise UserError(
-                f"{KEY}: {self.path} lists none of the images of data.root ('{example}' there, "
+                f"{KEY}: {path} lists none of the images of data.root ('{example}' there, "
                 f"{images[0]} here); give the annotations of these images"
             )
+        return cls(coco, entries, [describe_other_forms(matching.other_form)] if matching.other_form else [])
+
+    def categories(self, entry: ImageEntry, image: ImageFile) -> set[int]:
+        """What the image holds. The picture is opened only where the JSON does not say its size."""
+        if entry.width and entry.height:
+            return {found.category for found in self.objects(entry, entry.width, entry.height)}
+        annotations = self.coco.annotations[entry.id]
+        header = _header(image) if annotations else None
+        if header is not None:
+            return {found.category for found in self.objects(entry, *self.size(entry, image)[:2])}
+        return {annotation.category for annotation in annotations}
+
+    def size(self, entry: ImageEntry, image: ImageFile) -> tuple[int, int, int]:
+        """Width and height that the JSON means, and the orientation by which its masks are to be turned upright.
+
+        A picture that cannot be read is not trained on; the JSON's word is taken for it.
+        """
+        header = _header(image)
+        if header is None:
+            if not (entry.width and entry.height):
+                raise UserError(
+                    f"{KEY}: {self.coco.path}: image '{entry.file_name}' needs 'width' and 'height' in pixels"
+                )
+            return entry.width, entry.height, 1
+        stored, orientation = header
+        try:
+            upright = choose_upright(stored, orientation, (entry.width, entry.height))
+        except ValueError as error:
+            raise UserError(f"{KEY}: {self.coco.path}: image '{entry.file_name}': {error}") from error
+        return (*(upright_size(stored, orientation) if upright else stored), 1 if upright else orientation)
+
+    def objects(self, entry: ImageEntry, width: int, height: int) -> list[CocoObject]:
+        """What the image holds."""
+        found: list[CocoObject] = []
+        for annotation in self.coco.annotations[entry.id]:
+            try:
+                reading = read_object(annotation, width, height, entry.file_name)
+            except UserError as error:
+                raise UserError(f"{KEY}: {self.coco.path}: {error}") from error
+            self.mends.update(reading.mends)
+            self.evidence.update(reading.evidence)
+            if reading.object is not None:
+                found.append(reading.object)
         return found
 
-    def union(self, image_id: Any) -> NDArray[np.float64]:
-        """0/1, height x width: the pixels of any object of the image."""
-        entry = self.images[image_id]
-        height, width = entry.get("height"), entry.get("width")
-        if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
-            raise UserError(f"{KEY}: {self.path}: image '{entry['file_name']}' needs 'width' and 'height' in pixels")
-        union = np.zeros((height, width), dtype=np.uint8)
-        for annotation in self.annotations[image_id]:
-            try:
-                union |= _mask(annotation, height, width)
-            except (ValueError, TypeError, KeyError, IndexError) as error:
-                raise UserError(
-                    f"{KEY}: {self.path}: the mask of annotation {annotation.get('id')} does not fit image "
-                    f"'{entry['file_name']}' of {width} x {height} pixels ({error})"
-                ) from error
-        return union.astype(np.float64)
+    def finish(self) -> None:
+        """Refuse boxes that mostly contradict their masks, and say once what was mended."""
+        problem = boxes.judge(self.evidence)
+        if problem:
+            raise UserError(f"{KEY}: {self.coco.path}: {problem}")
+        mended = [
+            f"{count} {mend.counted.partition(', so ')[0]}" for mend, count in self.mends.items() if mend not in _UNTOLD
+        ]
+        for note in [*self.notes, *mended]:
+            _say_once(f"{KEY}: {self.coco.path}: {note}")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{KEY}: there is no file {path}; give a COCO instances JSON")
-    try:
-        content = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{KEY}: {path} is not JSON ({error}); give a COCO instances JSON") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{KEY}: {path} is not COCO instances: it holds a {type(content).__name__}, not an object")
-    return content
+class _Matching:
+    """Finds images by the names that a JSON gives them."""
+
+    def __init__(self, images: ImageFiles) -> None:
+        self._images = images
+        self._paths = [_parts(image) for image in images]
+        self._by_name: dict[str, list[int]] = defaultdict(list)
+        for index, parts in enumerate(self._paths):
+            self._by_name[composed(parts[-1])].append(index)
+        self.other_form: list[tuple[str, str]] = []
+        """(name given, file found) wherever the Unicode form differs."""
+
+    def find(self, name: str, json: Path) -> int | None:
+        """The image's index, or None where it is none of them."""
+        parts = parts_of(name)
+        if not parts:
+            return None
+        candidates = self._by_name[composed(parts[-1])]
+        fitting = [index for index in candidates if self._paths[index][-len(parts) :] == parts]
+        if not fitting and parts[0] == "/":
+            real = os.path.realpath(PurePosixPath(*parts))
+            fitting = [index for index in candidates if os.path.realpath(str(self._images[index])) == real]
+        if not fitting and not name.isascii():
+            fitting = [index for index in candidates if _all_composed(self._paths[index][-len(parts) :], parts)]
+            self.other_form += [(name, self._paths[index][-1]) for index in fitting[:1]]
+        if len(fitting) > 1:
+            raise UserError(
+                f"{KEY}: '{name}' of {json} fits {len(fitting)} images, "
+                f"{self._images[fitting[0]]} and {self._images[fitting[1]]}; give data.root the folder that it means"
+            )
+        return fitting[0] if fitting else None
+
+
+def _all_composed(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return [composed(part) for part in one] == [composed(part) for part in other]
 
 
 def _parts(image: Any) -> tuple[str, ...]:
@@ -195,32 +246,36 @@ def _parts(image: Any) -> tuple[str, ...]:
     return PurePosixPath(image.name).parts
 
 
-def _has_area(annotation: dict[str, Any]) -> bool:
-    box = annotation.get("bbox")
-    return not box or (box[2] > 0 and box[3] > 0)
+def _header(image: ImageFile) -> tuple[tuple[int, int], int] | None:
+    """Stored size and orientation; None where the picture cannot be read."""
+    try:
+        with open_image_file(image) as stream:
+            return read_header(stream)
+    except OSError:
+        return None
 
 
-def _mask(annotation: dict[str, Any], height: int, width: int) -> NDArray[np.uint8]:
-    """0/1, height x width, of polygons, compressed or uncompressed run lengths, or the box."""
-    segmentation = annotation.get("segmentation")
-    if isinstance(segmentation, dict):
-        if segmentation["size"] != [height, width]:
-            raise ValueError(f"its size is {segmentation['size']}")
-        if isinstance(segmentation["counts"], list):
-            if sum(segmentation["counts"]) != height * width:
-                raise ValueError("its run lengths do not add up")
-            segmentation = coco_mask.frPyObjects(segmentation, height, width)
-        decoded: NDArray[np.uint8] = coco_mask.decode(segmentation)
-        return decoded
-    polygons = [polygon for polygon in segmentation or [] if len(polygon) >= 6]
-    if not polygons:
-        x, y, w, h = annotation["bbox"]
-        polygons = [[x, y, x + w, y, x + w, y + h, x, y + h]]
-    # An outline is walked pixel by pixel: a stray coordinate of 1e9 would take all memory.
-    reach = 2.0 * max(height, width)
-    clipped = [np.clip(np.array(polygon, dtype=np.float64), -reach, 2 * reach).tolist() for polygon in polygons]
-    outline: NDArray[np.uint8] = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(clipped, height, width)))
-    return outline
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes with the file; an absent one has one too, and is refused by its reader."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    if is_main():
+        print(line, file=sys.stderr, flush=True)
+
+
+def _union(objects: list[CocoObject], width: int, height: int) -> NDArray[np.uint8]:
+    """0/1, height x width: the pixels of any object."""
+    union = np.zeros((height, width), dtype=np.uint8)
+    for found in objects:
+        union |= coco_mask.decode(found.rle)
+    return union
 
 
 def _cell_weights(cells: int, pixels: int) -> NDArray[np.float64]:

@@ -83,18 +83,18 @@ def test_a_name_that_fits_several_images_is_an_error(tmp_path: Path) -> None:
 
 def test_two_entries_for_one_image_are_an_error(tmp_path: Path) -> None:
     path = write(tmp_path, ["1.jpg", "images/1.jpg"], [])
-    with pytest.raises(UserError, match=r"data.annotations: .* lists /data/images/1.jpg twice"):
+    with pytest.raises(UserError, match=r'data.annotations: .*instances.json: file_name "images/1.jpg" is given twice'):
         multilabels(path, [ROOT / "1.jpg"])
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not JSON"),
+        ("{", "not JSON"),
         ("[]", "holds a list"),
-        ('{"images": [], "annotations": []}', "is not COCO instances"),
-        ('{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1}]}', "is not COCO instances"),
-        ('{"images": [], "annotations": [], "categories": []}', "has no category"),
+        ('{"images": [], "annotations": []}', "not COCO instances"),
+        ('{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1}]}', "not COCO instances"),
+        ('{"images": [], "annotations": [], "categories": []}', "'categories' is empty"),
         ('{"images": [], "annotations": [], "categories": [{"id": 1}, {"id": 1}]}', "twice"),
         (
             '{"images": [], "annotations": [{"id": 7, "image_id": 1, "category_id": 1}], "categories": [{"id": 1}]}',
@@ -117,7 +117,7 @@ def test_what_is_not_coco_of_these_images_is_refused(tmp_path: Path, content: st
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data.annotations: there is no file .*none.json"):
+    with pytest.raises(UserError, match=r"data.annotations: .*none.json: no such annotation file"):
         multilabels(tmp_path / "none.json", [ROOT / "a.jpg"])
 
 

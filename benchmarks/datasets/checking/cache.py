@@ -18,7 +18,7 @@ from benchmarks.datasets.tree import Stamp
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
-VERSION = 1
+VERSION = 2
 """Rises when a check would see something else in the same files."""
 
 
@@ -55,18 +55,18 @@ class ContentCache:
     def find(self, relative: str, stamp: Stamp, kind: str, quick: bool) -> Content | None:
         """What was seen in this file as it stands, at least as thoroughly as asked."""
         entry = self._entries.get(relative)
-        if not isinstance(entry, list) or len(entry) != 9 or tuple(entry[:2]) != stamp:
+        if not isinstance(entry, list) or len(entry) != 10 or tuple(entry[:2]) != stamp:
             return None
-        _, _, seen_kind, seen_quick, width, height, md5, error, values = entry
+        _, _, seen_kind, seen_quick, width, height, md5, error, values, sideways = entry
         if (seen_quick and not quick) or (kind != seen_kind and kind != BYTES) or (kind == BYTES and not md5):
             return None
-        return Content(seen_kind, seen_quick, width, height, md5, error, tuple(values))
+        return Content(seen_kind, seen_quick, width, height, md5, error, tuple(values), sideways)
 
     def keep(self, relative: str, stamp: Stamp, content: Content) -> None:
         """Remember what was seen."""
         values = list(content.values)
         facts = [content.kind, content.quick, content.width, content.height, content.md5, content.error, values]
-        self._entries[relative] = [*stamp, *facts]
+        self._entries[relative] = [*stamp, *facts, content.sideways]
         self._changed = True
 
     def write(self) -> None:

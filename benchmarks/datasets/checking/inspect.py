@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from scenebench.coco.turning import SWAPS_SIDES, orientation_of
+
 _DECODE_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError),
     *(struct.error, zlib.error, Image.DecompressionBombError),
@@ -38,10 +40,11 @@ class Content:
 
     Attributes:
         kind, quick: as in the task.
-        width, height: in pixels; 0 where unknown.
+        width, height: in pixels as stored; 0 where unknown.
         md5: of the bytes; empty in a quick look.
         error: why it does not decode; empty where it does.
         values: the different values of a mask, ascending; empty for anything else and in a quick look.
+        sideways: EXIF turns it by a quarter, so that width and height change places.
     """
 
     kind: str
@@ -51,6 +54,12 @@ class Content:
     md5: str = ""
     error: str = ""
     values: tuple[int, ...] = ()
+    sideways: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height in pixels as EXIF turns it."""
+        return (self.height, self.width) if self.sideways else (self.width, self.height)
 
 
 def look_into(tasks: Sequence[Task]) -> list[Content]:
@@ -65,7 +74,9 @@ def _look(task: Task) -> Content:
     try:
         if task.quick and task.kind != BYTES:
             with Image.open(task.path) as image:
-                return Content(task.kind, True, *image.size, error=_mode_error(task, image))
+                return Content(
+                    task.kind, True, *image.size, error=_mode_error(task, image), sideways=_is_sideways(image)
+                )
         content = task.path.read_bytes()
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if task.kind == BYTES:
@@ -74,12 +85,16 @@ def _look(task: Task) -> Content:
             image.load()
             error = _mode_error(task, image)
             values = _values(image) if task.kind == MASK and not error else ()
-            return Content(task.kind, False, *image.size, md5, error, values)
+            return Content(task.kind, False, *image.size, md5, error, values, _is_sideways(image))
     except UnidentifiedImageError:
         return Content(task.kind, task.quick, md5=md5, error="is no image, or damaged from its start")
     except _DECODE_ERRORS as failure:
         text = " ".join(str(failure).replace(str(task.path), "the file").split()) or type(failure).__name__
         return Content(task.kind, task.quick, md5=md5, error=text[:200])
+
+
+def _is_sideways(image: Image.Image) -> bool:
+    return orientation_of(image) in SWAPS_SIDES
 
 
 def _mode_error(task: Task, image: Image.Image) -> str:

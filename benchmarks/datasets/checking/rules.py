@@ -103,20 +103,20 @@ def _check_image(
         yield Finding("decode", path, content.error)
         return
     width, height = content.width, content.height
-    if sample.size is not None and sample.size != (width, height):
+    if sample.size is not None and sample.size not in ((width, height), content.upright):
         yield Finding("size", path, f"{width}x{height} pixels, its annotation says {sample.size[0]}x{sample.size[1]}")
     elif description.image_size is not None and description.image_size != [width, height]:
         expected = "x".join(map(str, description.image_size))
         yield Finding("size", path, f"{width}x{height} pixels, published {expected}")
     for box in sample.boxes:
-        problem = box_problem(box, width, height, data.smallest_box)
+        problem = box_problem(box, *(sample.size or content.upright), data.smallest_box)
         if problem:
             yield Finding("box", path, f"{box.where}: {problem}")
 
 
 def box_problem(box: Box, width: int, height: int, smallest: float = 0.0) -> str:
     """What is wrong with a box in an image of ``width`` x ``height`` pixels; empty where nothing is."""
-    if box.right - box.left <= smallest or box.bottom - box.top <= smallest:
+    if not (box.right - box.left > smallest and box.bottom - box.top > smallest):  # NaN is no extent either
         return "has no area"
     outside = min(box.left, box.top, width - box.right, height - box.bottom)
     if outside < -TOLERANCE:

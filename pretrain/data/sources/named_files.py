@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pretrain.distributed import is_main
+from scenebench.coco.file_names import FileFinder, describe_other_forms, inside
 from scenebench.errors import UserError
 
 Names = list[tuple[str, str]]  # (where it stands, the name of a file)
@@ -24,7 +27,11 @@ def list_coco(json_file: Path, folder: Path | None) -> list[Path]:
     """
     names = _named_by_coco(json_file)
     base = json_file.parent if folder is None else folder
-    return _existing(names, json_file, base, lambda: _remedy_for_coco(json_file, names))
+    finder = FileFinder(base, lambda relative: (base / relative).is_file())
+    found = _existing(names, json_file, base, lambda: _remedy_for_coco(json_file, names), finder)
+    if finder.other_form and is_main():
+        print(f"{json_file}: {describe_other_forms(finder.other_form)}", file=sys.stderr, flush=True)
+    return found
 
 
 def list_lines(list_file: Path, folder: Path | None) -> list[Path]:
@@ -50,17 +57,24 @@ def list_lines(list_file: Path, folder: Path | None) -> list[Path]:
     return _existing(names, list_file, list_file.parent if folder is None else folder, lambda: remedy)
 
 
-def _existing(names: Names, source: Path, folder: Path, remedy: Callable[[], str]) -> list[Path]:
+def _existing(
+    names: Names, source: Path, folder: Path, remedy: Callable[[], str], finder: FileFinder | None = None
+) -> list[Path]:
     places: dict[Path, str] = {}
     absent = []
     for where, name in names:
         path = folder / name
         if ".." in path.parts:  # the folder that all images have in common must be a real one
             path = Path(os.path.normpath(path))
+        there = path.is_file()
+        if not there and finder is not None:
+            relative = inside(name, folder)
+            found = finder.find(relative) if relative is not None else None
+            path, there = (folder / found, True) if found is not None else (path, False)
         if path in places:
             raise UserError(f"{source}: {where}: {name} is named before ({places[path]}); name every image once")
         places[path] = where
-        if not path.is_file():
+        if not there:
             absent.append((where, path))
     if absent:
         where, path = absent[0]

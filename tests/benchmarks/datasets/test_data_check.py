@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ from miniatures import (
     build_voc2007,
     build_voc2012aug,
 )
+from PIL import ExifTags, Image
 
 from benchmarks.datasets.checking.check import CheckOptions, check
 from benchmarks.datasets.checking.findings import Finding, Report
@@ -76,11 +78,11 @@ def test_each_damage_is_found_once_and_nothing_else(what: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "'images' must be a list of objects"),
+        ("[]", "not COCO instances: it holds a list"),
         ('{"images": [3], "annotations": [], "categories": []}', "'images' must be a list of objects"),
-        ('{"images": [{"id": [1], "file_name": "a"}], "annotations": [], "categories": []}', "lacks or mistypes id"),
-        ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', "lacks or mistypes id"),
-        ('{"images": [], "annotations": [{"id": 1, "area": NaN}], "categories": []}', "NaN is no number of JSON"),
+        ('{"images": [{"id": [1], "file_name": "a"}], "annotations": [], "categories": []}', "needs an 'id'"),
+        ('{"images": [], "annotations": [], "categories": [{"id": "1", "name": "a"}]}', "needs an integer 'id'"),
+        ('{"images": [], "annotations": [{"id": 1}], "categories": []}', "'categories' is empty"),
         ("[" * 100000, "not JSON"),
     ],
 )
@@ -89,6 +91,37 @@ def test_what_is_no_coco_json_is_one_line(text: str, message: str, tmp_path: Pat
     (root / "annotations/instances_val2017.json").write_text(text)
     with pytest.raises(UserError, match=message):
         run("coco2017", root)
+
+
+def test_nan_is_found_and_the_rest_is_read(tmp_path: Path) -> None:
+    root = build_coco2017(tmp_path / "data")
+    change_coco(root, area=float("nan"))
+    assert "1 values are NaN or infinite, which is no number of JSON" in only(run("coco2017", root), "list").message
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("size", [(24, 20), (20, 24)])
+def test_a_picture_turned_by_exif_may_be_annotated_either_way(
+    size: tuple[int, int], quick: bool, tmp_path: Path
+) -> None:
+    root = build_coco2017(tmp_path / "data")
+    path = root / "train2017" / "000000000002.jpg"
+    with Image.open(path) as image:
+        exif = image.getexif()
+        exif[ExifTags.Base.Orientation] = 6
+        image.resize(size).save(path, exif=exif)
+    assert run("coco2017", root, quick=quick).findings == []
+
+
+def test_most_boxes_contradicting_their_masks_is_found_with_the_likely_mistake(tmp_path: Path) -> None:
+    root = build_coco2017(tmp_path / "data")
+    path = root / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    for annotation in content["annotations"]:
+        annotation |= {"bbox": [8, 6, 18, 16], "segmentation": [[8, 6, 18, 6, 18, 16, 8, 16]]}
+    path.write_text(json.dumps(content))
+    found = [finding.message for finding in run("coco2017", root).findings if finding.path.endswith("2017.json")]
+    assert any("boxes contradict their masks: they look like corners [x1, y1, x2, y2]" in message for message in found)
 
 
 def test_a_cache_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:
