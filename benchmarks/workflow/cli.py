@@ -77,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
     work = (arguments.suite, arguments.data, arguments.annotations, arguments.test_annotations, out, options)
     if arguments.plan:
         return show_plan(*work, arguments.size)
-    from benchmarks.report.run_report import report_all
+    from benchmarks.report.after_run import report_all
 
     return run_suite(*work, arguments.size, report=report_all)
 

@@ -25,7 +25,7 @@ from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.protocols.protocol import load_protocol
-from benchmarks.report.run_report import report_all
+from benchmarks.report.after_run import report_all
 from benchmarks.workflow.runner import run_suite
 from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone, read_info
