@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.compare.compare import Comparison, Difference
 from benchmarks.report.escaping import escape_markdown, markdown_line, one_line
-from benchmarks.report.statistics import CONFIDENCE, Summary
 from benchmarks.report.table_parts import METRIC_NAMES, clip
+from benchmarks.statistics.summary import CONFIDENCE, Summary
 
 _HEAD = [
     "A",

@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.report.figure import house_style, save_figure
-from benchmarks.report.statistics import summarise
+from benchmarks.statistics.summary import summarise
 from pretrain.diagnostics.causes import CONDITIONS as CAUSE_NAMES
 from pretrain.diagnostics.during_training import (
     ABOUT,

@@ -10,9 +10,9 @@ from typing import Any
 from benchmarks.record import Record
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import PublishedView
-from benchmarks.report.ranks import Rank, rank_intervals
 from benchmarks.report.render import general_notes, own_notes, value_text
 from benchmarks.report.table_parts import Row, Table, clip
+from benchmarks.statistics.ranks import Rank, rank_intervals
 
 MAX_TEXT = 2000
 _FINGERPRINT_DIGITS = 8

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from benchmarks.record import Record
 from benchmarks.report.paper_parts import Group, PaperResult, ResultRow
-from benchmarks.report.statistics import Summary, bootstrap_interval, difference, welch
 from benchmarks.report.table_parts import Cell
+from benchmarks.statistics.bootstrap import bootstrap_interval
+from benchmarks.statistics.significance import welch_p
+from benchmarks.statistics.summary import Summary, difference
 
 NOT_MATCHED = "the baseline was pretrained on other data, or for longer or shorter: no difference is taken"
 
@@ -57,9 +59,9 @@ def _against(cell: Cell, base: Cell, by_hash: Mapping[str, Record]) -> tuple[Cel
     if _budget(cell, by_hash) != _budget(base, by_hash):
         return cell, False
     delta, spread = difference(cell.summary, base.summary)
-    test = welch(cell.summary, base.summary)
+    p = welch_p(cell.summary, base.summary)
     interval = bootstrap_interval(cell.values, base.values)
-    return replace(cell, delta=delta, delta_spread=spread, welch_p=test.p if test else None, interval=interval), True
+    return replace(cell, delta=delta, delta_spread=spread, welch_p=p, interval=interval), True
 
 
 def _budget(cell: Cell, by_hash: Mapping[str, Record]) -> set[tuple[str, int]]:

@@ -15,8 +15,8 @@ from benchmarks.record import Record
 from benchmarks.report.curve import PUBLISHED_CURVES, draw_published
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
 from benchmarks.report.paper_parts import Group, PaperResult
-from benchmarks.report.statistics import Summary, summarise
 from benchmarks.report.table_parts import Cell
+from benchmarks.statistics.summary import Summary, summarise
 
 _PANELS_A_LINE = 3
 _MOST_PANELS = 12

@@ -34,8 +34,8 @@ from benchmarks.report.paper_parts import (
     describe,
 )
 from benchmarks.report.results import Results, recipe_key, row_key
-from benchmarks.report.statistics import summarise
 from benchmarks.report.table_parts import METRIC_NAMES, Cell, clip
+from benchmarks.statistics.summary import summarise
 
 PRIMARY_METRICS = ("mAP", "top1", "box_AP", "mask_AP", "mIoU")
 """What a group apart shows, beside the metrics of the table's own columns."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import jinja2
 
-from benchmarks.published.values import read_published
+from benchmarks.published.values import COMPARED_METHODS, published_orders, read_published
 from benchmarks.record import Record
 from benchmarks.report.build import write_tables
 from benchmarks.report.diagnostics import (
@@ -33,14 +33,14 @@ from benchmarks.report.diagnostics import (
     draw_diagnostics,
     read_diagnostics,
 )
-from benchmarks.report.paired import paired_test
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.rank_agreement import METHODS, published_orders, rank_agreement
 from benchmarks.report.render import notes_to_markdown, to_markdown
 from benchmarks.report.results import Results, collect
-from benchmarks.report.statistics import summarise
 from benchmarks.report.table_parts import METRIC_NAMES
 from benchmarks.report.tables import Table, make_tables
+from benchmarks.statistics.rank_agreement import rank_agreement
+from benchmarks.statistics.significance import paired_test
+from benchmarks.statistics.summary import summarise
 from benchmarks.suites.suite import load_suite, suite_names
 from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
@@ -157,12 +157,12 @@ class Page:
         own = self.suite(suite)
         columns = sorted({(r.protocol.id, metric) for r in own.results.records for metric in _main_metrics(r)})
         measured = {
-            column: {label: list(own.by_seed(column[0], label, column[1]).values()) for label in METHODS}
+            column: {label: list(own.by_seed(column[0], label, column[1]).values()) for label in COMPARED_METHODS}
             for column in columns
-            if all(_has(own.results.records, column, label) for label in METHODS)
+            if all(_has(own.results.records, column, label) for label in COMPARED_METHODS)
         }
         if not measured:
-            raise UserError(f"{own.folder}: no protocol has records of all of {', '.join(METHODS)}")
+            raise UserError(f"{own.folder}: no protocol has records of all of {', '.join(COMPARED_METHODS)}")
         head = ["published", *(f"{protocol} {METRIC_NAMES.get(metric, metric)}" for protocol, metric in measured)]
         lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
         same_order: dict[tuple[str, ...], dict[str, list[str]]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.report.statistics import Summary
+from benchmarks.statistics.summary import Summary
 from scenebench.config import config_hash
 
 METRIC_NAMES = {

@@ -15,9 +15,11 @@ import pandas
 
 from benchmarks.protocols.protocol import list_protocols, load_protocol
 from benchmarks.report.results import Results
-from benchmarks.report.statistics import bootstrap_interval, difference, summarise, welch
 from benchmarks.report.table_frame import make_frame
 from benchmarks.report.table_parts import KINDS, METRIC_NAMES, Cell, Column, Kind, Row, Table, clip
+from benchmarks.statistics.bootstrap import bootstrap_interval
+from benchmarks.statistics.significance import welch_p
+from benchmarks.statistics.summary import difference, summarise
 
 _OF_A_CELL = ("value", "record", "reason")
 Line = dict[str, Any]
@@ -189,13 +191,12 @@ def _with_differences(rows: list[Row]) -> list[Row]:
                 cells.append(cell)
                 continue
             delta, spread = difference(cell.summary, base.summary)
-            test = welch(cell.summary, base.summary)
             cells.append(
                 replace(
                     cell,
                     delta=delta,
                     delta_spread=spread,
-                    welch_p=test.p if test else None,
+                    welch_p=welch_p(cell.summary, base.summary),
                     interval=bootstrap_interval(cell.values, base.values),
                 )
             )

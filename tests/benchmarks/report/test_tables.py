@@ -13,9 +13,9 @@ from made_up_records import demo_records, fill, make_record
 from benchmarks.record import Record
 from benchmarks.report.render import to_csv, to_latex, to_markdown
 from benchmarks.report.results import ExpectedCell, Results, collect, write_expected
-from benchmarks.report.statistics import Summary, difference, summarise
 from benchmarks.report.table_parts import Cell, Table
 from benchmarks.report.tables import make_tables
+from benchmarks.statistics.summary import Summary, difference, summarise
 from scenebench.errors import UserError
 
 

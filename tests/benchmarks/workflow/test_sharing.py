@@ -12,7 +12,7 @@ from test_plan import SUITE
 
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.record import read_record, write_record
-from benchmarks.report.run_report import PICTURES_FOLDER, show_pictures, write_expected_cells
+from benchmarks.report.after_run import PICTURES_FOLDER, show_pictures, write_expected_cells
 from benchmarks.suites.group import load_suites
 from benchmarks.suites.suite import BackboneRow, ProtocolColumn
 from benchmarks.workflow.events import FAILED, Event, EventLog

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.report import ranks
-from benchmarks.report.ranks import Rank, rank_intervals
+from benchmarks.statistics import ranks
+from benchmarks.statistics.ranks import Rank, rank_intervals
 
 CASES = [
     [[1.0, 2.0, 3.0], [2.0, 2.5, 3.5], [0.0, 5.0, 1.0]],

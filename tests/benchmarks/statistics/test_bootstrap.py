@@ -6,51 +6,26 @@ import random
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.report.statistics import bootstrap_interval, summarise, welch
+from benchmarks.statistics.bootstrap import bootstrap_interval, paired_interval
 
 SIDES = st.lists(st.floats(0, 100, allow_nan=False).map(lambda value: round(value, 3)), min_size=2, max_size=4)
 
 
-@pytest.mark.filterwarnings("ignore:Precision loss occurred:RuntimeWarning")
-@given(SIDES, SIDES)
-def test_welch_agrees_with_scipy(ours: list[float], theirs: list[float]) -> None:
-    a, b = summarise(ours), summarise(theirs)
-    assert a is not None
-    assert b is not None
-    found = welch(a, b)
-    if len(set(ours)) == len(set(theirs)) == 1:
-        assert found is None
-        return
-    assert found is not None
-    wanted = scipy.stats.ttest_ind(ours, theirs, equal_var=False)
-    assert found.t == pytest.approx(wanted.statistic, rel=1e-6, abs=1e-9)
-    assert found.df == pytest.approx(wanted.df, rel=1e-6)
-    assert found.p == pytest.approx(wanted.pvalue, rel=1e-6, abs=1e-12)
-
-
-def test_welch_by_hand() -> None:
-    """Variances 1 and 4 over 3 runs: t = 3 / sqrt(5/3), df = (5/3)^2 / ((1/3)^2/2 + (4/3)^2/2) = 50/17."""
-    a, b = summarise([4.0, 5.0, 6.0]), summarise([0.0, 2.0, 4.0])
-    assert a is not None
-    assert b is not None
-    found = welch(a, b)
-    assert found is not None
-    assert found.t == pytest.approx(3 / math.sqrt(5 / 3))
-    assert found.df == pytest.approx(50 / 17)
-
-
-def test_one_run_has_neither_test_nor_interval() -> None:
-    one, two = summarise([1.0]), summarise([1.0, 2.0])
-    assert one is not None
-    assert two is not None
-    assert welch(one, two) is None
-    assert welch(two, one) is None
+def test_one_run_has_no_interval() -> None:
     assert bootstrap_interval([1.0], [1.0, 2.0]) is None
     assert bootstrap_interval([1.0, 2.0], []) is None
+    assert paired_interval([1.5]) is None
+
+
+def test_the_interval_is_that_of_every_resample_of_the_pairs() -> None:
+    differences = [0.5, 1.0, 3.0]
+    means = sorted(sum(chosen) / 3 for chosen in itertools.product(differences, repeat=3))
+    low, high = paired_interval(differences) or (None, None)
+    assert low == pytest.approx(means[0])  # 27 resamples: 2.5 % is the first
+    assert high == pytest.approx(means[-1])
 
 
 @settings(max_examples=25)
