@@ -191,11 +191,9 @@ def _compare_column(
 def _tested(base: Difference, values_a: Mapping[int, float], values_b: Mapping[int, float]) -> Difference:
     if values_a.keys() == values_b.keys():
         changes = [values_b[seed] - values_a[seed] for seed in values_a]
-        test = paired_t(changes)
-        if test is not None:
-            return replace(
-                base, interval=paired_interval(changes), test=PAIRED, pairs=len(changes), p=float(test.pvalue)
-            )
+        p = paired_p(changes)
+        if p is not None:
+            return replace(base, interval=paired_interval(changes), test=PAIRED, pairs=len(changes), p=p)
         why = "n = 1: no test" if len(changes) == 1 else "the differences do not vary: no test"
         return replace(base, interval=paired_interval(changes), pairs=len(changes), why_none=why)
     interval = bootstrap_interval(list(values_b.values()), list(values_a.values()))

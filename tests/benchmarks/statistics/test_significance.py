@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks.statistics.significance import holm, paired_p, paired_pest, welch_p
+from benchmarks.statistics.significance import holm, paired_p, paired_test, welch_p
 from benchmarks.statistics.summary import Summary, summarise
 
 
@@ -53,10 +53,10 @@ def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p_values: list[f
     assert [adjusted[i] for i in order] == sorted(adjusted)
 
 
-def test_the_paired_pest_is_scipys_and_takes_shared_seeds_only() -> None:
+def test_the_paired_test_is_scipys_and_takes_shared_seeds_only() -> None:
     values, baseline = {0: 3.0, 1: 4.5, 2: 5.0, 9: 100.0}, {2: 4.4, 1: 4.0, 0: 2.9, 7: -100.0}
     oracle = stats.ttest_rel([3.0, 4.5, 5.0], [2.9, 4.0, 4.4])
-    found = paired_pest(values, baseline)
+    found = paired_test(values, baseline)
     assert found is not None
     assert found.n == 3
     assert found.p == pytest.approx(oracle.pvalue)
@@ -65,8 +65,8 @@ def test_the_paired_pest_is_scipys_and_takes_shared_seeds_only() -> None:
 
 
 def test_pairs_without_a_spread_have_no_test() -> None:
-    assert paired_pest({0: 1.0}, {1: 1.0}) is None
+    assert paired_test({0: 1.0}, {1: 1.0}) is None
     for values in ({0: 2.0}, {0: 2.0, 1: 3.0}):
-        found = paired_pest(values, {0: 1.0, 1: 2.0})
+        found = paired_test(values, {0: 1.0, 1: 2.0})
         assert found is not None
         assert (found.difference, found.p, found.low) == (1.0, None, None)
