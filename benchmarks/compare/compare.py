@@ -13,7 +13,7 @@ from benchmarks.compare.sides import Side
 from benchmarks.outside.differences import KeyDifference, differing_keys, differing_setup
 from benchmarks.record import Record
 from benchmarks.statistics.bootstrap import bootstrap_interval, paired_interval
-from benchmarks.statistics.significance import holm, welch_p
+from benchmarks.statistics.significance import holm, paired_p, welch_p
 from benchmarks.statistics.summary import Summary, summarise
 from scenebench.errors import UserError
 
