@@ -14,7 +14,7 @@ from scenebench.collection import nothing_collected
 from scenebench.files import write_text
 
 if TYPE_CHECKING:
-    from benchmarks.report.table_parts import Table
+    from benchmarks.report.table import SuiteTable
 
 TABLES_FOLDER = "tables"
 LEADERBOARD_FOLDER = "leaderboard"
@@ -25,7 +25,7 @@ class Report:
     """What was written."""
 
     results: Results
-    tables: list[Table]
+    tables: list[SuiteTable]
     files: list[Path]
     page: Path | None
 
@@ -52,19 +52,19 @@ def build_leaderboard(results_folder: Path | str, out: Path | str | None = None)
         return results, write_board(results, tables, folder)
 
 
-def _with_tables(results: Results) -> tuple[Results, list[Table]]:
-    from benchmarks.report.tables import make_tables  # pandas starts while another process checks the records
+def _with_tables(results: Results) -> tuple[Results, list[SuiteTable]]:
+    from benchmarks.report.suite_table import make_tables  # pandas starts while another process checks the records
 
     return results, make_tables(results)
 
 
-def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
+def write_board(results: Results, tables: list[SuiteTable], folder: Path) -> Path:
     """Write the leaderboard's page of records that were read and set into tables before, with its pictures."""
 
     from benchmarks.report.leaderboard import write_leaderboard
 
     def plot(kinds: tuple[str, ...], pictures: Path) -> None:
-        from benchmarks.report.leaderboard_plots import draw_plots  # matplotlib, where it is needed: it starts slowly
+        from benchmarks.report.leaderboard_figures import draw_plots  # matplotlib, where it is needed: it starts slowly
 
         draw_plots(tables, results.records, pictures, kinds)
 
@@ -75,17 +75,18 @@ def write_board(results: Results, tables: list[Table], folder: Path) -> Path:
     return write_leaderboard(results, tables, [all_but_cost, partial(plot, ("cost",))], folder)
 
 
-def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Path]:
+def write_tables(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
     """Write ``tables.md``, ``tables.tex``, ``values.csv`` and the figures; equal records give equal bytes."""
-    from benchmarks.report.render import notes_to_markdown, to_csv, to_latex, to_markdown
+    from benchmarks.report.markdown import to_markdown
+    from benchmarks.report.suite_table import notes_to_markdown, suite_to_csv, suite_to_latex
 
     head = f"# {results.title}\n\n"
     if results.repeats:
         head += f"{results.repeats} records were left out: a later record repeats the same run.\n\n"
     texts = {
         "tables.md": head + "\n".join([*map(to_markdown, tables), notes_to_markdown(tables)]),
-        "tables.tex": "\n".join(to_latex(table) for table in tables),
-        "values.csv": to_csv(tables),
+        "tables.tex": "\n".join(suite_to_latex(table) for table in tables),
+        "values.csv": suite_to_csv(tables),
     }
     files = []
     for name, text in texts.items():
@@ -94,7 +95,7 @@ def write_tables(results: Results, tables: list[Table], folder: Path) -> list[Pa
     return files + draw_figures(results, tables, folder)
 
 
-def draw_figures(results: Results, tables: list[Table], folder: Path) -> list[Path]:
+def draw_figures(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
     """One comparison a data set and size, and a curve where its rows sweep one number.
 
     The first are called ``comparison`` and ``curve``, further ones are numbered.
@@ -107,7 +108,7 @@ def draw_figures(results: Results, tables: list[Table], folder: Path) -> list[Pa
     return files + draw_curves(results, tables, folder)
 
 
-def draw_curves(results: Results, tables: list[Table], folder: Path) -> list[Path]:
+def draw_curves(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
     """The curves of :func:`draw_figures` alone."""
     from benchmarks.report.curve import draw_curve
 
@@ -118,9 +119,9 @@ def draw_curves(results: Results, tables: list[Table], folder: Path) -> list[Pat
     ]
 
 
-def _groups(tables: list[Table]) -> list[tuple[str, list[Table]]]:
+def _groups(tables: list[SuiteTable]) -> list[tuple[str, list[SuiteTable]]]:
     """Tables of one data set and size together, each with what the names of its files end in."""
-    groups: dict[tuple[str, str, str], list[Table]] = {}
+    groups: dict[tuple[str, str, str], list[SuiteTable]] = {}
     for table in tables:
         groups.setdefault((table.data, table.fingerprint, table.size), []).append(table)
     return [("" if n == 1 else f"-{n}", group) for n, group in enumerate(groups.values(), start=1)]
@@ -128,7 +129,8 @@ def _groups(tables: list[Table]) -> list[tuple[str, list[Table]]]:
 
 def print_report(report: Report, write: Callable[[str], object] = print) -> None:
     """Show the tables, and where everything lies."""
-    from benchmarks.report.render import notes_to_markdown, to_markdown
+    from benchmarks.report.markdown import to_markdown
+    from benchmarks.report.suite_table import notes_to_markdown
 
     for table in report.tables:
         write("")

@@ -71,7 +71,7 @@ def _table(arguments: argparse.Namespace) -> int:
 
     from benchmarks.report.build import TABLES_FOLDER, Report, print_report, write_tables
     from benchmarks.report.results import collect
-    from benchmarks.report.tables import make_tables
+    from benchmarks.report.suite_table import make_tables
 
     results = collect(arguments.results)
     tables = make_tables(results)

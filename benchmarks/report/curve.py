@@ -22,9 +22,9 @@ from matplotlib.figure import Figure
 from benchmarks.published.values import PublishedValue, read_published
 from benchmarks.record import Record
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
-from benchmarks.report.render import place
+from benchmarks.report.metrics import metric_label
 from benchmarks.report.results import flatten, row_recipe
-from benchmarks.report.table_parts import METRIC_NAMES, Row, Table
+from benchmarks.report.table import Row, SuiteTable
 
 LOG_FROM = 10.0
 """Values that span more than this factor stand on a logarithmic axis."""
@@ -69,7 +69,9 @@ class Sweep:
     rows: dict[float, str]
 
 
-def draw_curve(tables: Sequence[Table], records: Sequence[Record], folder: Path, name: str = "curve") -> list[Path]:
+def draw_curve(
+    tables: Sequence[SuiteTable], records: Sequence[Record], folder: Path, name: str = "curve"
+) -> list[Path]:
     """Write ``name.png`` and ``name.svg`` of all tables of one data set and size; equal tables give equal bytes.
 
     Lines join means, bars are one standard deviation over seeds, small dots the seeds; the dashed line is the baseline.
@@ -79,7 +81,7 @@ def draw_curve(tables: Sequence[Table], records: Sequence[Record], folder: Path,
     files = []
     sweeps = find_sweeps(tables, records)
     for sweep in sweeps:
-        panels = [(table, index) for table in tables for index, column in enumerate(table.columns) if column.primary]
+        panels = [(table, index) for table in tables for index in table.main_columns]
         panels = [(table, index) for table, index in panels if len(_points(table, index, sweep)) > 1]
         if panels:
             end = f"-{sweep.key.replace('.', '_')}" if len(sweeps) > 1 else ""
@@ -88,7 +90,7 @@ def draw_curve(tables: Sequence[Table], records: Sequence[Record], folder: Path,
     return files
 
 
-def find_sweeps(tables: Sequence[Table], records: Sequence[Record]) -> list[Sweep]:
+def find_sweeps(tables: Sequence[SuiteTable], records: Sequence[Record]) -> list[Sweep]:
     """What these tables sweep: the rows of one method differ in one number, or in several of which one at a time.
 
     The baseline may be apart. Nothing where no method has such rows, or several have.
@@ -105,12 +107,14 @@ def find_sweeps(tables: Sequence[Table], records: Sequence[Record]) -> list[Swee
     return found[0] if len(found) == 1 else []
 
 
-def _recipes(tables: Sequence[Table], records: Sequence[Record]) -> dict[str, tuple[Row, dict[str, Any]]]:
+def _recipes(tables: Sequence[SuiteTable], records: Sequence[Record]) -> dict[str, tuple[Row, dict[str, Any]]]:
     """Of every backbone that was pretrained here and has a record: label -> row and flat recipe."""
     by_hash = {record.content_hash: record for record in records}
     recipes = {}
     for row in (row for table in tables for row in table.rows if row.origin == "own"):
-        known = [by_hash[name] for cell in row.cells for name in cell.records if name in by_hash]
+        known = [
+            by_hash[name] for index in range(len(row.cells)) for name in row.measured(index).records if name in by_hash
+        ]
         if known and row.label not in recipes:
             flat = flatten(row_recipe(known[0]))
             flat.pop("name", None)
@@ -169,14 +173,14 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _points(table: Table, index: int, sweep: Sweep) -> dict[float, Any]:
+def _points(table: SuiteTable, index: int, sweep: Sweep) -> dict[float, Any]:
     """Value -> cell, of the rows that were measured."""
-    cells = {row.label: row.cells[index] for row in table.rows}
+    cells = {row.label: row.measured(index) for row in table.rows}
     found = {value: cells[label] for value, label in sweep.rows.items() if label in cells}
     return {value: cell for value, cell in found.items() if cell.summary is not None}
 
 
-def _draw(panels: Sequence[tuple[Table, int]], sweep: Sweep) -> Figure:
+def _draw(panels: Sequence[tuple[SuiteTable, int]], sweep: Sweep) -> Figure:
     source = PUBLISHED_CURVES.get(sweep.key)
     number = len(panels) + (source is not None)
     across = min(number, _PANELS_A_LINE)
@@ -193,11 +197,11 @@ def _draw(panels: Sequence[tuple[Table, int]], sweep: Sweep) -> Figure:
     return figure
 
 
-def _draw_panel(axes: Any, table: Table, index: int, sweep: Sweep, symbol: str) -> None:
+def _draw_panel(axes: Any, table: SuiteTable, index: int, sweep: Sweep, symbol: str) -> None:
     column = table.columns[index]
-    baseline = next((row for row in table.rows if row.is_baseline and row.cells[index].summary), None)
-    if baseline is not None and baseline.cells[index].summary is not None:
-        _draw_baseline(axes, baseline.cells[index].summary.mean, baseline.label)  # type: ignore[union-attr]
+    baseline = next((row for row in table.rows if row.is_baseline and row.measured(index).summary), None)
+    if baseline is not None and baseline.measured(index).summary is not None:
+        _draw_baseline(axes, baseline.measured(index).summary.mean, baseline.label)  # type: ignore[union-attr]
     points = _points(table, index, sweep)
     for value, cell in points.items():
         if cell.summary.n > 1:
@@ -208,7 +212,7 @@ def _draw_panel(axes: Any, table: Table, index: int, sweep: Sweep, symbol: str) 
     axes.errorbar(
         list(points), means, yerr=spreads, fmt="o-", color=COLOURS[0], markersize=4.5, capsize=2.5, elinewidth=1.2
     )
-    _finish(axes, list(points), column.title, column.metric_name)
+    _finish(axes, list(points), column.group, column.name)
     axes.set_xlabel(printable(f"{symbol} ({sweep.key})" if symbol else sweep.key)[:48])
 
 
@@ -229,7 +233,7 @@ def draw_published(axes: Any, source: PublishedCurve, values: Sequence[Published
         axes,
         list(points),
         f"Published: {mine[0].source} ({mine[0].protocol})",
-        METRIC_NAMES.get(source.metric, source.metric),
+        metric_label(source.metric),
     )
     axes.set_xlabel(source.symbol)
 
@@ -266,6 +270,6 @@ def _finish(axes: Any, values: Sequence[float], title: str, metric: str) -> None
     axes.set_ylabel(f"{printable(metric)[:32]} (%)")
 
 
-def _caption(table: Table, published: bool) -> str:
-    text = f"{place(table)}: mean and standard deviation over seeds (small dots: seeds); dashed: the baseline"
+def _caption(table: SuiteTable, published: bool) -> str:
+    text = f"{table.place}: mean and standard deviation over seeds (small dots: seeds); dashed: the baseline"
     return f"{text}\nshaded: published, on other data; not comparable" if published else text

@@ -13,6 +13,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.report.figure import house_style, save_figure
+from benchmarks.report.markdown import markdown_lines
+from benchmarks.report.table import Table, summary_text, text_table
 from benchmarks.statistics.summary import summarise
 from pretrain.diagnostics.causes import CONDITIONS as CAUSE_NAMES
 from pretrain.diagnostics.during_training import (
@@ -109,7 +111,7 @@ def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
     measures = MEASURES[method]
     many = sum(row.method == method for row in rows) > _MOST_PANELS
     head = ["setting", *(["k"] if method == "mls" else []), *(measure.replace("_", " ") for measure in measures)]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines = []
     for row in rows:
         if row.method == method:
             for k in sorted({line.get("k", 0.0) for run in row.runs.values() for line in run}):
@@ -117,8 +119,8 @@ def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
                     continue
                 last = [_last(run, k) for run in row.runs.values()]
                 values = [_shown([line[measure] for line in last if line is not None]) for measure in measures]
-                lines.append(f"| {' | '.join([row.name, *([f'{k:g}'] if method == 'mls' else []), *values])} |")
-    return f"**{_TITLES[method]}**\n\n" + "\n".join(lines) + "\n"
+                lines.append([row.name, *([f"{k:g}"] if method == "mls" else []), *values])
+    return _markdown(text_table(head, lines, _TITLES[method]))
 
 
 def causes_table(rows: Sequence[DiagnosedRow]) -> str:
@@ -128,16 +130,19 @@ def causes_table(rows: Sequence[DiagnosedRow]) -> str:
         UserError: of no setting it was measured.
     """
     head = ["setting", "k", "epoch", "in training", *_CAUSES.values(), "by chance"]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines = []
     for row in rows:
         for epoch, cells in _causes(row).items():
             shown = [_shown(cells[name]) for name in ("precision", *_CAUSES, "chance_precision")]
-            lines.append(f"| {' | '.join([row.name, str(row.k), f'{epoch:g}', *shown])} |")
-    if len(lines) == 2:
+            lines.append([row.name, str(row.k), f"{epoch:g}", *shown])
+    if not lines:
         raise UserError("no causes of the pseudo-labels were measured; run with diagnostics.causes=true")
-    return "**Precision of the pseudo-labels (shares), as picked in training, and without what may spoil them**\n\n" + (
-        "\n".join(lines) + "\n"
-    )
+    title = "Precision of the pseudo-labels (shares), as picked in training, and without what may spoil them"
+    return _markdown(text_table(head, lines, title))
+
+
+def _markdown(table: Table) -> str:
+    return "\n".join([f"**{table.title}**", "", *markdown_lines(table, is_padded=False)]) + "\n"
 
 
 def draw_causes(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
@@ -260,6 +265,4 @@ def _last(run: Sequence[dict[str, float]], k: float) -> dict[str, float] | None:
 
 def _shown(values: Sequence[float]) -> str:
     summary = summarise(values)
-    if summary is None:
-        return "missing"
-    return f"{summary.mean:.3f}" + ("" if summary.std is None else f" ± {summary.std:.3f}") + f" ({summary.n})"
+    return "missing" if summary is None else summary_text(summary, digits=3)

@@ -15,8 +15,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from benchmarks.report.render import place
-from benchmarks.report.table_parts import Column, Row, Table
+from benchmarks.report.table import Row, SuiteTable
 from scenebench.files import replacing, write_text
 
 # Okabe and Ito's palette: told apart with every kind of colour vision. References and the baseline are grey.
@@ -41,14 +40,14 @@ _RC: dict[Any, Any] = {
 }
 
 
-def draw_figure(tables: Sequence[Table], folder: Path, name: str = "comparison") -> list[Path]:
+def draw_figure(tables: Sequence[SuiteTable], folder: Path, name: str = "comparison") -> list[Path]:
     """Write ``name.png`` and ``name.svg`` of all tables of one data set and size; equal tables give equal bytes.
 
     Dots are means, bars one standard deviation over seeds, small dots the seeds; the dashed line is the baseline.
     Returns the paths; nothing is drawn where nothing was measured.
     """
-    panels = [(table, index) for table in tables for index, c in enumerate(table.columns) if c.primary]
-    panels = [(table, index) for table, index in panels if any(row.cells[index].summary for row in table.rows)]
+    panels = [(table, index) for table in tables for index in table.main_columns]
+    panels = [(table, index) for table, index in panels if any(row.measured(index).summary for row in table.rows)]
     if not panels:
         return []
     with house_style():
@@ -102,7 +101,7 @@ def _numbered_ids(svg: str) -> str:
     return _REFERENCE.sub(lambda found: found[1] + names.get(found[2], found[2]) + found[3], svg)
 
 
-def _draw(panels: Sequence[tuple[Table, int]], labels: Sequence[str], styles: dict[str, dict[str, Any]]) -> Figure:
+def _draw(panels: Sequence[tuple[SuiteTable, int]], labels: Sequence[str], styles: dict[str, dict[str, Any]]) -> Figure:
     left_out = [f"{n} further {what}" for n, what in _too_many(panels, labels) if n > 0]
     panels, labels = panels[:_MOST_PANELS], labels[:_MOST_ROWS]
     across = min(len(panels), _PANELS_A_LINE)
@@ -123,13 +122,15 @@ def _too_many(panels: Sequence[object], labels: Sequence[str]) -> list[tuple[int
     return [(len(panels) - _MOST_PANELS, "panels left out"), (len(labels) - _MOST_ROWS, "rows left out")]
 
 
-def _draw_panel(axes: Any, table: Table, index: int, labels: Sequence[str], styles: dict[str, dict[str, Any]]) -> None:
-    column: Column = table.columns[index]
-    baseline = next((row.cells[index].summary for row in table.rows if row.is_baseline), None)
+def _draw_panel(
+    axes: Any, table: SuiteTable, index: int, labels: Sequence[str], styles: dict[str, dict[str, Any]]
+) -> None:
+    column = table.columns[index]
+    baseline = next((row.measured(index).summary for row in table.rows if row.is_baseline), None)
     if baseline is not None:
         axes.axvline(baseline.mean, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     for row in (row for row in table.rows if row.label in labels):
-        cell, height = row.cells[index], len(labels) - 1 - labels.index(row.label)
+        cell, height = row.measured(index), len(labels) - 1 - labels.index(row.label)
         if cell.summary is None:
             if cell.state in ("failed", "missing", "undefined"):
                 axes.text(0.02, height, cell.state, transform=axes.get_yaxis_transform(), va="center", color=GREY)
@@ -157,17 +158,17 @@ def _draw_panel(axes: Any, table: Table, index: int, labels: Sequence[str], styl
     axes.set_axisbelow(True)
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=5)
-    axes.set_title(textwrap.fill(printable(column.title)[:60], 30, break_on_hyphens=False), loc="left")
-    axes.set_xlabel(f"{printable(column.metric_name)[:32]} (%)")
+    axes.set_title(textwrap.fill(printable(column.group)[:60], 30, break_on_hyphens=False), loc="left")
+    axes.set_xlabel(f"{printable(column.name)[:32]} (%)")
 
 
-def _labels(tables: Sequence[Table]) -> list[str]:
+def _labels(tables: Sequence[SuiteTable]) -> list[str]:
     """Every row of every table once: the backbones in their order, then the references."""
     rows = {row.label: row for table in tables for row in table.rows}
     return sorted(rows, key=lambda label: rows[label].is_reference)
 
 
-def _styles(tables: Sequence[Table]) -> dict[str, dict[str, Any]]:
+def _styles(tables: Sequence[SuiteTable]) -> dict[str, dict[str, Any]]:
     rows: dict[str, Row] = {row.label: row for table in tables for row in table.rows}
     styles: dict[str, dict[str, Any]] = {}
     coloured = 0
@@ -186,6 +187,6 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
-def _caption(table: Table) -> str:
+def _caption(table: SuiteTable) -> str:
     signs = "mean and standard deviation over seeds (small dots: seeds); dashed: the baseline; diamonds: references"
-    return f"{place(table)}: {signs}"
+    return f"{table.place}: {signs}"

@@ -14,8 +14,8 @@ from benchmarks.published.values import read_published
 from benchmarks.record import Record
 from benchmarks.report.curve import PUBLISHED_CURVES, draw_published
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
-from benchmarks.report.paper_parts import Group, PaperResult
-from benchmarks.report.table_parts import Cell
+from benchmarks.report.paper_result import Group, PaperResult
+from benchmarks.report.table import Measured
 from benchmarks.statistics.summary import Summary, summarise
 
 _PANELS_A_LINE = 3
@@ -116,11 +116,11 @@ def _draw_group_panel(axes: Any, group: Group, place: int) -> None:
         lows += _draw_measured(axes, number, line[place])
     _limit(axes, lows)
     axes.set_facecolor("#f4f4f4")
-    axes.set_title(textwrap.fill(printable(group.columns[place].title)[:60], 30, break_on_hyphens=False), loc="left")
+    axes.set_title(textwrap.fill(printable(group.columns[place].name)[:60], 30, break_on_hyphens=False), loc="left")
     axes.set_xlabel(f"apart: {printable(group.title)[:40]} (%)")
 
 
-def _draw_measured(axes: Any, height: float, cell: Cell) -> list[float]:
+def _draw_measured(axes: Any, height: float, cell: Measured) -> list[float]:
     """One filled bar; returns the lowest value that it shows."""
     if cell.summary is None:
         return []
@@ -224,7 +224,7 @@ def _draw_cost_panel(axes: Any, group: Group, place: int, points: Sequence[tuple
     axes.set_xlabel("images seen in pretraining" if is_known else "seconds of the judging")
     axes.set_ylabel(f"{printable(group.columns[place].metric)[:24]} (%)")
     axes.set_title(
-        textwrap.fill(printable(f"{group.columns[place].title}; {group.title}")[:80], 40), loc="left", fontsize=7.5
+        textwrap.fill(printable(f"{group.columns[place].name}; {group.title}")[:80], 40), loc="left", fontsize=7.5
     )
     axes.spines["left"].set_visible(True)
     axes.grid(color="#dddddd", linewidth=0.6)

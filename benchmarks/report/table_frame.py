@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas
 
+from benchmarks.report.escaping import clip
 from benchmarks.report.results import ExpectedCell, Results, row_key
-from benchmarks.report.table_parts import clip
 
 
 def make_frame(results: Results) -> pandas.DataFrame:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from benchmarks.record import Record
 from benchmarks.report.after_run import write_expected_cells
-from benchmarks.report.render import notes_to_markdown, to_markdown
+from benchmarks.report.markdown import to_markdown
 from benchmarks.report.results import RECORD_FILE, collect
+from benchmarks.report.suite_table import notes_to_markdown
 from benchmarks.submission.beside import (
     Beside,
     read_board,

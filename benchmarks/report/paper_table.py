@@ -21,24 +21,14 @@ from benchmarks.published.layout import (
 )
 from benchmarks.published.values import PublishedValue
 from benchmarks.record import Record
+from benchmarks.report.escaping import clip
+from benchmarks.report.measured import measured
+from benchmarks.report.metrics import MAIN_METRICS, metric_label, metric_order
 from benchmarks.report.paper_baselines import with_baselines
 from benchmarks.report.paper_match import is_called, is_made_as, why_not_in_column, why_not_in_row
-from benchmarks.report.paper_parts import (
-    MISSING,
-    NOTHING,
-    Group,
-    GroupColumn,
-    PaperResult,
-    ResultRow,
-    Setting,
-    describe,
-)
+from benchmarks.report.paper_result import Group, PaperResult
 from benchmarks.report.results import Results, recipe_key, row_key
-from benchmarks.report.table_parts import METRIC_NAMES, Cell, clip
-from benchmarks.statistics.summary import summarise
-
-PRIMARY_METRICS = ("mAP", "top1", "box_AP", "mask_AP", "mIoU")
-"""What a group apart shows, beside the metrics of the table's own columns."""
+from benchmarks.report.table import NOTHING, Column, Measured, Row, Setting, measured_on
 
 
 @dataclass(frozen=True)
@@ -51,7 +41,7 @@ class _Placed:
 
 
 _GroupKey = tuple[str, str, str]
-_Part = tuple[str, list[GroupColumn], list[_Placed], list[str]]
+_Part = tuple[str, list[Column], list[_Placed], list[str]]
 
 
 def current_protocols() -> dict[str, str]:
@@ -150,10 +140,11 @@ def _without_clashes(
     return [(record, place) for record, place in comparable if place not in clashing], apart
 
 
-def _paper_columns(layout: PaperTable, comparable: Sequence[tuple[Record, int]]) -> list[GroupColumn]:
+def _paper_columns(layout: PaperTable, comparable: Sequence[tuple[Record, int]]) -> list[Column]:
     settings = {place: _setting(record) for record, place in comparable}
     return [
-        GroupColumn(column.title, column.measured, settings.get(place)) for place, column in enumerate(layout.columns)
+        Column(column.title, metric=column.measured, setting=settings.get(place))
+        for place, column in enumerate(layout.columns)
     ]
 
 
@@ -162,15 +153,13 @@ def _group_apart(
 ) -> _Part:
     """A group of columns of one data set and size: one for each protocol in one version, and metric."""
     records = [record for found, record in others if found == key]
-    wanted = {*PRIMARY_METRICS, *(column.measured for column in layout.columns)}
-    order = [*METRIC_NAMES, "mIoU", "mAcc", "aAcc"]
+    # Beside the metrics of the table's own columns a group apart shows the main ones.
+    wanted = {*MAIN_METRICS, *(column.measured for column in layout.columns)}
     keys = {(_setting(record), metric) for record in records for metric in record.metrics if metric in wanted}
-    ordered = sorted(
-        keys, key=lambda k: (k[0].protocol, k[0].version, k[0].hash, order.index(k[1]) if k[1] in order else 99, k[1])
-    )
+    ordered = sorted(keys, key=lambda k: (k[0].protocol, k[0].version, k[0].hash, *metric_order(k[1])))
     variants = {setting.protocol: {s.hash for s, _ in keys if s.protocol == setting.protocol} for setting, _ in keys}
     columns = [
-        GroupColumn(_title(setting, metric, len(variants[setting.protocol]) > 1), metric, setting)
+        Column(_title(setting, metric, len(variants[setting.protocol]) > 1), metric=metric, setting=setting)
         for setting, metric in ordered
     ]
     members = [
@@ -180,7 +169,7 @@ def _group_apart(
         if setting == _setting(record) and metric in record.metrics
     ]
     reasons = [f"data {clip(key[0])}, fingerprint {clip(key[1])}, size {clip(key[2]) or 'not given'}"]
-    return describe(columns[0].setting) if columns and columns[0].setting else clip(key[0]), columns, members, reasons
+    return clip(measured_on(key[0], key[2])) if columns else clip(key[0]), columns, members, reasons
 
 
 def _stand_ins(layout: PaperTable, groups: Sequence[Group]) -> list[str]:
@@ -198,7 +187,7 @@ def _stand_ins(layout: PaperTable, groups: Sequence[Group]) -> list[str]:
 
 def _title(setting: Setting, metric: str, has_variants: bool) -> str:
     protocol = clip(setting.protocol, 40) + (f" v{setting.version} [{setting.hash[:4]}]" if has_variants else "")
-    return f"{protocol} {METRIC_NAMES.get(metric, clip(metric))}"
+    return f"{protocol} {metric_label(metric)}"
 
 
 def _paper_row(layout: PaperTable, rows: Sequence[PaperRow], record: Record, strictly: bool) -> int | None:
@@ -230,7 +219,7 @@ def _one_recipe_a_row(part: _Part, layout: PaperTable, rows: Sequence[PaperRow],
     return title, columns, kept, reasons
 
 
-def _further_rows(parts: Sequence[_Part]) -> dict[str, ResultRow]:
+def _further_rows(parts: Sequence[_Part]) -> dict[str, Row]:
     """By row key: what was measured and is no row of the paper; the backbones by name, then the references."""
     records = {row_key(m.record): m.record for _, _, members, _ in parts for m in members if m.row is None}
     labels = [record.backbone.label for record in records.values()]
@@ -238,26 +227,30 @@ def _further_rows(parts: Sequence[_Part]) -> dict[str, ResultRow]:
     for key, record in records.items():
         backbone = record.backbone
         name = clip(backbone.label) + (f" [{key[:4]}]" if labels.count(backbone.label) > 1 else "")
-        is_reference = backbone.origin == "reference"
-        epochs = None if is_reference else backbone.epochs
-        rows[key] = ResultRow(
-            name, clip(backbone.method), clip(backbone.dataset), epochs, is_paper=False, is_reference=is_reference
+        rows[key] = Row(
+            name,
+            method=clip(backbone.method),
+            origin=backbone.origin,
+            data=clip(backbone.dataset),
+            epochs=None if backbone.origin == "reference" else backbone.epochs,
+            is_apart=True,
         )
     return dict(sorted(rows.items(), key=lambda item: (item[1].is_reference, item[1].label, item[0])))
 
 
-def _result_row(layout: PaperTable, row: PaperRow, is_paper: bool) -> ResultRow:
-    return ResultRow(layout.label(row), row.method, row.data, row.epochs, row.baseline, is_paper)
+def _result_row(layout: PaperTable, row: PaperRow, is_paper: bool) -> Row:
+    name = layout.label(row)
+    return Row(name, (), row.method, "", row.data, row.epochs, baseline=row.baseline, is_apart=not is_paper)
 
 
 def _cells(
-    columns: Sequence[GroupColumn],
+    columns: Sequence[Column],
     members: Sequence[_Placed],
     paper_rows: int,
     further: Sequence[str],
     layout: PaperTable,
     results: Results,
-) -> list[list[Cell]]:
+) -> list[list[Measured]]:
     """Cells by row and column of one group."""
     rows: list[Callable[[_Placed], bool]] = [lambda m, n=n: m.row == n for n in range(paper_rows)]  # type: ignore[misc]
     rows += [lambda m, key=key: m.row is None and row_key(m.record) == key for key in further]  # type: ignore[misc]
@@ -273,27 +266,19 @@ def _cells(
     return table
 
 
-def _empty(layout: PaperTable, number: int, column: GroupColumn, results: Results) -> Cell:
+def _empty(layout: PaperTable, number: int, column: Column, results: Results) -> Measured:
     """A place of the paper's without a value: missing, or failed where a run of that name did."""
     rows = [*layout.rows, *layout.baselines]
     names = {layout.label(rows[number]).casefold(), *(name.casefold() for name in rows[number].labels)}
     protocol = column.setting.protocol if column.setting else None
-    judged_by = {c.judged_by for c in layout.columns if c.title == column.title} if protocol is None else {protocol}
+    judged_by = {c.judged_by for c in layout.columns if c.title == column.name} if protocol is None else {protocol}
     gaps = [gap for gap in results.gaps if gap.label.casefold() in names and gap.protocol in judged_by]
-    reasons = tuple(dict.fromkeys(gap.reason for gap in gaps))
-    state = "failed" if any(reason.startswith("failed") for reason in reasons) else "missing"
-    return replace(MISSING, state=state, planned=len(gaps), reasons=reasons)
+    return measured([], [], len(gaps), [gap.reason for gap in gaps])
 
 
-def _cell(records: Sequence[Record], metric: str) -> Cell:
+def _cell(records: Sequence[Record], metric: str) -> Measured:
     """Mean over seeds; of one seed that was judged twice (for two suites, say) the latest run counts."""
     latest = {r.seed: r for r in sorted(records, key=lambda r: (r.started, r.content_hash))}
     ordered = [latest[seed] for seed in sorted(latest)]
-    values = tuple(value for value in (record.metrics[metric] for record in ordered) if value is not None)
-    return Cell(
-        state="measured" if values else "undefined",
-        summary=summarise(values),
-        planned=len(ordered),
-        records=tuple(record.content_hash for record in ordered),
-        values=values,
-    )
+    values = [record.metrics[metric] for record in ordered]
+    return measured(values, [record.content_hash for record in ordered], len(ordered), [])

@@ -6,31 +6,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.published.layout import PaperTable
 from benchmarks.published.values import PublishedValue
-from benchmarks.report.table_parts import Cell, clip
-
-MISSING = Cell("missing")
-NOTHING = Cell("none")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """On what and how a column was measured; values of two settings never share a column."""
-
-    data: str
-    fingerprint: str
-    size: str
-    protocol: str
-    version: int
-    hash: str
-
-
-@dataclass(frozen=True)
-class GroupColumn:
-    """One column of a group; ``setting`` is None where nothing was measured."""
-
-    title: str
-    metric: str
-    setting: Setting | None
+from benchmarks.report.table import Column, Measured, Row
 
 
 @dataclass(frozen=True)
@@ -45,8 +21,8 @@ class Group:
     """
 
     title: str
-    columns: list[GroupColumn]
-    cells: list[list[Cell]]
+    columns: list[Column]
+    cells: list[list[Measured]]
     reasons: list[str] = field(default_factory=list)
 
     @property
@@ -56,31 +32,18 @@ class Group:
 
 
 @dataclass(frozen=True)
-class ResultRow:
-    """One row: the paper's (``is_paper``), or a further one that was measured."""
-
-    label: str
-    method: str
-    data: str
-    epochs: int | None
-    baseline: str = ""
-    is_paper: bool = True
-    is_reference: bool = False
-
-
-@dataclass(frozen=True)
 class PaperResult:
     """A paper's table with what was measured beside it.
 
     Attributes:
         published: one list a row, one value a column; None where nothing is printed.
-        best: for each published column the highest printed value, None where there are fewer than two.
+        rows: without cells; the paper's, and what was measured and is none of them (``is_apart``).
         groups: the first is "measured"; the others stand apart.
         notes: of this result.
     """
 
     layout: PaperTable
-    rows: list[ResultRow]
+    rows: list[Row]
     published: list[list[PublishedValue | None]]
     groups: list[Group]
     notes: list[str] = field(default_factory=list)
@@ -105,8 +68,3 @@ class PaperResult:
             return self.rows[place].data != wanted.data, self.rows[place].epochs != wanted.epochs
 
         return min(mine, key=distance, default=None)
-
-
-def describe(setting: Setting) -> str:
-    """Data and size, as a group's head says them."""
-    return clip(f"{setting.data}, size {setting.size}" if setting.size else setting.data)

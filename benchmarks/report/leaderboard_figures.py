@@ -17,9 +17,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.record import Record
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_svg
-from benchmarks.report.leaderboard_views import Panel, column_ranks, panel_groups
-from benchmarks.report.render import place
-from benchmarks.report.table_parts import Row, Table
+from benchmarks.report.leaderboard_tables import Panel, column_ranks, panel_groups
+from benchmarks.report.table import Row, SuiteTable
 
 _MOST_PANELS = 6
 _MOST_ROWS = 12
@@ -50,7 +49,7 @@ KINDS = ("bars", "ranks", "cost")
 
 
 def draw_plots(
-    tables: Sequence[Table], records: Sequence[Record], folder: Path, kinds: Sequence[str] = KINDS
+    tables: Sequence[SuiteTable], records: Sequence[Record], folder: Path, kinds: Sequence[str] = KINDS
 ) -> list[Path]:
     """Write ``bars.svg``, ``ranks.svg`` and ``cost.svg`` of every data set and size (further ones are numbered).
 
@@ -91,17 +90,17 @@ def _panels(number: int, width: float, height: float, caption: str) -> tuple[Fig
 
 def _title(axes: Any, panel: Panel) -> None:
     column = panel[0].columns[panel[1]]
-    title = f"{printable(column.title)[:60]}: {printable(column.metric_name)[:24]} (%)"
+    title = f"{printable(column.group)[:60]}: {printable(column.name)[:24]} (%)"
     axes.set_title(textwrap.fill(title, 26, break_on_hyphens=False), loc="left")
 
 
 def _bars(panels: Sequence[Panel]) -> Figure:
     number = max(len(_best_rows(panel)) for panel in panels)
-    caption = f"{place(panels[0][0])}: mean, bars of one standard deviation over seeds, dots: seeds; grey: references"
+    caption = f"{panels[0][0].place}: mean, bars of one standard deviation over seeds, dots: seeds; grey: references"
     figure, axes = _panels(len(panels), 3.2, 0.85 + 0.2 * number, caption)
     for each, panel in zip(axes, panels, strict=False):
         rows = _best_rows(panel)
-        bars = [(height, row, row.cells[panel[1]]) for height, row in enumerate(reversed(rows))]
+        bars = [(height, row, row.measured(panel[1])) for height, row in enumerate(reversed(rows))]
         drawn = [(height, row, cell.summary.mean) for height, row, cell in bars if cell.summary is not None]
         if drawn:
             heights, shown, means = zip(*drawn, strict=True)
@@ -125,8 +124,8 @@ def _bars(panels: Sequence[Panel]) -> Figure:
 def _best_rows(panel: Panel) -> list[Row]:
     """The best backbones, then as many references as there is room for."""
     table, index = panel
-    judged = [row for row in table.rows if row.cells[index].summary is not None]
-    judged.sort(key=lambda row: (row.is_reference, -row.cells[index].summary.mean))  # type: ignore[union-attr]
+    judged = [row for row in table.rows if row.measured(index).summary is not None]
+    judged.sort(key=lambda row: (row.is_reference, -row.measured(index).summary.mean))  # type: ignore[union-attr]
     return judged[:_MOST_ROWS]
 
 
@@ -140,7 +139,7 @@ def _ranks(panels: Sequence[Panel]) -> Figure | None:
     if len(panels) < 2 or len(shared) < 2:
         return None
     shared.sort(key=lambda label: sum(of[label].place for of in labelled))
-    caption = f"{place(panels[0][0])}: rank (1 is best), bars: 95 % of bootstrap resamples of the seeds"
+    caption = f"{panels[0][0].place}: rank (1 is best), bars: 95 % of bootstrap resamples of the seeds"
     figure, (axes, *_) = _panels(1, 2.2 + 1.3 * len(panels), 1.0 + 0.24 * min(len(shared), _MOST_ROWS), caption)
     chosen = shared[:_MOST_ROWS]
     for number, label in enumerate(chosen):
@@ -155,7 +154,7 @@ def _ranks(panels: Sequence[Panel]) -> Figure | None:
             at, [rank.place for rank in mine], yerr=spread, color=colour, marker=marker, markersize=4, capsize=2,
             linewidth=1, elinewidth=1, label=name,
         )  # fmt: skip
-    names = [f"{t.columns[i].title}: {t.columns[i].metric_name}" for t, i in panels]
+    names = [f"{t.columns[i].group}: {t.columns[i].name}" for t, i in panels]
     axes.set_xticks(range(len(panels)), [textwrap.fill(printable(name)[:60], 16) for name in names])
     axes.invert_yaxis()
     axes.yaxis.get_major_locator().set_params(integer=True)
@@ -171,7 +170,7 @@ def _cost(panels: Sequence[Panel], records: dict[str, Record]) -> Figure | None:
     if not any(len({x for x, *_ in mine}) > 1 for mine in points):
         return None
     methods = list(dict.fromkeys(method for mine in points for *_, method in mine))[: len(COLOURS)]
-    caption = f"{place(panels[0][0])}: mean and one standard deviation over seeds; each dot is a backbone"
+    caption = f"{panels[0][0].place}: mean and one standard deviation over seeds; each dot is a backbone"
     figure, axes = _panels(len(panels), 3.0, 2.3, caption)
     unit = "images seen in pretraining" if _has_images(panels, records) else "epochs of pretraining"
     for each, panel, mine in zip(axes, panels, points, strict=False):
@@ -195,7 +194,7 @@ def _points_of_cost(panel: Panel, records: dict[str, Record]) -> list[tuple[floa
     has_images = _has_images([panel], records)
     found = []
     for row in panel[0].rows:
-        cell = row.cells[panel[1]]
+        cell = row.measured(panel[1])
         record = next((records[name] for name in cell.records if name in records), None)
         if cell.summary is not None and record is not None and not row.is_reference:
             seen = record.backbone.images_seen if has_images else record.backbone.epochs
@@ -205,5 +204,5 @@ def _points_of_cost(panel: Panel, records: dict[str, Record]) -> list[tuple[floa
 
 
 def _has_images(panels: Sequence[Panel], records: dict[str, Record]) -> bool:
-    named = [name for table, index in panels for row in table.rows for name in row.cells[index].records]
+    named = [name for table, index in panels for row in table.rows for name in row.measured(index).records]
     return any(records[name].backbone.images_seen for name in named if name in records)
