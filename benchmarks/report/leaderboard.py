@@ -74,8 +74,8 @@ def write_leaderboard(
 
     Args:
         draws: at least one; each writes SVG files into the folder it is given, named as :mod:`.leaderboard_figures` and
-            :mod:`.curve` name them; others are not shown. Of many records they run side by side, all but the first in
-            processes of their own.
+            :mod:`.sweep_figure` name them; others are not shown. Of many records they run side by side, all but the
+            first in processes of their own.
 
     Raises:
         UserError: the folder holds something of the same name that is no leaderboard.

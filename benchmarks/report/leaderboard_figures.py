@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.record import Record
-from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_svg
+from benchmarks.report.figures import COLOURS, GREY, house_style, panel_grid, printable, save_svg
 from benchmarks.report.leaderboard_tables import Panel, column_ranks, panel_groups
 from benchmarks.report.table import Row, SuiteTable
 
@@ -77,17 +77,6 @@ def dark(picture: str) -> str:
     return picture
 
 
-def _panels(number: int, width: float, height: float, caption: str) -> tuple[Figure, list[Any]]:
-    across = min(number, 3)
-    down = -(-number // across)
-    figure = Figure(figsize=(width * across, height * down + 0.3), layout="constrained")
-    axes = list(figure.subplots(down, across, squeeze=False).flat)
-    for panel in axes[number:]:
-        panel.set_visible(False)
-    figure.suptitle(caption, x=0.01, ha="left", fontsize=7.5, color=_SOFT)
-    return figure, axes
-
-
 def _title(axes: Any, panel: Panel) -> None:
     column = panel[0].columns[panel[1]]
     title = f"{printable(column.group)[:60]}: {printable(column.name)[:24]} (%)"
@@ -97,7 +86,7 @@ def _title(axes: Any, panel: Panel) -> None:
 def _bars(panels: Sequence[Panel]) -> Figure:
     number = max(len(_best_rows(panel)) for panel in panels)
     caption = f"{panels[0][0].place}: mean, bars of one standard deviation over seeds, dots: seeds; grey: references"
-    figure, axes = _panels(len(panels), 3.2, 0.85 + 0.2 * number, caption)
+    figure, axes = panel_grid(len(panels), (3.2, 0.85 + 0.2 * number), caption, colour=_SOFT)
     for each, panel in zip(axes, panels, strict=False):
         rows = _best_rows(panel)
         bars = [(height, row, row.measured(panel[1])) for height, row in enumerate(reversed(rows))]
@@ -140,7 +129,8 @@ def _ranks(panels: Sequence[Panel]) -> Figure | None:
         return None
     shared.sort(key=lambda label: sum(of[label].place for of in labelled))
     caption = f"{panels[0][0].place}: rank (1 is best), bars: 95 % of bootstrap resamples of the seeds"
-    figure, (axes, *_) = _panels(1, 2.2 + 1.3 * len(panels), 1.0 + 0.24 * min(len(shared), _MOST_ROWS), caption)
+    size = (2.2 + 1.3 * len(panels), 1.0 + 0.24 * min(len(shared), _MOST_ROWS))
+    figure, (axes,) = panel_grid(1, size, caption, colour=_SOFT)
     chosen = shared[:_MOST_ROWS]
     for number, label in enumerate(chosen):
         colour, marker = COLOURS[number % len(COLOURS)], "os^Dvp"[number // len(COLOURS) % 6]
@@ -171,7 +161,7 @@ def _cost(panels: Sequence[Panel], records: dict[str, Record]) -> Figure | None:
         return None
     methods = list(dict.fromkeys(method for mine in points for *_, method in mine))[: len(COLOURS)]
     caption = f"{panels[0][0].place}: mean and one standard deviation over seeds; each dot is a backbone"
-    figure, axes = _panels(len(panels), 3.0, 2.3, caption)
+    figure, axes = panel_grid(len(panels), (3.0, 2.3), caption, colour=_SOFT)
     unit = "images seen in pretraining" if _has_images(panels, records) else "epochs of pretraining"
     for each, panel, mine in zip(axes, panels, points, strict=False):
         for method in dict.fromkeys(method for *_, method in mine[:_MOST_POINTS]):

@@ -16,7 +16,7 @@ from benchmarks.record import Record
 from benchmarks.report.escaping import clip, visible
 from benchmarks.report.metrics import kind_of, metric_label
 from benchmarks.report.suite_table import general_notes
-from benchmarks.report.table import Cell, Column, Footnotes, Measured, Row, SuiteTable, Table
+from benchmarks.report.table import Cell, Column, Footnotes, Measured, Row, SuiteTable, Table, by_data
 from benchmarks.statistics.ranks import Rank, rank_intervals
 
 MAX_TEXT = 2000
@@ -169,13 +169,13 @@ def _tables_of_context() -> set[str]:
 
 def panel_groups(tables: Sequence[SuiteTable]) -> list[tuple[str, list[Panel]]]:
     """The columns that a picture shows together, those of one data set and size, and what its file's name ends in."""
-    groups: dict[tuple[str, str, str], list[Panel]] = {}
-    for table in tables:
-        for place in table.main_columns:
-            if any(row.measured(place).summary for row in table.rows):
-                groups.setdefault((table.data, table.fingerprint, table.size), []).append((table, place))
-    shown = list(groups.values())[:MOST_GROUPS]
-    return [("" if number == 1 else f"-{number}", panels) for number, panels in enumerate(shown, start=1)]
+    panels = {table.name: _panels(table) for table in tables}
+    groups = by_data([table for table in tables if panels[table.name]])[:MOST_GROUPS]
+    return [(suffix, [panel for table in group for panel in panels[table.name]]) for suffix, group in groups]
+
+
+def _panels(table: SuiteTable) -> list[Panel]:
+    return [(table, place) for place in table.main_columns if any(row.measured(place).summary for row in table.rows)]
 
 
 def column_ranks(table: SuiteTable) -> dict[int, dict[int, Rank]]:

@@ -20,6 +20,7 @@ from benchmarks.report.latex import NEEDS, latex_lines
 from benchmarks.report.markdown import markdown_list
 from benchmarks.report.measured import compared, measured, with_best
 from benchmarks.report.metrics import KINDS, Kind, metric_label, metric_order
+from benchmarks.report.records_frame import make_frame
 from benchmarks.report.results import Results
 from benchmarks.report.table import (
     NOTHING,
@@ -34,7 +35,6 @@ from benchmarks.report.table import (
     measured_on,
     value_text,
 )
-from benchmarks.report.table_frame import make_frame
 
 # Notes that belong wherever a method is named.
 METHOD_NOTES = {

@@ -204,6 +204,14 @@ class SuiteTable(Table):
         return [place for place in self.measured_columns if self.columns[place].is_main]
 
 
+def by_data(tables: Sequence[SuiteTable]) -> list[tuple[str, list[SuiteTable]]]:
+    """Tables of one data set and size together, each with what the names of its files end in: "", "-2", "-3"."""
+    groups: dict[tuple[str, str, str], list[SuiteTable]] = {}
+    for table in tables:
+        groups.setdefault((table.data, table.fingerprint, table.size), []).append(table)
+    return [("" if number == 1 else f"-{number}", group) for number, group in enumerate(groups.values(), start=1)]
+
+
 def spans(names: Sequence[str]) -> list[tuple[str, int]]:
     """``["a", "a", "b"]`` as ``[("a", 2), ("b", 1)]``."""
     return [(name, len(list(same))) for name, same in itertools.groupby(names)]

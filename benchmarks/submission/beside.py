@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.record import Record
-from benchmarks.report.build import LEADERBOARD_FOLDER, write_board
 from benchmarks.report.markdown import to_markdown
 from benchmarks.report.results import Results, collect
+from benchmarks.report.run_report import LEADERBOARD_FOLDER, write_board
 from benchmarks.report.suite_table import make_tables, notes_to_markdown, suite_to_csv
 from benchmarks.report.table import SuiteTable
 from scenebench.files import write_text

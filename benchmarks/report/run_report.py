@@ -100,31 +100,25 @@ def draw_figures(results: Results, tables: list[SuiteTable], folder: Path) -> li
 
     The first are called ``comparison`` and ``curve``, further ones are numbered.
     """
-    from benchmarks.report.figure import draw_figure
+    from benchmarks.report.comparison_figure import draw_figure
+    from benchmarks.report.table import by_data
 
     files = []
-    for suffix, group in _groups(tables):
+    for suffix, group in by_data(tables):
         files += draw_figure(group, folder, f"comparison{suffix}")
     return files + draw_curves(results, tables, folder)
 
 
 def draw_curves(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
     """The curves of :func:`draw_figures` alone."""
-    from benchmarks.report.curve import draw_curve
+    from benchmarks.report.sweep_figure import draw_curve
+    from benchmarks.report.table import by_data
 
     return [
         path
-        for suffix, group in _groups(tables)
+        for suffix, group in by_data(tables)
         for path in draw_curve(group, results.records, folder, f"curve{suffix}")
     ]
-
-
-def _groups(tables: list[SuiteTable]) -> list[tuple[str, list[SuiteTable]]]:
-    """Tables of one data set and size together, each with what the names of its files end in."""
-    groups: dict[tuple[str, str, str], list[SuiteTable]] = {}
-    for table in tables:
-        groups.setdefault((table.data, table.fingerprint, table.size), []).append(table)
-    return [("" if n == 1 else f"-{n}", group) for n, group in enumerate(groups.values(), start=1)]
 
 
 def print_report(report: Report, write: Callable[[str], object] = print) -> None:

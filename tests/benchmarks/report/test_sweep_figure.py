@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from benchmarks.published.values import read_published
 from benchmarks.record import Record
-from benchmarks.report import curve
-from benchmarks.report.build import write_board, write_tables
-from benchmarks.report.curve import PUBLISHED_CURVES, draw_curve, find_sweeps
+from benchmarks.report import sweep_figure
 from benchmarks.report.results import Results
+from benchmarks.report.run_report import write_board, write_tables
+from benchmarks.report.sweep_figure import PUBLISHED_CURVES, draw_curve, find_sweeps
 from benchmarks.report.tables import Table, make_tables
 
 SEEDS = (0, 1, 2)
@@ -56,7 +56,7 @@ def results_of(records: list[Record], baseline: str = "moco") -> tuple[Results, 
     return results, make_tables(results)
 
 
-def sweep_of(records: list[Record], baseline: str = "moco") -> curve.Sweep | None:
+def sweep_of(records: list[Record], baseline: str = "moco") -> sweep_figure.Sweep | None:
     results, tables = results_of(records, baseline)
     sweeps = find_sweeps(tables, results.records)
     assert len(sweeps) < 2
@@ -71,7 +71,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, records: list[Record], baseline: str 
         figures.append(figure)
         return [folder / name]
 
-    monkeypatch.setattr(curve, "save_figure", keep)
+    monkeypatch.setattr(sweep_figure, "save_figure", keep)
     results, tables = results_of(records, baseline)
     assert draw_curve(tables, results.records, Path("nowhere")) == [Path("nowhere/curve")]
     return figures[0]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from benchmarks.published.layout import load_paper_table, paper_table_names
 from benchmarks.published.values import read_published
-from benchmarks.report.curve import draw_curve
 from benchmarks.report.paper_figures import draw_bars, draw_cost, draw_published_curve
 from benchmarks.report.paper_result import PaperResult
 from benchmarks.report.paper_table import make_paper_table
 from benchmarks.report.paper_text import paper_to_csv, paper_to_latex, paper_to_markdown
 from benchmarks.report.results import Results, collect
 from benchmarks.report.suite_table import make_tables
+from benchmarks.report.sweep_figure import draw_curve
+from benchmarks.report.table import by_data
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
@@ -63,14 +64,13 @@ def _draw_curves(result: PaperResult, results: Results, out: Path, name: str) ->
         return []
     shown = {digest for group in result.groups for line in group.cells for cell in line for digest in cell.records}
     mine = [record for record in results.records if record.content_hash in shown]
-    groups: dict[tuple[str, str, str], list[Path]] = {}
     tables = make_tables(Results(results.title, results.baseline, [], [], mine, [])) if mine else []
-    for key in dict.fromkeys((table.data, table.fingerprint, table.size) for table in tables):
-        group = [table for table in tables if (table.data, table.fingerprint, table.size) == key]
-        drawn = draw_curve(group, mine, out, name if not groups else f"{name}-{len(groups) + 1}")
-        if drawn:
-            groups[key] = drawn
-    return [path for drawn in groups.values() for path in drawn] or draw_published_curve(result.layout.sweep, out, name)
+    files: list[Path] = []
+    drawn = 0
+    for _, group in by_data(tables):
+        found = draw_curve(group, mine, out, name if not drawn else f"{name}-{drawn + 1}")
+        files, drawn = files + found, drawn + bool(found)
+    return files or draw_published_curve(result.layout.sweep, out, name)
 
 
 def _joined(found: Sequence[Results]) -> Results:

@@ -10,9 +10,10 @@ from made_up_records import make_record
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmarks.report.figure import draw_figure, house_style, save_svg
+from benchmarks.report.comparison_figure import draw_figure
+from benchmarks.report.figures import house_style, save_svg
 from benchmarks.report.results import Results
-from benchmarks.report.tables import make_tables
+from benchmarks.report.suite_table import make_tables
 
 
 def test_equal_tables_give_equal_bytes(demo_results: Results, tmp_path: Path) -> None:

@@ -21,14 +21,13 @@ from matplotlib.figure import Figure
 
 from benchmarks.published.values import PublishedValue, read_published
 from benchmarks.record import Record
-from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
+from benchmarks.report.figures import COLOURS, GREY, house_style, panel_grid, printable, save_figure
 from benchmarks.report.metrics import metric_label
 from benchmarks.report.results import flatten, row_recipe
 from benchmarks.report.table import Row, SuiteTable
 
 LOG_FROM = 10.0
 """Values that span more than this factor stand on a logarithmic axis."""
-_PANELS_A_LINE = 3
 _MOST_PANELS = 12
 _MOST_TICKS = 9
 _KEY = re.compile("[a-z][a-z0-9_.]{0,60}")
@@ -183,17 +182,12 @@ def _points(table: SuiteTable, index: int, sweep: Sweep) -> dict[float, Any]:
 def _draw(panels: Sequence[tuple[SuiteTable, int]], sweep: Sweep) -> Figure:
     source = PUBLISHED_CURVES.get(sweep.key)
     number = len(panels) + (source is not None)
-    across = min(number, _PANELS_A_LINE)
-    down = -(-number // across)
-    figure = Figure(figsize=(3.0 * across, 2.6 * down + 0.4), layout="constrained")
-    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    caption = _caption(panels[0][0], source is not None)
+    figure, axes = panel_grid(number, (3.0, 2.6), caption, margin=(0.0, 0.4))
     for panel, (table, index) in zip(axes, panels, strict=False):
         _draw_panel(panel, table, index, sweep, source.symbol if source else "")
     if source is not None:
-        draw_published(axes[len(panels)], source, read_published())
-    for panel in axes[number:]:
-        panel.set_visible(False)
-    figure.suptitle(_caption(panels[0][0], source is not None), x=0.01, ha="left", fontsize=7.5, color="#555555")
+        draw_published(axes[-1], source, read_published())
     return figure
 
 

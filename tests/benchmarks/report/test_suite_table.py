@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from made_up_records import demo_records, fill, make_record
 
 from benchmarks.record import Record
-from benchmarks.report.render import to_csv, to_latex, to_markdown
+from benchmarks.report.markdown import to_markdown
 from benchmarks.report.results import ExpectedCell, Results, collect, write_expected
-from benchmarks.report.table_parts import Cell, Table
-from benchmarks.report.tables import make_tables
+from benchmarks.report.suite_table import make_tables, suite_to_csv, suite_to_latex
+from benchmarks.report.table import Measured, SuiteTable
 from benchmarks.statistics.summary import Summary, difference, summarise
 from scenebench.errors import UserError
 
@@ -28,9 +28,14 @@ def sealed(records: list[Record]) -> list[Record]:
     return [record.model_copy(update={"content_hash": record.computed_hash()}) for record in records]
 
 
-def cell(table: Table, label: str, protocol: str, metric: str) -> Cell:
+def cell(table: SuiteTable, label: str, protocol: str, metric: str) -> Measured:
     row = next(row for row in table.rows if row.label == label)
-    return row.cells[[(c.protocol, c.metric) for c in table.columns].index((protocol, metric))]
+    places = [(c.setting.protocol if c.setting else "", c.metric) for c in table.columns]
+    return row.measured(places.index((protocol, metric)))
+
+
+def metrics(table: SuiteTable) -> list[str]:
+    return [table.columns[place].metric for place in table.measured_columns]
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=9), st.randoms())
@@ -76,22 +81,22 @@ def test_the_demo_gives_a_table_for_each_kind(demo_results: Results) -> None:
     assert cell(knn, "random", "multilabel_knn", "mAP").delta is None
     reference = cell(knn, "scene-type oracle", "multilabel_knn", "mAP")
     assert (reference.best, reference.delta) == (False, None)
-    assert [c.metric for c in tables["detection"].columns] == ["box_AP", "box_AP50", "box_AP75"]
-    assert [c.metric for c in tables["instance_segmentation"].columns] == ["mask_AP", "mask_AP50", "mask_AP75"]
-    assert [c.metric for c in tables["semantic_segmentation"].columns] == ["mIoU", "mAcc", "aAcc"] * 2
+    assert metrics(tables["detection"]) == ["box_AP", "box_AP50", "box_AP75"]
+    assert metrics(tables["instance_segmentation"]) == ["mask_AP", "mask_AP50", "mask_AP75"]
+    assert metrics(tables["semantic_segmentation"]) == ["mIoU", "mAcc", "aAcc"] * 2
     # Every table of the data names the shortcut references, also where they have no value.
     for table in tables.values():
         references = {row.label: row for row in table.rows if row.is_reference}
         assert set(references) == {"scene-type oracle", "colour-histogram probe"}
         if table.kind.task != "classification":
-            assert {c.state for row in references.values() for c in row.cells} == {"none"}
+            assert {row.measured(c).state for row in references.values() for c in table.measured_columns} == {"none"}
 
 
 def test_a_reference_above_all_backbones_is_not_the_best() -> None:
     records = [make_record("a"), make_record("b", metrics={"mAP": 11.0})]
     records.append(make_record("oracle", metrics={"mAP": 90.0}, method="scene_type_oracle", origin="reference"))
     (table,) = make_tables(results_of(sealed(records)))
-    assert [(row.label, row.cells[0].best) for row in table.rows] == [("a", False), ("b", True), ("oracle", False)]
+    assert [(row.label, row.measured(1).best) for row in table.rows] == [("a", False), ("b", True), ("oracle", False)]
 
 
 def test_tables_never_mix_data_sizes_or_protocol_versions() -> None:
@@ -110,10 +115,10 @@ def test_tables_never_mix_data_sizes_or_protocol_versions() -> None:
     tables = make_tables(results_of(records))
     assert len(tables) == 3
     assert len({table.name for table in tables}) == 3
-    values = [[cell.values for cell in table.rows[0].cells] for table in tables]
+    values = [[t.rows[0].measured(c).values for c in t.measured_columns] for t in tables]
     assert sorted(values) == [[(10.0,), (70.0,)], [(50.0,)], [(60.0,)]]
-    both = next(table for table in tables if len(table.columns) == 2)
-    assert len({column.title for column in both.columns}) == 2, "two versions must be told apart"
+    both = next(table for table in tables if len(table.measured_columns) == 2)
+    assert len({both.columns[place].group for place in both.measured_columns}) == 2, "two versions must be told apart"
 
 
 def test_the_data_with_the_most_records_come_first() -> None:
@@ -126,7 +131,7 @@ def test_the_data_with_the_most_records_come_first() -> None:
 def test_rows_of_one_label_and_different_recipes_keep_apart() -> None:
     records = [make_record("mls", recipe={"seed": s, "mls": {"k": k}}, seed=s) for k in (5, 20) for s in (0, 1)]
     (table,) = make_tables(results_of(sealed(records)))
-    assert [row.cells[0].summary.n for row in table.rows if row.cells[0].summary] == [2, 2]
+    assert [row.measured(1).summary.n for row in table.rows if row.measured(1).summary] == [2, 2]
     assert len({row.label for row in table.rows}) == 2
     assert all(row.label.startswith("mls [") for row in table.rows)
 
@@ -143,13 +148,13 @@ def test_gaps_are_shown_and_explained() -> None:
     ]
     rows = ["random", "mls", "moco", "saliency"]
     (table,) = make_tables(results_of(records, gaps, rows=rows, protocols=["multilabel_knn"]))
-    assert [row.cells[0].state for row in table.rows] == ["measured", "measured", "undefined", "failed"]
+    assert [row.measured(1).state for row in table.rows] == ["measured", "measured", "undefined", "failed"]
     text = to_markdown(table)
     assert "10.0 (1 of 2) [2]" in text
     assert "failed [3]" in text
     assert "- [2] failed: ValueError: a \\| b" in text
     assert "undefined" in text
-    lines = to_csv([table]).splitlines()
+    lines = suite_to_csv([table]).splitlines()
     assert lines[4].endswith("failed,,,0,1,,,random,0,,failed: no space,,,")
 
 
@@ -163,9 +168,9 @@ def test_text_is_byte_equal_whatever_the_order_of_the_records(demo_results: Resu
     shuffled = list(demo_results.records)
     random.Random(3).shuffle(shuffled)
     other = results_of(shuffled, baseline=demo_results.baseline)
-    for render in (to_markdown, to_latex):
+    for render in (to_markdown, suite_to_latex):
         assert [render(t) for t in make_tables(demo_results)] == [render(t) for t in make_tables(other)]
-    assert to_csv(make_tables(demo_results)) == to_csv(make_tables(other))
+    assert suite_to_csv(make_tables(demo_results)) == suite_to_csv(make_tables(other))
 
 
 def test_markdown_and_latex_take_text_as_text() -> None:
@@ -175,20 +180,20 @@ def test_markdown_and_latex_take_text_as_text() -> None:
     assert row.count(" | ") == 2, "a pipe in a label must not make a column"
     assert "<script>" not in row
     assert "\x1b" not in row
-    latex = next(line for line in to_latex(table).splitlines() if "script" in line)
+    latex = next(line for line in suite_to_latex(table).splitlines() if "script" in line)
     assert latex.startswith(r"a|b\_\textless{}script\textgreater{}\&*`\textbackslash{}x](y) \# c")
     assert r"\$" in latex
 
 
 def test_a_spreadsheet_sees_no_formula() -> None:
     (table,) = make_tables(results_of(sealed([make_record("random"), make_record("=HYPERLINK(1)")])))
-    line = next(line for line in to_csv([table]).splitlines() if "HYPERLINK" in line)
+    line = next(line for line in suite_to_csv([table]).splitlines() if "HYPERLINK" in line)
     assert ",'=HYPERLINK(1)," in line
 
 
 def test_latex_is_balanced(demo_results: Results) -> None:
     for table in make_tables(demo_results):
-        text = to_latex(table)
+        text = suite_to_latex(table)
         for name in ("table", "tabular"):
             assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
         assert text.count("{") == text.count("}")

@@ -17,14 +17,12 @@ from PIL import Image
 from benchmarks.published.layout import paper_table_names
 from benchmarks.record import Record
 from benchmarks.report.escaping import escape_latex
-from benchmarks.report.paper_build import build_paper_tables
 from benchmarks.report.paper_figures import draw_bars, draw_cost, images_seen
-from benchmarks.report.paper_latex import paper_to_latex
-from benchmarks.report.paper_parts import PaperResult
-from benchmarks.report.paper_render import paper_to_csv, paper_to_markdown
-from benchmarks.report.render import to_latex
+from benchmarks.report.paper_report import build_paper_tables
+from benchmarks.report.paper_result import PaperResult
+from benchmarks.report.paper_text import paper_to_csv, paper_to_latex, paper_to_markdown
 from benchmarks.report.results import collect
-from benchmarks.report.tables import make_tables
+from benchmarks.report.suite_table import make_tables, suite_to_latex
 from scenebench.cli import main
 
 HOSTILE = "a|b_<script>&*`\\x](y)\n# c\x1b[31m $%~^{} 名🙂"
@@ -192,7 +190,7 @@ def test_what_is_malformed_is_found() -> None:
 def test_latex_compiles(tmp_path: Path) -> None:
     demo = make_tables(collect(fill(tmp_path / "records", demo_records())))
     parts = [paper_to_latex(table_of(paper_and_demo(), name)) for name in paper_table_names()] + list(
-        map(to_latex, demo)
+        map(suite_to_latex, demo)
     )
     head = "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\\begin{document}\n"
     (tmp_path / "t.tex").write_text(head + "\\clearpage\n".join(parts) + "\\end{document}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Diagnostics of many pretraining runs (:mod:`pretrain.diagnostics`): one table and one figure over their seeds."""
+"""Diagnostics of many pretraining runs (``pretrain.diagnostics.during_training``): one table and one figure over their seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.report.figure import house_style, save_figure
+from benchmarks.report.figures import house_style, save_figure
 from benchmarks.report.markdown import markdown_lines
 from benchmarks.report.table import Table, summary_text, text_table
 from benchmarks.statistics.summary import summarise
