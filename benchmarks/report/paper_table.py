@@ -8,8 +8,9 @@ does: they are shown apart, and a note says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmarks.datasets.registry import describe as describe_data
 from benchmarks.protocols.protocol import list_protocols, load_protocol
@@ -30,18 +31,20 @@ from benchmarks.report.paper_result import Group, PaperResult
 from benchmarks.report.results import Results, recipe_key, row_key
 from benchmarks.report.table import NOTHING, Column, Measured, Row, Setting, measured_on
 
+_Member = tuple[Record, int]
+"""A record, and the place of the column that it stands in."""
+_RowKey = int | str
+"""Place of the paper's row, or the key of a further one."""
+
 
 @dataclass(frozen=True)
-class _Placed:
-    """A record in a column of a group; ``row`` is the place of the paper's row, None for a further row."""
+class _Part:
+    """Columns that are shown together, and the records of each of their cells, by (row, place of the column)."""
 
-    record: Record
-    column: int
-    row: int | None
-
-
-_GroupKey = tuple[str, str, str]
-_Part = tuple[str, list[Column], list[_Placed], list[str]]
+    title: str
+    columns: list[Column]
+    held: dict[tuple[_RowKey, int], list[Record]]
+    reasons: list[str]
 
 
 def current_protocols() -> dict[str, str]:
@@ -61,48 +64,58 @@ def make_paper_table(
         current: protocol id -> hash as it is now; by default of the protocols that come with the suite.
     """
     current = current_protocols() if current is None else current
-    placed = place_published(layout, list(published))
     rows = [*layout.rows, *layout.baselines]
-    placed += [[None] * len(layout.columns) for _ in layout.baselines]
-    comparable, others = _sort_out(layout, results.records, current)
     notes: list[str] = []
-    comparable, clashing = _without_clashes(layout, comparable, notes)
-    ours = [_Placed(record, column, _paper_row(layout, rows, record, strictly=True)) for record, column in comparable]
-    parts: list[_Part] = [("measured", _paper_columns(layout, comparable), ours, [])]
-    apart = list(dict.fromkeys(key for key, _ in [*others, *clashing]))
-    for key in sorted(apart, key=lambda key: key[:3]):
-        parts.append(_group_apart(layout, rows, key, [*others, *clashing]))
-    named = [_one_recipe_a_row(part, layout, rows, notes) for part in parts]
-    further = _further_rows(named)
-    all_rows = [_result_row(layout, row, number < len(layout.rows)) for number, row in enumerate(rows)]
-    all_rows += list(further.values())
-    groups = [
-        Group(title, columns, _cells(columns, members, len(rows), list(further), layout, results), reasons)
-        for title, columns, members, reasons in named
-    ]
-    placed += [[None] * len(layout.columns) for _ in further]
+    comparable, others = _sort_out(layout, results.records, current, notes)
+
+    def part(title: str, columns: list[Column], members: list[_Member], reasons: list[str]) -> _Part:
+        held = _by_cell(title, members, lambda record: _paper_row(layout, rows, record, not reasons), notes, layout)
+        return _Part(title, columns, held, reasons)
+
+    parts = [part("measured", _paper_columns(layout, comparable), comparable, [])]
+    parts += [part(*_apart(layout, key, others)) for key in sorted(set(map(_group_key, others)))]
+    further = _further_rows(parts)
+    all_rows = [*(_row(layout, row) for row in rows), *further.values()]
+    keys: list[_RowKey] = [*range(len(rows)), *further]
+    groups = [Group(one.title, one.columns, _cells(one, keys, layout, results), one.reasons) for one in parts]
+    placed = place_published(layout, list(published))
+    placed += [[None] * len(layout.columns) for _ in all_rows[len(placed) :]]
     notes += _stand_ins(layout, groups)
-    result = PaperResult(layout, all_rows, placed, groups, notes)
-    return with_baselines(result, results.records)
+    return with_baselines(PaperResult(layout, all_rows, placed, groups, notes), results.records)
 
 
 def _sort_out(
-    layout: PaperTable, records: Sequence[Record], current: Mapping[str, str]
-) -> tuple[list[tuple[Record, int]], list[tuple[_GroupKey, Record]]]:
-    """(record, column) of what may stand in a column, and (group, record) of what belongs to the table otherwise."""
-    comparable, others = [], []
+    layout: PaperTable, records: Sequence[Record], current: Mapping[str, str], notes: list[str]
+) -> tuple[list[_Member], list[Record]]:
+    """What may stand in a column of the paper's, and what belongs to the table otherwise.
+
+    In a column that was measured in two settings (two preparations of its data, say) nothing stands.
+    """
+    fitting: list[_Member] = []
+    others = []
     data = {column.dataset: describe_data(column.dataset) for column in layout.columns}
     for record in records:
-        fitting = [
+        places = [
             place
             for place, column in enumerate(layout.columns)
             if column.measured in record.metrics
             and not why_not_in_column(record, column, data[column.dataset], current)
         ]
-        comparable += [(record, place) for place in fitting]
-        if not fitting and _belongs(layout, record):
-            others.append((_group_key(record), record))
-    return comparable, others
+        fitting += [(record, place) for place in places]
+        if not places and _belongs(layout, record):
+            others.append(record)
+    settings: dict[int, set[Setting]] = {}
+    for record, place in fitting:
+        settings.setdefault(place, set()).add(_setting(record))
+    clashing = sorted(place for place, found in settings.items() if len(found) > 1)
+    for place in clashing:
+        prints = ", ".join(sorted({clip(setting.fingerprint) for setting in settings[place]}))
+        notes.append(
+            f"{layout.columns[place].title} was measured on different copies of the data ({prints}): shown apart, "
+            "and neither beside the published values."
+        )
+    apart = {id(record): record for record, place in fitting if place in clashing}
+    return [member for member in fitting if member[1] not in clashing], [*others, *apart.values()]
 
 
 def _belongs(layout: PaperTable, record: Record) -> bool:
@@ -111,7 +124,7 @@ def _belongs(layout: PaperTable, record: Record) -> bool:
     return of_suite or record.protocol.id in protocols
 
 
-def _group_key(record: Record) -> _GroupKey:
+def _group_key(record: Record) -> tuple[str, str, str]:
     return record.dataset.name, record.dataset.fingerprint, record.size
 
 
@@ -120,27 +133,7 @@ def _setting(record: Record) -> Setting:
     return Setting(*_group_key(record), protocol.id, protocol.version, protocol.hash)
 
 
-def _without_clashes(
-    layout: PaperTable, comparable: Sequence[tuple[Record, int]], notes: list[str]
-) -> tuple[list[tuple[Record, int]], list[tuple[_GroupKey, Record]]]:
-    """Of a column that was measured in two settings (two preparations of its data, say) nothing stands in it."""
-    settings: dict[int, set[Setting]] = {}
-    for record, place in comparable:
-        settings.setdefault(place, set()).add(_setting(record))
-    clashing = {place for place, found in settings.items() if len(found) > 1}
-    for place in sorted(clashing):
-        prints = ", ".join(sorted({clip(setting.fingerprint) for setting in settings[place]}))
-        notes.append(
-            f"{layout.columns[place].title} was measured on different copies of the data ({prints}): shown apart, "
-            "and neither beside the published values."
-        )
-    apart = list(
-        {id(record): (_group_key(record), record) for record, place in comparable if place in clashing}.values()
-    )
-    return [(record, place) for record, place in comparable if place not in clashing], apart
-
-
-def _paper_columns(layout: PaperTable, comparable: Sequence[tuple[Record, int]]) -> list[Column]:
+def _paper_columns(layout: PaperTable, comparable: Sequence[_Member]) -> list[Column]:
     settings = {place: _setting(record) for record, place in comparable}
     return [
         Column(column.title, metric=column.measured, setting=settings.get(place))
@@ -148,28 +141,25 @@ def _paper_columns(layout: PaperTable, comparable: Sequence[tuple[Record, int]])
     ]
 
 
-def _group_apart(
-    layout: PaperTable, rows: Sequence[PaperRow], key: _GroupKey, others: Sequence[tuple[_GroupKey, Record]]
-) -> _Part:
-    """A group of columns of one data set and size: one for each protocol in one version, and metric."""
-    records = [record for found, record in others if found == key]
+def _apart(
+    layout: PaperTable, key: tuple[str, str, str], others: Sequence[Record]
+) -> tuple[str, list[Column], list[_Member], list[str]]:
+    """The records of one data set and size apart, with a column for each protocol in one version, and metric."""
+    records = [record for record in others if _group_key(record) == key]
     # Beside the metrics of the table's own columns a group apart shows the main ones.
     wanted = {*MAIN_METRICS, *(column.measured for column in layout.columns)}
     keys = {(_setting(record), metric) for record in records for metric in record.metrics if metric in wanted}
     ordered = sorted(keys, key=lambda k: (k[0].protocol, k[0].version, k[0].hash, *metric_order(k[1])))
-    variants = {setting.protocol: {s.hash for s, _ in keys if s.protocol == setting.protocol} for setting, _ in keys}
-    columns = [
-        Column(_title(setting, metric, len(variants[setting.protocol]) > 1), metric=metric, setting=setting)
-        for setting, metric in ordered
-    ]
+    variants = Counter(protocol for protocol, _ in {(setting.protocol, setting.hash) for setting, _ in keys})
+    columns = [Column(_title(s, metric, variants[s.protocol] > 1), metric=metric, setting=s) for s, metric in ordered]
     members = [
-        _Placed(record, place, _paper_row(layout, rows, record, strictly=False))
+        (record, place)
         for record in records
         for place, (setting, metric) in enumerate(ordered)
         if setting == _setting(record) and metric in record.metrics
     ]
     reasons = [f"data {clip(key[0])}, fingerprint {clip(key[1])}, size {clip(key[2]) or 'not given'}"]
-    return clip(measured_on(key[0], key[2])) if columns else clip(key[0]), columns, members, reasons
+    return clip(measured_on(key[0], key[2])), columns, members, reasons
 
 
 def _stand_ins(layout: PaperTable, groups: Sequence[Group]) -> list[str]:
@@ -205,23 +195,38 @@ def _paper_row(layout: PaperTable, rows: Sequence[PaperRow], record: Record, str
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _one_recipe_a_row(part: _Part, layout: PaperTable, rows: Sequence[PaperRow], notes: list[str]) -> _Part:
-    """Two recipes that fit one row are two further rows."""
-    title, columns, members, reasons = part
+def _by_cell(
+    title: str,
+    members: Sequence[_Member],
+    row_of: Callable[[Record], int | None],
+    notes: list[str],
+    layout: PaperTable,
+) -> dict[tuple[_RowKey, int], list[Record]]:
+    """The records of each cell; two recipes that fit one row of the paper's are two further rows."""
+    records = {id(record): record for record, _ in members}
+    rows = {key: row_of(record) for key, record in records.items()}
     recipes: dict[int, set[str]] = {}
-    for member in members:
-        if member.row is not None:
-            recipes.setdefault(member.row, set()).add(recipe_key(member.record))
-    several = {row for row, found in recipes.items() if len(found) > 1}
-    for row in sorted(several):
-        notes.append(f"{title}: {len(recipes[row])} recipes fit the row {layout.label(rows[row])}; each has its own.")
-    kept = [replace(member, row=None) if member.row in several else member for member in members]
-    return title, columns, kept, reasons
+    for key, row in rows.items():
+        if row is not None:
+            recipes.setdefault(row, set()).add(recipe_key(records[key]))
+    several = sorted(row for row, found in recipes.items() if len(found) > 1)
+    for row in several:
+        label = layout.label([*layout.rows, *layout.baselines][row])
+        notes.append(f"{title}: {len(recipes[row])} recipes fit the row {label}; each has its own.")
+    keys: dict[int, _RowKey] = {
+        key: row_key(records[key]) if row is None or row in several else row for key, row in rows.items()
+    }
+    held: dict[tuple[_RowKey, int], list[Record]] = {}
+    for record, place in members:
+        held.setdefault((keys[id(record)], place), []).append(record)
+    return held
 
 
 def _further_rows(parts: Sequence[_Part]) -> dict[str, Row]:
     """By row key: what was measured and is no row of the paper; the backbones by name, then the references."""
-    records = {row_key(m.record): m.record for _, _, members, _ in parts for m in members if m.row is None}
+    records = {
+        key: record for part in parts for (key, _), held in part.held.items() for record in held if isinstance(key, str)
+    }
     labels = [record.backbone.label for record in records.values()]
     rows = {}
     for key, record in records.items():
@@ -238,38 +243,27 @@ def _further_rows(parts: Sequence[_Part]) -> dict[str, Row]:
     return dict(sorted(rows.items(), key=lambda item: (item[1].is_reference, item[1].label, item[0])))
 
 
-def _result_row(layout: PaperTable, row: PaperRow, is_paper: bool) -> Row:
-    name = layout.label(row)
-    return Row(name, (), row.method, "", row.data, row.epochs, baseline=row.baseline, is_apart=not is_paper)
+def _row(layout: PaperTable, row: PaperRow) -> Row:
+    """A row of the paper's, or a baseline that its rows are compared with."""
+    label, is_apart = layout.label(row), row not in layout.rows
+    return Row(label, method=row.method, data=row.data, epochs=row.epochs, baseline=row.baseline, is_apart=is_apart)
 
 
-def _cells(
-    columns: Sequence[Column],
-    members: Sequence[_Placed],
-    paper_rows: int,
-    further: Sequence[str],
-    layout: PaperTable,
-    results: Results,
-) -> list[list[Measured]]:
-    """Cells by row and column of one group."""
-    rows: list[Callable[[_Placed], bool]] = [lambda m, n=n: m.row == n for n in range(paper_rows)]  # type: ignore[misc]
-    rows += [lambda m, key=key: m.row is None and row_key(m.record) == key for key in further]  # type: ignore[misc]
-    table = []
-    for number, is_mine in enumerate(rows):
-        mine = [member for member in members if is_mine(member)]
-        line = []
-        for place, column in enumerate(columns):
-            found = [member.record for member in mine if member.column == place]
-            empty = _empty(layout, number, column, results) if number < paper_rows else NOTHING
-            line.append(_cell(found, column.metric) if found else empty)
-        table.append(line)
-    return table
+def _cells(part: _Part, keys: Sequence[_RowKey], layout: PaperTable, results: Results) -> list[list[Measured]]:
+    """By row and column."""
+
+    def cell(key: _RowKey, place: int, column: Column) -> Measured:
+        if (key, place) in part.held:
+            return _cell(part.held[key, place], column.metric)
+        return NOTHING if isinstance(key, str) else _empty(layout, key, column, results)
+
+    return [[cell(key, place, column) for place, column in enumerate(part.columns)] for key in keys]
 
 
-def _empty(layout: PaperTable, number: int, column: Column, results: Results) -> Measured:
+def _empty(layout: PaperTable, place: int, column: Column, results: Results) -> Measured:
     """A place of the paper's without a value: missing, or failed where a run of that name did."""
-    rows = [*layout.rows, *layout.baselines]
-    names = {layout.label(rows[number]).casefold(), *(name.casefold() for name in rows[number].labels)}
+    row = [*layout.rows, *layout.baselines][place]
+    names = {layout.label(row).casefold(), *(name.casefold() for name in row.labels)}
     protocol = column.setting.protocol if column.setting else None
     judged_by = {c.judged_by for c in layout.columns if c.title == column.name} if protocol is None else {protocol}
     gaps = [gap for gap in results.gaps if gap.label.casefold() in names and gap.protocol in judged_by]

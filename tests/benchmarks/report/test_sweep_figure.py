@@ -13,8 +13,9 @@ from benchmarks.record import Record
 from benchmarks.report import sweep_figure
 from benchmarks.report.results import Results
 from benchmarks.report.run_report import write_board, write_tables
+from benchmarks.report.suite_table import make_tables
 from benchmarks.report.sweep_figure import PUBLISHED_CURVES, draw_curve, find_sweeps
-from benchmarks.report.tables import Table, make_tables
+from benchmarks.report.table import SuiteTable
 
 SEEDS = (0, 1, 2)
 
@@ -51,7 +52,7 @@ def records_of(rows: dict[str, dict[str, Any]], protocols: tuple[str, ...] = ("m
     return records
 
 
-def results_of(records: list[Record], baseline: str = "moco") -> tuple[Results, list[Table]]:
+def results_of(records: list[Record], baseline: str = "moco") -> tuple[Results, list[SuiteTable]]:
     results = Results("T", baseline, [], [], records, [])
     return results, make_tables(results)
 
