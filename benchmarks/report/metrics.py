@@ -9,19 +9,15 @@ from dataclasses import dataclass
 
 from benchmarks.report.escaping import clip
 
-_LABELS = {
-    "mAP": "mAP",
-    "top1": "top1",
-    "box_AP": "box AP",
-    "box_AP50": "box AP50",
-    "box_AP75": "box AP75",
-    "mask_AP": "mask AP",
-    "mask_AP50": "mask AP50",
-    "mask_AP75": "mask AP75",
-    "mIoU": "mIoU",
-    "mAcc": "mAcc",
-    "aAcc": "aAcc",
+_METRICS = {
+    "classification": {"mAP": "mAP", "top1": "top1"},
+    "detection": {"box_AP": "box AP", "box_AP50": "box AP50", "box_AP75": "box AP75"},
+    "instance_segmentation": {"mask_AP": "mask AP", "mask_AP50": "mask AP50", "mask_AP75": "mask AP75"},
+    "semantic_segmentation": {"mIoU": "mIoU", "mAcc": "mAcc", "aAcc": "aAcc"},
 }
+"""By kind of table, in their order: the metric as records name it, and as a head says it."""
+_LABELS = {metric: label for metrics in _METRICS.values() for metric, label in metrics.items()}
+_KINDS = {metric: kind for kind, metrics in _METRICS.items() for metric in metrics}
 _ORDER = {metric: place for place, metric in enumerate(_LABELS)}
 
 
@@ -59,5 +55,5 @@ def metric_order(metric: str) -> tuple[int, str]:
 
 
 def kind_of(metric: str) -> str:
-    """Name of the kind of table that a known or published metric stands in."""
-    return next((kind.name for kind in KINDS if metric.startswith((kind.prefix or "-", *kind.main))), KINDS[0].name)
+    """Name of the kind of table that a metric stands in; one that is not listed is of classification."""
+    return _KINDS.get(metric, "classification")

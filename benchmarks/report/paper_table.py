@@ -28,7 +28,7 @@ from benchmarks.report.metrics import MAIN_METRICS, metric_label, metric_order
 from benchmarks.report.paper_baselines import with_baselines
 from benchmarks.report.paper_match import is_called, is_made_as, why_not_in_column, why_not_in_row
 from benchmarks.report.paper_result import Group, PaperResult
-from benchmarks.report.results import Results, recipe_key, row_key
+from benchmarks.report.results import Results, recipe_key, row_key, row_names
 from benchmarks.report.table import NOTHING, Column, Measured, Row, Setting, measured_on
 
 _Member = tuple[Record, int]
@@ -227,13 +227,12 @@ def _further_rows(parts: Sequence[_Part]) -> dict[str, Row]:
     records = {
         key: record for part in parts for (key, _), held in part.held.items() for record in held if isinstance(key, str)
     }
-    labels = [record.backbone.label for record in records.values()]
+    names = row_names({key: clip(record.backbone.label) for key, record in records.items()})
     rows = {}
     for key, record in records.items():
         backbone = record.backbone
-        name = clip(backbone.label) + (f" [{key[:4]}]" if labels.count(backbone.label) > 1 else "")
         rows[key] = Row(
-            name,
+            names[key],
             method=clip(backbone.method),
             origin=backbone.origin,
             data=clip(backbone.dataset),

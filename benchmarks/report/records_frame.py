@@ -8,7 +8,7 @@ from typing import Any
 import pandas
 
 from benchmarks.report.escaping import clip
-from benchmarks.report.results import ExpectedCell, Results, row_key
+from benchmarks.report.results import ExpectedCell, Results, row_key, row_names
 
 
 def make_frame(results: Results) -> pandas.DataFrame:
@@ -38,10 +38,8 @@ def make_frame(results: Results) -> pandas.DataFrame:
         for metric, value in record.metrics.items()
     ]
     frame = pandas.DataFrame(lines + [line for gap in results.gaps for line in _gap_lines(gap, lines)])
-    # Rows of one label that are not of one recipe keep apart, and their names say that they differ.
-    variants = frame.groupby("label")["row"].transform("nunique")
-    names = frame["label"].map(clip)
-    frame["name"] = names.where(variants == 1, names + " [" + frame["row"].str[:4] + "]")
+    labels = frame.drop_duplicates("row").set_index("row")["label"].map(clip)
+    frame["name"] = frame["row"].map(row_names(labels.to_dict()))
     return frame
 
 
