@@ -24,7 +24,7 @@ def markdown_lines(table: Table, is_padded: bool = True) -> list[str]:
     """The lines of the table alone; padded columns are for tables that are read as text."""
     lines = [[escape_markdown(column.full_name) for column in table.columns], *map(_texts, table.rows)]
     if not is_padded:
-        head, *body = ("|" + "".join(f" {text} |" if text else " |" for text in line) for line in lines)
+        head, *body = (f"| {' | '.join(line)} |" for line in lines)
         return [head, f"|{'---|' * len(table.columns)}", *body]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     head, *body = (

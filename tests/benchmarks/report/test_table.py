@@ -44,7 +44,7 @@ def test_markdown_names_the_groups_in_each_head_and_pads() -> None:
     assert lines[4] == "| a\\|b   | **31.2 [1,3]** | –           |   |"
     assert lines[5] == "| _[odd_ | x              | y           | z |"
     assert lines[6:] == ["", "- Note of &lt;b&gt;."]
-    assert markdown_lines(TABLE, is_padded=False)[1:3] == ["|---|---|---|---|", "| a\\|b | **31.2 [1,3]** | – | |"]
+    assert markdown_lines(TABLE, is_padded=False)[1:3] == ["|---|---|---|---|", "| a\\|b | **31.2 [1,3]** | – |  |"]
 
 
 def test_latex_spans_the_groups_and_rules_off_what_is_apart() -> None:
