@@ -76,7 +76,8 @@ def _measured(table: SuiteTable, records: Mapping[str, Record], fingerprint: str
     for place in table.measured_columns:
         head.append(table.columns[place])
         if place in ranks:
-            head.append(Column("Rank", table.columns[place].group, role="rank", note=_RANK))
+            column = table.columns[place]
+            head.append(Column("Rank", column.group, setting=column.setting, role="rank", note=_RANK))
     rows = []
     for number, row in enumerate(table.rows):
         known = None if row.is_reference else next((records[one] for one in row.records if one in records), None)

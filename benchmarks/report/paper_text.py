@@ -49,7 +49,8 @@ def value_table(result: PaperResult) -> Table:
         columns += [Column(name, "published") for name in names]
         columns += [Column(name, "measured") for name in (names if is_measured else ["all columns"])]
         columns += [Column(name, "measured − published") for name in names if is_measured]
-    columns += [Column(column.name, f"apart: {group.title}") for group in apart for column in group.columns]
+    for group in apart:
+        columns += [Column(c.name, f"apart: {group.title}", setting=c.setting) for c in group.columns]
     rows = []
     for place, row in enumerate(result.rows):
         cells = [Cell(row.label), Cell(row.data), Cell("" if row.epochs is None else str(row.epochs))]

@@ -174,7 +174,7 @@ def _drawn(
     for column in columns:
         head.append(column)
         if column.is_main and baseline:
-            head.append(Column(f"Δ {baseline}", column.group, f"Δ {baseline}"))
+            head.append(Column(f"Δ {baseline}", column.group, f"Δ {baseline}", setting=column.setting))
     for key, row in rows.items():
         cells = [Cell(row.label, row.label)]
         for column in columns:

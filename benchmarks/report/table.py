@@ -164,8 +164,12 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """(what spans them, number of columns) of neighbours."""
-        return spans([column.group for column in self.columns])
+        """(what spans them, number of columns) of neighbours; data of one name and two fingerprints stay apart."""
+
+        def key(column: Column) -> tuple[str, str]:
+            return column.group, column.setting.fingerprint if column.setting else ""
+
+        return [(group, len(list(same))) for (group, _), same in itertools.groupby(self.columns, key)]
 
 
 @dataclass(frozen=True)
@@ -210,11 +214,6 @@ def by_data(tables: Sequence[SuiteTable]) -> list[tuple[str, list[SuiteTable]]]:
     for table in tables:
         groups.setdefault((table.data, table.fingerprint, table.size), []).append(table)
     return [("" if number == 1 else f"-{number}", group) for number, group in enumerate(groups.values(), start=1)]
-
-
-def spans(names: Sequence[str]) -> list[tuple[str, int]]:
-    """``["a", "a", "b"]`` as ``[("a", 2), ("b", 1)]``."""
-    return [(name, len(list(same))) for name, same in itertools.groupby(names)]
 
 
 def measured_on(data: str, size: str) -> str:

@@ -57,6 +57,12 @@ def test_latex_spans_the_groups_and_rules_off_what_is_apart() -> None:
     assert len(latex_lines(TABLE, is_scaled=True)) == len(lines) + 1
 
 
+def test_data_of_one_name_and_two_fingerprints_share_no_head() -> None:
+    settings = [Setting("scenes", fingerprint, "mini", "knn", 1, "0") for fingerprint in ("a", "a", "b")]
+    columns = [Column("mAP", "scenes, size mini", setting=setting) for setting in settings]
+    assert Table("", tuple(columns), ()).groups == [("scenes, size mini", 2), ("scenes, size mini", 1)]
+
+
 def test_a_terminal_sees_aligned_columns() -> None:
     assert aligned_lines(text_table(["a", "long"], [["1234", "x"]])) == ["a     long", "1234  x"]
     assert aligned_lines(text_table([], [["a", "b"], ["long", "c"]])) == ["a     b", "long  c"], "a list has no head"
