@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from benchmarks.compare.sides import Side
 from benchmarks.outside.differences import KeyDifference, differing_keys, differing_setup
 from benchmarks.record import Record
-from benchmarks.report.paired import holm, paired_interval, paired_t
-from benchmarks.report.statistics import Summary, bootstrap_interval, summarise, welch
+from benchmarks.statistics.bootstrap import bootstrap_interval, paired_interval
+from benchmarks.statistics.significance import holm, paired_p, welch_p
+from benchmarks.statistics.summary import Summary, summarise
 from scenebench.errors import UserError
 
 PAIRED, WELCH, NONE = "paired t", "Welch", ""
@@ -190,15 +191,15 @@ def _compare_column(
 def _tested(base: Difference, values_a: Mapping[int, float], values_b: Mapping[int, float]) -> Difference:
     if values_a.keys() == values_b.keys():
         changes = [values_b[seed] - values_a[seed] for seed in values_a]
-        test = paired_t(changes)
-        if test is not None:
-            return replace(base, interval=paired_interval(changes), test=PAIRED, pairs=len(changes), p=test.p)
+        p = paired_p(changes)
+        if p is not None:
+            return replace(base, interval=paired_interval(changes), test=PAIRED, pairs=len(changes), p=p)
         why = "n = 1: no test" if len(changes) == 1 else "the differences do not vary: no test"
         return replace(base, interval=paired_interval(changes), pairs=len(changes), why_none=why)
     interval = bootstrap_interval(list(values_b.values()), list(values_a.values()))
-    unpaired = welch(base.b, base.a)
+    unpaired = welch_p(base.b, base.a)
     if unpaired is not None:
-        return replace(base, interval=interval, test=WELCH, p=unpaired.p)
+        return replace(base, interval=interval, test=WELCH, p=unpaired)
     is_single = base.a.n == 1 or base.b.n == 1
     return replace(base, interval=interval, why_none="n = 1: no test" if is_single else "no spread: no test")
 

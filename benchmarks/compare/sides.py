@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.record import Record, read_record
-from benchmarks.report.results import collect, row_key
+from benchmarks.report.results import collect, row_key, row_names
 from benchmarks.submission.beside import read_board
 from scenebench.errors import UserError, did_you_mean
 from scenebench.files import sha256_of
@@ -60,9 +60,5 @@ def _rows(records: Sequence[Record], name: str) -> dict[str, list[Record]]:
     by_key: dict[str, list[Record]] = {}
     for record in records:
         by_key.setdefault(row_key(record), []).append(record)
-    labels = [found[0].backbone.label for found in by_key.values()]
-    rows = {}
-    for key, found in by_key.items():
-        label = found[0].backbone.label
-        rows[label if labels.count(label) == 1 else f"{label} [{key[:4]}]"] = found
-    return rows
+    names = row_names({key: found[0].backbone.label for key, found in by_key.items()})
+    return {names[key]: found for key, found in by_key.items()}

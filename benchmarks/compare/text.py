@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from benchmarks.compare.compare import Comparison, Difference
-from benchmarks.report.escaping import escape_markdown, markdown_line, one_line
-from benchmarks.report.statistics import CONFIDENCE, Summary
-from benchmarks.report.table_parts import METRIC_NAMES, clip
+from benchmarks.report.aligned_text import aligned_lines
+from benchmarks.report.escaping import clip, escape_markdown, one_line
+from benchmarks.report.markdown import markdown_lines, markdown_list
+from benchmarks.report.metrics import metric_label
+from benchmarks.report.table import Table, summary_text, text_table
+from benchmarks.statistics.summary import CONFIDENCE
 
 _HEAD = [
     "A",
@@ -33,21 +36,19 @@ _NOTES = (
 
 def to_text(comparison: Comparison) -> str:
     """Aligned columns for a terminal."""
-    lines = [f"A: {_plain(comparison.a)}", f"B: {_plain(comparison.b)}", ""]
-    lines += _aligned([_HEAD, *map(_cells, comparison.differences)])
+    lines = [f"A: {_plain(comparison.a)}", f"B: {_plain(comparison.b)}", "", *aligned_lines(_table(comparison))]
     for title, rows in _lists(comparison):
-        lines += ["", f"{title}:", *(f"  {line}" for line in _aligned(rows))]
+        lines += ["", f"{title}:", *(f"  {line}" for line in aligned_lines(text_table([], rows)))]
     return "\n".join([*lines, "", *_notes(comparison)]) + "\n"
 
 
 def to_markdown(comparison: Comparison) -> str:
     """A Markdown table, lists below it."""
     lines = [f"A: {escape_markdown(comparison.a)}  ", f"B: {escape_markdown(comparison.b)}", ""]
-    lines += _markdown_table(_HEAD, [_cells(one) for one in comparison.differences])
+    lines += markdown_lines(_table(comparison))
     for title, rows in _lists(comparison):
-        lines += ["", f"**{escape_markdown(title)}**", ""]
-        lines += [f"- {' · '.join(escape_markdown(cell) for cell in row)}" for row in rows]
-    return "\n".join([*lines, "", *(f"- {escape_markdown(note)}" for note in _notes(comparison))]) + "\n"
+        lines += ["", f"**{escape_markdown(title)}**", "", *markdown_list([" · ".join(row) for row in rows])]
+    return "\n".join([*lines, "", *markdown_list(_notes(comparison))]) + "\n"
 
 
 def to_json(comparison: Comparison) -> str:
@@ -58,25 +59,22 @@ def to_json(comparison: Comparison) -> str:
 FORMATS: dict[str, Callable[[Comparison], str]] = {"text": to_text, "markdown": to_markdown, "json": to_json}
 
 
-def _cells(one: Difference) -> list[str]:
-    low, high = one.interval or (None, None)
+def _table(comparison: Comparison) -> Table:
+    return text_table(_HEAD, [_texts(one) for one in comparison.differences])
+
+
+def _texts(one: Difference) -> list[str]:
     test = f"{one.test}, n = {one.pairs}" if one.pairs and one.test else one.test
-    metric = METRIC_NAMES.get(one.metric, one.metric)
     return [
-        *map(_plain, (one.row_a, one.row_b, one.protocol, metric)),
-        _summary(one.a),
-        _summary(one.b),
+        *map(_plain, (one.row_a, one.row_b, one.protocol, metric_label(one.metric, longest=300))),
+        summary_text(one.a, digits=2),
+        summary_text(one.b, digits=2),
         f"{one.difference:+.2f}",
-        "" if low is None or high is None else f"{low:+.2f} to {high:+.2f}",
+        "" if one.interval is None else f"{one.interval[0]:+.2f} to {one.interval[1]:+.2f}",
         test or one.why_none,
         "" if one.p is None else f"{one.p:.3g}",
         "" if one.p_holm is None else f"{one.p_holm:.3g}",
     ]
-
-
-def _summary(summary: Summary) -> str:
-    spread = "" if summary.std is None else f" ± {summary.std:.2f}"
-    return f"{summary.mean:.2f}{spread} ({summary.n})"
 
 
 def _lists(comparison: Comparison) -> list[tuple[str, list[list[str]]]]:
@@ -111,15 +109,3 @@ def _names(*words: str) -> list[str]:
 def _plain(text: str) -> str:
     """Text of a record, in one line and of bounded length."""
     return one_line(clip(text, 300))
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    escaped = [[escape_markdown(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(len(row[column]) for row in escaped) for column in range(len(head))]
-    line = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return [markdown_line(escaped[0], widths), line, *(markdown_line(row, widths) for row in escaped[1:])]

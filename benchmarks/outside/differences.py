@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.record import Record
+from benchmarks.report.escaping import clip
 from benchmarks.report.results import row_recipe
-from benchmarks.report.table_parts import clip
 
 ABSENT = "-"
 _LONGEST = 100

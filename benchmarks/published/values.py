@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ CONTEXT_FILE = "context.csv"
 ORIGINS = ("own", "copied", "reproduced", "unknown")
 COLUMNS = ["table", "task", "protocol", "method", "pretrain_data", "pretrain_epochs", "metric", "value"]
 COLUMNS += ["source", "origin", "origin_basis"]
+COMPARED_METHODS = {"moco": "MoCo-v2", "byol": "BYOL", "densecl": "DenseCL", "mls": "MLS"}
+"""Our labels, and what the published tables call these methods: all that both have."""
 _NOTE_COLUMNS = ["table", "task", "method", "metric", "note"]
 
 
@@ -95,3 +98,18 @@ def _value(line: dict[str, str], notes: tuple[str, ...], where: str) -> Publishe
     if not math.isfinite(value):
         raise UserError(f"{where}: value {value} is no number")
     return PublishedValue(**{**line, "value": value, "pretrain_epochs": epochs, "notes": notes})  # type: ignore[arg-type]
+
+
+def published_orders(values: Sequence[PublishedValue]) -> dict[tuple[str, str, str, int | None], dict[str, float]]:
+    """Every published column that has all of :data:`COMPARED_METHODS`, pretrained on COCO for equally many epochs.
+
+    Returns:
+        (table, protocol, metric, epochs) -> our label -> value.
+    """
+    names = {published: ours for ours, published in COMPARED_METHODS.items()}
+    columns: dict[tuple[str, str, str, int | None], dict[str, float]] = {}
+    for value in values:
+        if value.method in names and value.pretrain_data == "COCO":
+            key = (value.table, value.protocol, value.metric, value.pretrain_epochs)
+            columns.setdefault(key, {})[names[value.method]] = value.value
+    return {key: column for key, column in columns.items() if column.keys() == COMPARED_METHODS.keys()}

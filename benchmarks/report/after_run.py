@@ -35,8 +35,8 @@ def report_all(work: Work, out: Path) -> int:
 def _report(plan: Plan, whole: Plan, out: Path, folder: Path) -> int:
     """Tables of one suite in ``folder``; returns the number of missing cells."""
     from benchmarks.published.layout import paper_table_names
-    from benchmarks.report.build import build_report, print_report
-    from benchmarks.report.paper_build import build_paper_tables
+    from benchmarks.report.paper_report import build_paper_tables
+    from benchmarks.report.run_report import build_report, print_report
 
     missing = show_pictures(plan, out, folder)
     if not plan.protocols:

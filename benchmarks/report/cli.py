@@ -62,16 +62,16 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
 def _table(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from benchmarks.report.paper_build import build_paper_tables, require_not_results
+    from benchmarks.report.paper_report import build_paper_tables, require_not_results
 
     if arguments.records is not None:
         build_paper_tables(arguments.results, arguments.records, arguments.out or TABLES)
         return 0
     require_not_results(arguments.results)
 
-    from benchmarks.report.build import TABLES_FOLDER, Report, print_report, write_tables
     from benchmarks.report.results import collect
-    from benchmarks.report.tables import make_tables
+    from benchmarks.report.run_report import TABLES_FOLDER, Report, print_report, write_tables
+    from benchmarks.report.suite_table import make_tables
 
     results = collect(arguments.results)
     tables = make_tables(results)
@@ -88,7 +88,7 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         what = further[0] if further else "--to and --own-data"
         raise UserError(f"{what}: a page is made of one folder; to add records: scenebench leaderboard add RECORD...")
 
-    from benchmarks.report.build import build_leaderboard
+    from benchmarks.report.run_report import build_leaderboard
 
     results, page = build_leaderboard(first, arguments.out)
     print(f"{len(results.records)} records -> {page}")

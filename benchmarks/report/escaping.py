@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -28,9 +26,9 @@ _LATEX = {
 }
 
 
-def markdown_line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """One line of a Markdown table, its cells padded to ``widths``."""
-    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+def clip(text: str, longest: int = 80) -> str:
+    """``text`` cut to a length that a table can show; records may hold anything."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def escape_markdown(text: str) -> str:

@@ -18,20 +18,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmarks.published.values import read_published
-from benchmarks.report.escaping import visible
-from benchmarks.report.leaderboard_published import PublishedView, published_views
+from benchmarks.report.escaping import clip, visible
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
-from benchmarks.report.leaderboard_views import (
-    TableView,
+from benchmarks.report.leaderboard_tables import (
+    Section,
     choices,
+    measured_sections,
     panel_groups,
+    published_sections,
     script_data,
-    table_views,
     told_apart,
 )
-from benchmarks.report.render import difference_text, place
+from benchmarks.report.metrics import KINDS
 from benchmarks.report.results import Results
-from benchmarks.report.table_parts import KINDS, Table, clip
+from benchmarks.report.table import Measured, SuiteTable, difference_text
+from benchmarks.statistics.ranks import Rank
 from scenebench.children import in_children, shared_out
 from scenebench.errors import UserError
 
@@ -64,7 +65,7 @@ _DESCRIPTIONS = {
 
 
 def write_leaderboard(
-    results: Results, tables: Sequence[Table], draws: Sequence[Callable[[Path], object]], folder: Path
+    results: Results, tables: Sequence[SuiteTable], draws: Sequence[Callable[[Path], object]], folder: Path
 ) -> Path:
     """Write the page, a page of every record, all records in one file, figures, script and style into ``folder``.
 
@@ -72,9 +73,9 @@ def write_leaderboard(
     ``index.html``.
 
     Args:
-        draws: at least one; each writes SVG files into the folder it is given, named as :mod:`.leaderboard_plots` and
-            :mod:`.curve` name them; others are not shown. Of many records they run side by side, all but the first in
-            processes of their own.
+        draws: at least one; each writes SVG files into the folder it is given, named as :mod:`.leaderboard_figures` and
+            :mod:`.sweep_figure` name them; others are not shown. Of many records they run side by side, all but the
+            first in processes of their own.
 
     Raises:
         UserError: the folder holds something of the same name that is no leaderboard.
@@ -106,7 +107,9 @@ def _replace(new: Path, old: Path) -> None:
     new.replace(old)
 
 
-def _write(results: Results, tables: Sequence[Table], draws: Sequence[Callable[[Path], object]], folder: Path) -> None:
+def _write(
+    results: Results, tables: Sequence[SuiteTable], draws: Sequence[Callable[[Path], object]], folder: Path
+) -> None:
     environment = _environment()
     for name in (SCRIPT, STYLE):
         shutil.copyfile(TEMPLATES / name, folder / name)
@@ -120,14 +123,14 @@ def _write(results: Results, tables: Sequence[Table], draws: Sequence[Callable[[
         partial(_draw, draw, folder / f"{_DRAWN}{number}", folder / FIGURES) for number, draw in enumerate(draws)
     ]
 
-    def without_figures() -> tuple[list[TableView], list[PublishedView]]:
+    def without_figures() -> tuple[list[Section], list[Section]]:
         here()
         write_records(results.records, folder / RECORDS_FILE)
-        return table_views(tables, results.records), published_views(read_published())
+        return measured_sections(tables, results.records), published_sections(read_published())
 
     def front_page() -> None:
-        views, published = _all_at_once(beside, without_figures, apart=parts > 1)
-        _write_index(results, tables, views, published, environment, folder)
+        measured, published = _all_at_once(beside, without_figures, apart=parts > 1)
+        _write_index(results, tables, measured, published, environment, folder)
 
     _all_at_once(tasks, front_page, apart=parts > 1)
 
@@ -143,9 +146,9 @@ def _all_at_once(tasks: Sequence[Callable[[], object]], here: Callable[[], _T], 
 
 def _write_index(
     results: Results,
-    tables: Sequence[Table],
-    views: Sequence[TableView],
-    published: Sequence[PublishedView],
+    tables: Sequence[SuiteTable],
+    measured: Sequence[Section],
+    published: Sequence[Section],
     environment: Environment,
     folder: Path,
 ) -> None:
@@ -153,12 +156,12 @@ def _write_index(
     kinds = {kind.name: kind.title for kind in KINDS}
     page = environment.get_template(PAGE).render(
         title=clip(results.title, MAX_TEXT),
-        tables=views,
+        measured=measured,
         published=published,
         kinds=kinds,
-        choices=choices(views, published, kinds),
+        choices=choices([*measured, *published], kinds),
         figures=_shown(folder / FIGURES, tables),
-        data=script_data(views, published),
+        data=script_data([*measured, *published]),
         number=len(results.records),
         mark=MARK,
     )
@@ -176,6 +179,10 @@ def _environment() -> Environment:
         finalize=_finalize,
     )
     environment.filters |= {"clip": clip, "zip_self": lambda values: [(value, value) for value in values]}
+    environment.tests |= {
+        "measured": lambda value: isinstance(value, Measured),
+        "rank": lambda value: isinstance(value, Rank),
+    }
     environment.globals |= {"delta": difference_text, "record_id": record_id}
     return environment
 
@@ -198,7 +205,7 @@ def _draw(draw: Callable[[Path], object], scratch: Path, folder: Path) -> None:
     """Every figure, for a light and for a dark ground."""
     draw(scratch)
 
-    from benchmarks.report.leaderboard_plots import dark  # as late as matplotlib, which takes long to import
+    from benchmarks.report.leaderboard_figures import dark  # as late as matplotlib, which takes long to import
 
     for path in scratch.iterdir():
         if path.suffix == ".svg" and path.stem.partition("-")[0] in _DESCRIPTIONS:
@@ -207,12 +214,12 @@ def _draw(draw: Callable[[Path], object], scratch: Path, folder: Path) -> None:
             (folder / f"{path.stem}{_DARK}.svg").write_text(dark(picture), encoding="utf-8")
 
 
-def _shown(folder: Path, tables: Sequence[Table]) -> list[tuple[str, str, str]]:
+def _shown(folder: Path, tables: Sequence[SuiteTable]) -> list[tuple[str, str, str]]:
     """(file's stem, title, description) of each figure, in the order of the descriptions."""
     shown = {suffix: panels[0][0] for suffix, panels in panel_groups(tables)}
     # Where there are several, a title says of which data; a curve says so in the picture.
     places = {
-        suffix: f": {place(table)}" + (f", data {fingerprint}" if fingerprint else "")
+        suffix: f": {table.place}" + (f", data {fingerprint}" if fingerprint else "")
         for (suffix, table), fingerprint in zip(shown.items(), told_apart(list(shown.values())), strict=True)
         if len(shown) > 1
     }

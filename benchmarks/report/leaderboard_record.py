@@ -17,12 +17,13 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from benchmarks.record import EnvironmentPart, Record
-from benchmarks.report.escaping import visible
+from benchmarks.report.escaping import clip, visible
 from benchmarks.report.leaderboard_check import ID_DIGITS
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import Curve, backbone_of_records, curves, log_tail
+from benchmarks.report.metrics import metric_label
 from benchmarks.report.results import Results
-from benchmarks.report.table_parts import METRIC_NAMES, Table, clip
+from benchmarks.report.table import SuiteTable
 
 MAX_TEXT = 2000
 """Longest note of a record that a page shows, in characters; the file of records has it whole."""
@@ -51,7 +52,7 @@ class Place:
 
 
 def record_pages(
-    results: Results, tables: Sequence[Table], environment: Environment, folder: Path, parts: int = 1
+    results: Results, tables: Sequence[SuiteTable], environment: Environment, folder: Path, parts: int = 1
 ) -> list[Callable[[], None]]:
     """What is to be called for ``<id>.html`` of every record in ``folder``, which must exist.
 
@@ -72,7 +73,7 @@ def record_pages(
             record=record,
             name=name,
             place=places.get(record.content_hash),
-            metrics=[(METRIC_NAMES.get(key, clip(key)), _value(value)) for key, value in record.metrics.items()],
+            metrics=[(metric_label(key), _value(value)) for key, value in record.metrics.items()],
             rerun=rerun_commands(record),
             facts=facts,
             blocks=blocks.of(record),
@@ -99,11 +100,11 @@ def _value(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.2f}"
 
 
-def _places(tables: Sequence[Table], seeds: Mapping[str, int]) -> dict[str, Place]:
+def _places(tables: Sequence[SuiteTable], seeds: Mapping[str, int]) -> dict[str, Place]:
     places: dict[str, Place] = {}
     for table in tables:
         for row in table.rows:
-            for cell in row.cells:
+            for cell in map(row.measured, table.measured_columns):
                 shown = cell.records[:_MOST_SEEDS] if len(cell.records) > 1 else ()
                 place = Place(table.name, table.kind.title, tuple((record_id(one), seeds[one]) for one in shown))
                 for content_hash in cell.records:

@@ -7,9 +7,8 @@ from functools import cache
 from typing import Any
 
 from benchmarks.record import Record
-from benchmarks.report.escaping import one_line
+from benchmarks.report.escaping import clip, one_line
 from benchmarks.report.results import flatten, row_recipe
-from benchmarks.report.table_parts import clip
 from pretrain.recipes.recipe import load_recipe, recipe_names
 from scenebench.config import override
 

@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.published.values import read_published
 from benchmarks.record import Record
-from benchmarks.report.curve import PUBLISHED_CURVES, draw_published
-from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
-from benchmarks.report.paper_parts import Group, PaperResult
-from benchmarks.report.statistics import Summary, summarise
-from benchmarks.report.table_parts import Cell
+from benchmarks.report.figures import COLOURS, GREY, house_style, panel_grid, printable, save_figure
+from benchmarks.report.paper_result import Group, PaperResult
+from benchmarks.report.sweep_figure import PUBLISHED_CURVES, draw_published
+from benchmarks.report.table import Measured
+from benchmarks.statistics.summary import Summary, summarise
 
-_PANELS_A_LINE = 3
 _MOST_PANELS = 12
 _MOST_ROWS = 30
 
@@ -75,24 +74,18 @@ def _has_values(group: Group, place: int) -> bool:
 
 
 def _draw_bars(result: PaperResult, panels: Sequence[tuple[Any, int]], left_out: int) -> Figure:
-    across = min(len(panels), _PANELS_A_LINE)
-    down = -(-len(panels) // across)
     rows = min(len(result.rows), _MOST_ROWS)
-    figure = Figure(figsize=(1.9 + 2.2 * across, (0.8 + 0.26 * rows) * down + 0.3), layout="constrained")
-    axes = list(figure.subplots(down, across, squeeze=False, sharey=True).flat)
-    for panel, (group, place) in zip(axes, panels, strict=False):
+    counts = ((len(result.rows) - rows, "rows"), (left_out, "panels"))
+    words = "outlined: published; filled: measured, mean and standard deviation over runs; axes need not begin at 0"
+    words += "".join(f"; {number} further {what} left out" for number, what in counts if number > 0)
+    caption = f"{printable(result.layout.title)}\n{words}"
+    figure, axes = panel_grid(len(panels), (2.2, 0.8 + 0.26 * rows), caption, margin=(1.9, 0.3), sharey=True)
+    for panel, (group, place) in zip(axes, panels, strict=True):
         if group == "published":
             _draw_paper_panel(panel, result, place)
         else:
             _draw_group_panel(panel, group, place)
         _finish_bars(panel, [row.label for row in result.rows[:_MOST_ROWS]])
-    for panel in axes[len(panels) :]:
-        panel.set_visible(False)
-    counts = ((len(result.rows) - rows, "rows"), (left_out, "panels"))
-    further = "".join(f"; {number} further {what} left out" for number, what in counts if number > 0)
-    words = "outlined: published; filled: measured, mean and standard deviation over runs; axes need not begin at 0"
-    words += further
-    figure.suptitle(f"{printable(result.layout.title)}\n{words}", x=0.01, ha="left", fontsize=7.5, color="#555555")
     return figure
 
 
@@ -116,11 +109,11 @@ def _draw_group_panel(axes: Any, group: Group, place: int) -> None:
         lows += _draw_measured(axes, number, line[place])
     _limit(axes, lows)
     axes.set_facecolor("#f4f4f4")
-    axes.set_title(textwrap.fill(printable(group.columns[place].title)[:60], 30, break_on_hyphens=False), loc="left")
+    axes.set_title(textwrap.fill(printable(group.columns[place].name)[:60], 30, break_on_hyphens=False), loc="left")
     axes.set_xlabel(f"apart: {printable(group.title)[:40]} (%)")
 
 
-def _draw_measured(axes: Any, height: float, cell: Cell) -> list[float]:
+def _draw_measured(axes: Any, height: float, cell: Measured) -> list[float]:
     """One filled bar; returns the lowest value that it shows."""
     if cell.summary is None:
         return []
@@ -185,17 +178,10 @@ def images_seen(record: Record) -> float | None:
 
 
 def _draw_cost(panels: Sequence[Any]) -> Figure:
-    across = min(len(panels), _PANELS_A_LINE)
-    down = -(-len(panels) // across)
-    figure = Figure(figsize=(3.1 * across, 2.7 * down + 0.3), layout="constrained")
-    axes = list(figure.subplots(down, across, squeeze=False).flat)
-    for panel, (group, place, points) in zip(axes, panels, strict=False):
+    caption = "quality against cost: mean and standard deviation over runs"
+    figure, axes = panel_grid(len(panels), (3.1, 2.7), caption)
+    for panel, (group, place, points) in zip(axes, panels, strict=True):
         _draw_cost_panel(panel, group, place, points)
-    for panel in axes[len(panels) :]:
-        panel.set_visible(False)
-    figure.suptitle(
-        "quality against cost: mean and standard deviation over runs", x=0.01, ha="left", fontsize=7.5, color="#555555"
-    )
     return figure
 
 
@@ -224,7 +210,7 @@ def _draw_cost_panel(axes: Any, group: Group, place: int, points: Sequence[tuple
     axes.set_xlabel("images seen in pretraining" if is_known else "seconds of the judging")
     axes.set_ylabel(f"{printable(group.columns[place].metric)[:24]} (%)")
     axes.set_title(
-        textwrap.fill(printable(f"{group.columns[place].title}; {group.title}")[:80], 40), loc="left", fontsize=7.5
+        textwrap.fill(printable(f"{group.columns[place].name}; {group.title}")[:80], 40), loc="left", fontsize=7.5
     )
     axes.spines["left"].set_visible(True)
     axes.grid(color="#dddddd", linewidth=0.6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,6 +190,12 @@ def row_key(record: Record) -> str:
 def recipe_key(record: Record) -> str:
     """As :func:`row_key`, whatever the row is called: two suites may call one backbone by two names."""
     return row_key(record.model_copy(update={"backbone": record.backbone.model_copy(update={"label": ""})}))
+
+
+def row_names(labels: Mapping[str, str]) -> dict[str, str]:
+    """Key of a row -> its label; rows of one label that are not of one recipe say that they differ: ``mls [1a2b]``."""
+    times = Counter(labels.values())
+    return {key: label if times[label] == 1 else f"{label} [{key[:4]}]" for key, label in labels.items()}
 
 
 def row_recipe(record: Record) -> dict[str, Any]:

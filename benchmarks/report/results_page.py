@@ -21,10 +21,9 @@ from typing import Any
 
 import jinja2
 
-from benchmarks.published.values import read_published
+from benchmarks.published.values import COMPARED_METHODS, published_orders, read_published
 from benchmarks.record import Record
-from benchmarks.report.build import write_tables
-from benchmarks.report.diagnostics import (
+from benchmarks.report.diagnosed_runs import (
     DiagnosedRow,
     causes_table,
     diagnostics_table,
@@ -33,14 +32,16 @@ from benchmarks.report.diagnostics import (
     draw_diagnostics,
     read_diagnostics,
 )
-from benchmarks.report.paired import paired_test
+from benchmarks.report.markdown import markdown_lines, to_markdown
+from benchmarks.report.metrics import MAIN_METRICS, metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.rank_agreement import METHODS, published_orders, rank_agreement
-from benchmarks.report.render import notes_to_markdown, to_markdown
 from benchmarks.report.results import Results, collect
-from benchmarks.report.statistics import summarise
-from benchmarks.report.table_parts import METRIC_NAMES
-from benchmarks.report.tables import Table, make_tables
+from benchmarks.report.run_report import write_tables
+from benchmarks.report.suite_table import make_tables, notes_to_markdown
+from benchmarks.report.table import SuiteTable, signed, summary_text, text_table
+from benchmarks.statistics.rank_agreement import rank_agreement
+from benchmarks.statistics.significance import paired_test
+from benchmarks.statistics.summary import summarise
 from benchmarks.suites.suite import load_suite, suite_names
 from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
@@ -48,7 +49,6 @@ from scenebench.files import write_text
 
 TEMPLATE = Path(__file__).parent / "templates" / "results.md"
 TABLES, PAGE = "tables", "README.md"
-_MINUS = "−"
 
 
 class SuiteResults:
@@ -72,7 +72,7 @@ class SuiteResults:
         return dataclasses.replace(results, title=title, baseline=baseline)
 
     @cached_property
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[SuiteTable]:
         """Its tables."""
         return make_tables(self.results)
 
@@ -121,8 +121,7 @@ class Page:
         """``[19.0 ± 0.4 (3)](tables/SUITE/tables.md "...")``: a table's cell, linked to the table it stands in."""
         found = summarise(list(self.suite(suite).by_seed(protocol, label, metric).values()))
         assert found is not None
-        spread = "" if found.std is None else f" ± {found.std:.1f}"
-        return _linked(f"{found.mean:.1f}{spread} ({found.n})", suite, protocol, metric, label)
+        return _linked(summary_text(found), suite, protocol, metric, label)
 
     def gain(self, suite: str, protocol: str, label: str, baseline: str, metric: str = "mAP") -> str:
         """The paired difference of two rows: ``+0.4 (-0.2 to +1.0; p 0.15, n 5)``."""
@@ -132,9 +131,9 @@ class Page:
             raise UserError(f"{own.folder}: rows '{label}' and '{baseline}' share no seed of protocol {protocol}")
         sure = ""
         if test.p is not None and test.low is not None and test.high is not None:
-            sure = f"{_signed(test.low)} to {_signed(test.high)}; p {test.p:.2g}, "
+            sure = f"{signed(test.low)} to {signed(test.high)}; p {test.p:.2g}, "
         return _linked(
-            f"{_signed(test.difference)} ({sure}n {test.n})",
+            f"{signed(test.difference)} ({sure}n {test.n})",
             suite,
             protocol,
             metric,
@@ -155,25 +154,27 @@ class Page:
         Published columns that order the methods alike share a line.
         """
         own = self.suite(suite)
-        columns = sorted({(r.protocol.id, metric) for r in own.results.records for metric in _main_metrics(r)})
+        columns = sorted(
+            {(r.protocol.id, metric) for r in own.results.records for metric in MAIN_METRICS if metric in r.metrics}
+        )
         measured = {
-            column: {label: list(own.by_seed(column[0], label, column[1]).values()) for label in METHODS}
+            column: {label: list(own.by_seed(column[0], label, column[1]).values()) for label in COMPARED_METHODS}
             for column in columns
-            if all(_has(own.results.records, column, label) for label in METHODS)
+            if all(_has(own.results.records, column, label) for label in COMPARED_METHODS)
         }
         if not measured:
-            raise UserError(f"{own.folder}: no protocol has records of all of {', '.join(METHODS)}")
-        head = ["published", *(f"{protocol} {METRIC_NAMES.get(metric, metric)}" for protocol, metric in measured)]
-        lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+            raise UserError(f"{own.folder}: no protocol has records of all of {', '.join(COMPARED_METHODS)}")
+        head = ["published", *(f"{protocol} {metric_label(metric)}" for protocol, metric in measured)]
         same_order: dict[tuple[str, ...], dict[str, list[str]]] = {}
         for (table, protocol, metric, epochs), values in published_orders(read_published()).items():
             cells = tuple(_agreement(ours, values) for ours in measured.values())
             place = f"MLS {table}, {protocol}" + (f", {epochs} epochs" if epochs else "")
-            same_order.setdefault(cells, {}).setdefault(place, []).append(METRIC_NAMES.get(metric, metric))
-        for cells, places in same_order.items():
-            named = "; ".join(f"{place}: {', '.join(metrics)}" for place, metrics in places.items())
-            lines.append(f"| {' | '.join([named, *cells])} |")
-        return "\n".join(lines)
+            same_order.setdefault(cells, {}).setdefault(place, []).append(metric_label(metric))
+        rows = [
+            ["; ".join(f"{place}: {', '.join(metrics)}" for place, metrics in places.items()), *cells]
+            for cells, places in same_order.items()
+        ]
+        return "\n".join(markdown_lines(text_table(head, rows), is_padded=False))
 
     def diagnostics(self, suite: str, method: str) -> str:
         """The table of a suite's diagnostics."""
@@ -244,10 +245,6 @@ def _read_cost(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: is damaged ({error}); publish the run again") from error
 
 
-def _main_metrics(record: Record) -> list[str]:
-    return [metric for metric in ("mAP", "box_AP", "mask_AP", "mIoU") if metric in record.metrics]
-
-
 def _has(records: Sequence[Record], column: tuple[str, str], label: str) -> bool:
     protocol, metric = column
     own = [one for one in records if one.backbone.label == label and one.protocol.id == protocol]
@@ -258,15 +255,11 @@ def _agreement(ours: Mapping[str, Sequence[float]], published: Mapping[str, floa
     found = rank_agreement(ours, published)
     if found is None:
         return "–"
-    return f"{_signed(found.tau, 2)} ({_signed(found.low, 2)} to {_signed(found.high, 2)}; n {found.n})"
+    return f"{signed(found.tau, 2)} ({signed(found.low, 2)} to {signed(found.high, 2)}; n {found.n})"
 
 
 def _linked(text: str, suite: str, protocol: str, metric: str, row: str) -> str:
-    return f'[{text}]({TABLES}/{suite}/tables.md "{suite}: {row}; {protocol}, {METRIC_NAMES.get(metric, metric)}")'
-
-
-def _signed(value: float, digits: int = 1) -> str:
-    return f"{_MINUS if round(value, digits) < 0 else '+'}{abs(value):.{digits}f}"
+    return f'[{text}]({TABLES}/{suite}/tables.md "{suite}: {row}; {protocol}, {metric_label(metric)}")'
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.record import Record
+from benchmarks.report.markdown import markdown_lines
 from benchmarks.report.publish import RECORDS
 from benchmarks.report.results import collect
+from benchmarks.report.table import Cell, Column, Row, Table, text_table
 from benchmarks.suites.suite import load_suite
 from pretrain.recipes.recipe import load_recipe
 from scenebench.errors import UserError
@@ -66,16 +68,15 @@ def search_page(results: Path) -> str:
         return text + _NOT_RUN
     values = _values(collect(folder).records)
     random = values.pop("random", {})
-    lines = ["| method | learning rate | " + " | ".join(PROBES.values()) + " | mean | |", "|---|---|---|---|---|---|"]
-    if random:
-        lines.append(_line("random", "", next(iter(random.values())), ""))
+    head = ["method", "learning rate", *PROBES.values(), "mean", ""]
+    rows = [_texts("random", "", next(iter(random.values())), "")] if random else []
     for method, by_rate in values.items():
         kept = chosen_rate(by_rate, load_recipe(f"{method}_demo").optimiser.lr)
-        lines += [
-            _line(method, f"{rate:g}", found, "taken" if rate == kept else "")
+        rows += [
+            _texts(method, f"{rate:g}", found, "taken" if rate == kept else "")
             for rate, found in sorted(by_rate.items())
         ]
-    return text + "\n".join(lines) + "\n"
+    return text + "\n".join(markdown_lines(text_table(head, rows), is_padded=False)) + "\n"
 
 
 def chosen_rate(by_rate: Mapping[float, Sequence[float]], standing: float) -> float:
@@ -117,27 +118,27 @@ def _values(records: Sequence[Record]) -> dict[str, dict[float, list[float]]]:
 
 def _frozen() -> str:
     """The settings of the suite as it stands, from its file and the recipes."""
-    lines = [
-        "| row | recipe | learning rate | weight decay | epochs | batch | labels |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = ["row", "recipe", "learning rate", "weight decay", "epochs", "batch", "labels"]
+    rows = []
     for row in load_suite(FROZEN).backbones:
         recipe = load_recipe(row.recipe, [one for one in row.overrides if not one.startswith("diagnostics.")])
-        if recipe.method == "random_init":
-            lines.append(f"| {row.label} | `{row.recipe}` | | | 0 | | |")
-            continue
-        labels = "learns from them" if recipe.reads_labels() else "diagnostics only" if row.labels else ""
         optimiser, schedule = recipe.optimiser, recipe.schedule
-        lines.append(
-            f"| {row.label} | `{row.recipe}` | {optimiser.lr:g} | {optimiser.weight_decay:g} | {schedule.epochs} | "
-            f"{schedule.batch_size} | {labels} |"
-        )
-    return "\n".join(lines) + "\n"
+        values = ["", "", "0", "", ""]
+        if recipe.method != "random_init":
+            values = [
+                f"{optimiser.lr:g}",
+                f"{optimiser.weight_decay:g}",
+                f"{schedule.epochs}",
+                f"{schedule.batch_size}",
+            ]
+            values.append("learns from them" if recipe.reads_labels() else "diagnostics only" if row.labels else "")
+        rows.append(Row(cells=(Cell(row.label), Cell(row.recipe, emphasis="code"), *map(Cell, values))))
+    table = Table("", tuple(Column(name) for name in head), tuple(rows))
+    return "\n".join(markdown_lines(table, is_padded=False)) + "\n"
 
 
-def _line(method: str, rate: str, found: Sequence[float], mark: str) -> str:
-    values = " | ".join(f"{value:.1f}" for value in [*found, math.fsum(found) / len(found)])
-    return f"| {method} | {rate} | {values} | {mark} |"
+def _texts(method: str, rate: str, found: Sequence[float], mark: str) -> list[str]:
+    return [method, rate, *(f"{value:.1f}" for value in [*found, math.fsum(found) / len(found)]), mark]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

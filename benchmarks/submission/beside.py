@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.record import Record
-from benchmarks.report.build import LEADERBOARD_FOLDER, write_board
-from benchmarks.report.render import notes_to_markdown, to_csv, to_markdown
+from benchmarks.report.markdown import to_markdown
 from benchmarks.report.results import Results, collect
-from benchmarks.report.tables import Table, make_tables
+from benchmarks.report.run_report import LEADERBOARD_FOLDER, write_board
+from benchmarks.report.suite_table import make_tables, notes_to_markdown, suite_to_csv
+from benchmarks.report.table import SuiteTable
 from scenebench.files import write_text
 
 MARKDOWN, CSV = "table.md", "table.csv"
@@ -25,7 +26,7 @@ class Beside:
     """
 
     results: Results
-    tables: list[Table]
+    tables: list[SuiteTable]
     board: list[Record]
     left_out: int
 
@@ -73,7 +74,7 @@ def set_beside(new: Results, board: Sequence[Record], baseline: str) -> Beside:
 def write_table(beside: Beside, head: str, out: Path) -> list[Path]:
     """Write the table as Markdown and CSV into ``out``."""
     markdown = "\n".join([f"{head}\n", *map(to_markdown, beside.tables), notes_to_markdown(beside.tables)])
-    for name, text in ((MARKDOWN, markdown), (CSV, to_csv(beside.tables))):
+    for name, text in ((MARKDOWN, markdown), (CSV, suite_to_csv(beside.tables))):
         write_text(out / name, text)
     return [out / MARKDOWN, out / CSV]
 

@@ -24,7 +24,7 @@ import yaml
 
 from benchmarks.protocols.protocol import Protocol
 from benchmarks.record import Record
-from benchmarks.report.statistics import summarise
+from benchmarks.statistics.summary import summarise
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, require_choice
 from scenebench.files import write_text

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.record import Record
-from benchmarks.report.render import notes_to_markdown, to_markdown
-from benchmarks.report.results import RECORD_FILE, collect
 from benchmarks.report.after_run import write_expected_cells
+from benchmarks.report.markdown import to_markdown
+from benchmarks.report.results import RECORD_FILE, collect
+from benchmarks.report.suite_table import notes_to_markdown
 from benchmarks.submission.beside import (
     Beside,
     read_board,

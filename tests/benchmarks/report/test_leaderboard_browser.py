@@ -11,7 +11,7 @@ import pytest
 from hostile_records import hostile_records
 from made_up_records import demo_records, fill
 
-from benchmarks.report.build import build_leaderboard
+from benchmarks.report.run_report import build_leaderboard
 
 BROWSER_TESTS = Path(__file__).parents[2] / "browser"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

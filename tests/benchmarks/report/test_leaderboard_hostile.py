@@ -17,9 +17,8 @@ from benchmarks.report import leaderboard_check
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_check import collect_for_leaderboard, require_distinct_ids
 from benchmarks.report.leaderboard_rerun import rerun_commands
-from benchmarks.report.render import to_csv
 from benchmarks.report.results import Results, collect
-from benchmarks.report.tables import make_tables
+from benchmarks.report.suite_table import make_tables, suite_to_csv
 from scenebench.cli import main
 from scenebench.errors import UserError
 
@@ -65,7 +64,7 @@ def test_commands_to_run_again_are_quoted() -> None:
 
 
 def test_no_value_of_the_csv_is_a_formula(tmp_path: Path) -> None:
-    text = to_csv(make_tables(collect(fill(tmp_path, hostile_records()))))
+    text = suite_to_csv(make_tables(collect(fill(tmp_path, hostile_records()))))
     values = [value for line in csv.reader(io.StringIO(text)) for value in line]
     assert any("=cmd" in value for value in values)
     assert not any(value.startswith(("=", "+", "@", "\t")) for value in values)

@@ -10,13 +10,13 @@ from paper_records import COCO, CURRENT, FPN, MLS_KEYS, RESOLVED, paper_record, 
 
 from benchmarks.published.layout import paper_table_names
 from benchmarks.record import JudgedPart, Record
-from benchmarks.report.paper_parts import PaperResult
-from benchmarks.report.paper_render import paper_to_csv, paper_to_markdown
+from benchmarks.report.paper_result import PaperResult
+from benchmarks.report.paper_text import paper_to_csv, paper_to_markdown
 from benchmarks.report.results import ExpectedCell
-from benchmarks.report.table_parts import Cell
+from benchmarks.report.table import Measured
 
 
-def cell(result: PaperResult, label: str, column: int = 0, group: int = 0) -> Cell:
+def cell(result: PaperResult, label: str, column: int = 0, group: int = 0) -> Measured:
     (place,) = [n for n, row in enumerate(result.rows) if row.label == label]
     return result.groups[group].cells[place][column]
 
@@ -27,7 +27,7 @@ def filled(result: PaperResult) -> set[tuple[str, int]]:
         (row.label, column)
         for place, row in enumerate(result.rows)
         for column, found in enumerate(result.groups[0].cells[place])
-        if row.is_paper and found.summary is not None
+        if not row.is_apart and found.summary is not None
     }
 
 
@@ -93,7 +93,7 @@ ROW_SPOILT: dict[str, dict[str, Any]] = {
 def test_another_backbone_is_a_further_row(name: str) -> None:
     result = table_of([paper_record(**ROW_SPOILT[name])])
     assert filled(result) == set()
-    (further,) = [n for n, row in enumerate(result.rows) if not row.is_paper]
+    (further,) = [n for n, row in enumerate(result.rows) if row.is_apart]
     assert result.groups[0].cells[further][0].values == (40.0,)
     assert result.published[further] == [None] * 6
     assert result.difference(further, 0) is None
@@ -138,7 +138,7 @@ def test_two_versions_of_a_protocol_never_share_a_column() -> None:
     assert {column.setting.hash for column in apart.columns if column.setting} != set(CURRENT.values())
     three = [paper_record(resolved=RESOLVED | {"settings": {"iterations": n}}, seed=n) for n in (1, 2)]
     (apart,) = table_of(three).groups[1:]
-    assert len({column.title for column in apart.columns}) == len(apart.columns), "told apart by their heads"
+    assert len({column.name for column in apart.columns}) == len(apart.columns), "told apart by their heads"
     assert all(len(c.values) <= 1 for line in apart.cells for c in line)
 
 

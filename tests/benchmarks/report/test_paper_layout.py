@@ -13,7 +13,7 @@ from benchmarks.published.layout import (
     place_published,
 )
 from benchmarks.published.values import PublishedValue, read_published
-from benchmarks.report.curve import PUBLISHED_CURVES
+from benchmarks.report.sweep_figure import PUBLISHED_CURVES
 from pretrain.recipes.recipe import load_recipe, recipe_names
 from scenebench.errors import UserError
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.record import read_record, write_record
-from benchmarks.report.build import write_tables
+from benchmarks.report.metrics import metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.results import collect
 from benchmarks.report.results_page import build_results
+from benchmarks.report.run_report import write_tables
 from benchmarks.report.search_page import search_page
-from benchmarks.report.table_parts import METRIC_NAMES
-from benchmarks.report.tables import make_tables
+from benchmarks.report.suite_table import make_tables
 from scenebench.cli import main
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
@@ -85,7 +85,7 @@ def test_every_number_of_the_page_stands_in_the_table_it_links_to() -> None:
         (found,) = [
             (float(line["mean"]), line["n"])
             for line in values[suite]
-            if (line["row"], line["protocol"], METRIC_NAMES.get(line["metric"], line["metric"])) == wanted
+            if (line["row"], line["protocol"], metric_label(line["metric"])) == wanted
         ]
         return found
 

@@ -11,7 +11,7 @@ from made_up_records import fill, make_record
 
 from benchmarks.record import read_record, write_record
 from benchmarks.report import results_page
-from benchmarks.report.diagnostics import (
+from benchmarks.report.diagnosed_runs import (
     causes_table,
     diagnostics_table,
     draw_by_category,

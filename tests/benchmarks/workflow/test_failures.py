@@ -18,8 +18,8 @@ from fake_jobs import ledger
 from made_up_records import make_record
 
 from benchmarks.record import write_record
-from benchmarks.report.build import build_report
 from benchmarks.report.after_run import write_expected_cells
+from benchmarks.report.run_report import build_report
 from benchmarks.workflow.damage import damage_of
 from benchmarks.workflow.engine import Outcome
 from benchmarks.workflow.engine_options import EngineOptions

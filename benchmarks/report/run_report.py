@@ -1,0 +1,147 @@
+"""From results to tables, figure and leaderboard, and what the terminal shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.report.leaderboard_check import collect_for_leaderboard
+from benchmarks.report.results import Results
+from scenebench.collection import nothing_collected
+from scenebench.files import write_text
+
+if TYPE_CHECKING:
+    from benchmarks.report.table import SuiteTable
+
+TABLES_FOLDER = "tables"
+LEADERBOARD_FOLDER = "leaderboard"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written."""
+
+    results: Results
+    tables: list[SuiteTable]
+    files: list[Path]
+    page: Path | None
+
+
+def build_report(results_folder: Path | str, out: Path | str | None = None) -> Report:
+    """Write tables, figure and leaderboard of the results in a folder (into it, unless ``out`` is given)."""
+    out = Path(results_folder if out is None else out)
+    with nothing_collected():
+        results, tables = collect_for_leaderboard(results_folder, _with_tables)
+        files = write_tables(results, tables, out / TABLES_FOLDER)
+        page = write_board(results, tables, out / LEADERBOARD_FOLDER)
+    return Report(results, tables, files, page)
+
+
+def build_leaderboard(results_folder: Path | str, out: Path | str | None = None) -> tuple[Results, Path]:
+    """Write the leaderboard alone (to ``leaderboard`` in the folder, unless ``out`` is given): records, page.
+
+    Raises:
+        UserError: no records, or one is refused (:mod:`.leaderboard_check`); nothing is written then.
+    """
+    folder = Path(results_folder) / LEADERBOARD_FOLDER if out is None else Path(out)
+    with nothing_collected():
+        results, tables = collect_for_leaderboard(results_folder, _with_tables)
+        return results, write_board(results, tables, folder)
+
+
+def _with_tables(results: Results) -> tuple[Results, list[SuiteTable]]:
+    from benchmarks.report.suite_table import make_tables  # pandas starts while another process checks the records
+
+    return results, make_tables(results)
+
+
+def write_board(results: Results, tables: list[SuiteTable], folder: Path) -> Path:
+    """Write the leaderboard's page of records that were read and set into tables before, with its pictures."""
+
+    from benchmarks.report.leaderboard import write_leaderboard
+
+    def plot(kinds: tuple[str, ...], pictures: Path) -> None:
+        from benchmarks.report.leaderboard_figures import draw_plots  # matplotlib, where it is needed: it starts slowly
+
+        draw_plots(tables, results.records, pictures, kinds)
+
+    def all_but_cost(pictures: Path) -> None:
+        plot(("bars", "ranks"), pictures)  # where the page is made, which asks for the ranks again
+        draw_curves(results, tables, pictures)
+
+    return write_leaderboard(results, tables, [all_but_cost, partial(plot, ("cost",))], folder)
+
+
+def write_tables(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
+    """Write ``tables.md``, ``tables.tex``, ``values.csv`` and the figures; equal records give equal bytes."""
+    from benchmarks.report.markdown import to_markdown
+    from benchmarks.report.suite_table import notes_to_markdown, suite_to_csv, suite_to_latex
+
+    head = f"# {results.title}\n\n"
+    if results.repeats:
+        head += f"{results.repeats} records were left out: a later record repeats the same run.\n\n"
+    texts = {
+        "tables.md": head + "\n".join([*map(to_markdown, tables), notes_to_markdown(tables)]),
+        "tables.tex": "\n".join(suite_to_latex(table) for table in tables),
+        "values.csv": suite_to_csv(tables),
+    }
+    files = []
+    for name, text in texts.items():
+        write_text(folder / name, text)
+        files.append(folder / name)
+    return files + draw_figures(results, tables, folder)
+
+
+def draw_figures(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
+    """One comparison a data set and size, and a curve where its rows sweep one number.
+
+    The first are called ``comparison`` and ``curve``, further ones are numbered.
+    """
+    from benchmarks.report.comparison_figure import draw_figure
+    from benchmarks.report.table import by_data
+
+    files = []
+    for suffix, group in by_data(tables):
+        files += draw_figure(group, folder, f"comparison{suffix}")
+    return files + draw_curves(results, tables, folder)
+
+
+def draw_curves(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
+    """The curves of :func:`draw_figures` alone."""
+    from benchmarks.report.sweep_figure import draw_curve
+    from benchmarks.report.table import by_data
+
+    return [
+        path
+        for suffix, group in by_data(tables)
+        for path in draw_curve(group, results.records, folder, f"curve{suffix}")
+    ]
+
+
+def print_report(report: Report, write: Callable[[str], object] = print) -> None:
+    """Show the tables, and where everything lies."""
+    from benchmarks.report.markdown import to_markdown
+    from benchmarks.report.suite_table import notes_to_markdown
+
+    for table in report.tables:
+        write("")
+        write(to_markdown(table).rstrip())
+    write("")
+    write(notes_to_markdown(report.tables))
+    write("Where everything lies:")
+    if report.page is not None:
+        write(f"  leaderboard       {report.page}")
+    for path in report.files:
+        write(f"  {_KINDS_OF_FILES.get(path.suffix, 'file'):17} {path}")
+
+
+_KINDS_OF_FILES = {
+    ".md": "tables, Markdown",
+    ".tex": "tables, LaTeX",
+    ".csv": "values, CSV",
+    ".png": "figure",
+    ".svg": "figure",
+}
