@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.compare.sides import Side
-from benchmarks.outside.differences import KeyDifference, differing_keys, differing_setup
-from benchmarks.record import Record
+from benchmarks.records.differences import KeyDifference, differing_keys, differing_setup
+from benchmarks.records.record import Record
 from benchmarks.statistics.bootstrap import bootstrap_interval, paired_interval
 from benchmarks.statistics.significance import holm, paired_p, welch_p
 from benchmarks.statistics.summary import Summary, summarise

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmarks.published.values import read_published
+from benchmarks.records.collect import Results
 from benchmarks.report.escaping import clip, visible
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
 from benchmarks.report.leaderboard_tables import (
@@ -30,7 +31,6 @@ from benchmarks.report.leaderboard_tables import (
     told_apart,
 )
 from benchmarks.report.metrics import KINDS
-from benchmarks.report.results import Results
 from benchmarks.report.table import Measured, SuiteTable, difference_text
 from benchmarks.statistics.ranks import Rank
 from scenebench.children import in_children, shared_out

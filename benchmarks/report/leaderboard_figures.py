@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.figures import COLOURS, GREY, house_style, panel_grid, printable, save_svg
 from benchmarks.report.leaderboard_tables import Panel, column_ranks, panel_groups
 from benchmarks.report.table import Row, SuiteTable

@@ -16,13 +16,13 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from benchmarks.record import EnvironmentPart, Record
+from benchmarks.records.admission import ID_DIGITS
+from benchmarks.records.collect import Results
+from benchmarks.records.record import EnvironmentPart, Record
 from benchmarks.report.escaping import clip, visible
-from benchmarks.report.leaderboard_check import ID_DIGITS
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import Curve, backbone_of_records, curves, log_tail
 from benchmarks.report.metrics import metric_label
-from benchmarks.report.results import Results
 from benchmarks.report.table import SuiteTable
 
 MAX_TEXT = 2000

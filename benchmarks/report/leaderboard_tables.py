@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.published.layout import load_methods
 from benchmarks.published.values import CONTEXT_FILE, PUBLISHED, PublishedValue
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.escaping import clip, visible
 from benchmarks.report.metrics import kind_of, metric_label
 from benchmarks.report.suite_table import general_notes

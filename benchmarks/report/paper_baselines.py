@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.measured import compared, with_best
 from benchmarks.report.paper_result import PaperResult
 from benchmarks.report.table import Measured, Row

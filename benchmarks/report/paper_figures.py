@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.published.values import read_published
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.figures import COLOURS, GREY, house_style, panel_grid, printable, save_figure
 from benchmarks.report.paper_result import Group, PaperResult
 from benchmarks.report.sweep_figure import PUBLISHED_CURVES, draw_published

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from benchmarks.published.layout import load_paper_table, paper_table_names
 from benchmarks.published.values import read_published
+from benchmarks.records.collect import Results, collect
 from benchmarks.report.paper_figures import draw_bars, draw_cost, draw_published_curve
 from benchmarks.report.paper_result import PaperResult
 from benchmarks.report.paper_table import make_paper_table
 from benchmarks.report.paper_text import paper_to_csv, paper_to_latex, paper_to_markdown
-from benchmarks.report.results import Results, collect
 from benchmarks.report.suite_table import make_tables
 from benchmarks.report.sweep_figure import draw_curve
 from benchmarks.report.table import by_data

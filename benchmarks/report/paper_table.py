@@ -21,14 +21,14 @@ from benchmarks.published.layout import (
     place_published,
 )
 from benchmarks.published.values import PublishedValue
-from benchmarks.record import Record
+from benchmarks.records.collect import Results, recipe_key, row_key, row_names
+from benchmarks.records.record import Record
 from benchmarks.report.escaping import clip
 from benchmarks.report.measured import measured
 from benchmarks.report.metrics import MAIN_METRICS, metric_label, metric_order
 from benchmarks.report.paper_baselines import with_baselines
 from benchmarks.report.paper_match import is_called, is_made_as, why_not_in_column, why_not_in_row
 from benchmarks.report.paper_result import Group, PaperResult
-from benchmarks.report.results import Results, recipe_key, row_key, row_names
 from benchmarks.report.table import NOTHING, Column, Measured, Row, Setting, measured_on
 
 _Member = tuple[Record, int]

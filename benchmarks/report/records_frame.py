@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas
 
+from benchmarks.records.collect import ExpectedCell, Results, row_key, row_names
 from benchmarks.report.escaping import clip
-from benchmarks.report.results import ExpectedCell, Results, row_key, row_names
 
 
 def make_frame(results: Results) -> pandas.DataFrame:

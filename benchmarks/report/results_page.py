@@ -22,7 +22,8 @@ from typing import Any
 import jinja2
 
 from benchmarks.published.values import COMPARED_METHODS, published_orders, read_published
-from benchmarks.record import Record
+from benchmarks.records.collect import Results, collect
+from benchmarks.records.record import Record
 from benchmarks.report.diagnosed_runs import (
     DiagnosedRow,
     causes_table,
@@ -35,7 +36,6 @@ from benchmarks.report.diagnosed_runs import (
 from benchmarks.report.markdown import markdown_lines, to_markdown
 from benchmarks.report.metrics import MAIN_METRICS, metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.results import Results, collect
 from benchmarks.report.run_report import write_tables
 from benchmarks.report.suite_table import make_tables, notes_to_markdown
 from benchmarks.report.table import SuiteTable, signed, summary_text, text_table

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.record import Record
+from benchmarks.records.collect import collect
+from benchmarks.records.record import Record
 from benchmarks.report.markdown import markdown_lines
 from benchmarks.report.publish import RECORDS
-from benchmarks.report.results import collect
 from benchmarks.report.table import Cell, Column, Row, Table, text_table
 from benchmarks.suites.suite import load_suite
 from pretrain.recipes.recipe import load_recipe

@@ -14,6 +14,7 @@ from typing import Any
 import pandas
 
 from benchmarks.protocols.protocol import list_protocols, load_protocol
+from benchmarks.records.collect import Results
 from benchmarks.report.csv_values import setting_of, to_csv, values_of
 from benchmarks.report.escaping import clip, one_line
 from benchmarks.report.latex import NEEDS, latex_lines
@@ -21,7 +22,6 @@ from benchmarks.report.markdown import markdown_list
 from benchmarks.report.measured import compared, measured, with_best
 from benchmarks.report.metrics import KINDS, Kind, metric_label, metric_order
 from benchmarks.report.records_frame import make_frame
-from benchmarks.report.results import Results
 from benchmarks.report.table import (
     NOTHING,
     Cell,

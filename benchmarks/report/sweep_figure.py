@@ -20,10 +20,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.published.values import PublishedValue, read_published
-from benchmarks.record import Record
+from benchmarks.records.collect import flatten, row_recipe
+from benchmarks.records.record import Record
 from benchmarks.report.figures import COLOURS, GREY, house_style, panel_grid, printable, save_figure
 from benchmarks.report.metrics import metric_label
-from benchmarks.report.results import flatten, row_recipe
 from benchmarks.report.table import Row, SuiteTable
 
 LOG_FROM = 10.0

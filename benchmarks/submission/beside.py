@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.record import Record
+from benchmarks.records.collect import Results, collect
+from benchmarks.records.record import Record
 from benchmarks.report.markdown import to_markdown
-from benchmarks.report.results import Results, collect
 from benchmarks.report.run_report import LEADERBOARD_FOLDER, write_board
 from benchmarks.report.suite_table import make_tables, notes_to_markdown, suite_to_csv
 from benchmarks.report.table import SuiteTable

@@ -10,9 +10,9 @@ from made_up_records import make_record
 from matplotlib.figure import Figure
 from PIL import Image
 
+from benchmarks.records.collect import Results
 from benchmarks.report.comparison_figure import draw_figure
 from benchmarks.report.figures import house_style, save_svg
-from benchmarks.report.results import Results
 from benchmarks.report.suite_table import make_tables
 
 

@@ -15,13 +15,13 @@ from paper_records import MLS_KEYS, paper_record, table_of
 from PIL import Image
 
 from benchmarks.published.layout import paper_table_names
-from benchmarks.record import Record
+from benchmarks.records.collect import collect
+from benchmarks.records.record import Record
 from benchmarks.report.escaping import escape_latex
 from benchmarks.report.paper_figures import draw_bars, draw_cost, images_seen
 from benchmarks.report.paper_report import build_paper_tables
 from benchmarks.report.paper_result import PaperResult
 from benchmarks.report.paper_text import paper_to_csv, paper_to_latex, paper_to_markdown
-from benchmarks.report.results import collect
 from benchmarks.report.suite_table import make_tables, suite_to_latex
 from scenebench.cli import main
 

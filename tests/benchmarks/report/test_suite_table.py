@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_records import demo_records, fill, make_record
 
-from benchmarks.record import Record
+from benchmarks.records.collect import ExpectedCell, Results, collect, write_expected
+from benchmarks.records.record import Record
 from benchmarks.report.markdown import to_markdown
-from benchmarks.report.results import ExpectedCell, Results, collect, write_expected
 from benchmarks.report.suite_table import make_tables, suite_to_csv, suite_to_latex
 from benchmarks.report.table import Measured, SuiteTable
 from benchmarks.statistics.summary import Summary, difference, summarise

@@ -9,9 +9,9 @@ from made_up_records import make_record
 from matplotlib.figure import Figure
 
 from benchmarks.published.values import read_published
-from benchmarks.record import Record
+from benchmarks.records.collect import Results
+from benchmarks.records.record import Record
 from benchmarks.report import sweep_figure
-from benchmarks.report.results import Results
 from benchmarks.report.run_report import write_board, write_tables
 from benchmarks.report.suite_table import make_tables
 from benchmarks.report.sweep_figure import PUBLISHED_CURVES, draw_curve, find_sweeps

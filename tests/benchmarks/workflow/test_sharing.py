@@ -11,7 +11,7 @@ from made_up_records import make_record
 from test_plan import SUITE
 
 from benchmarks.protocols.protocol import load_protocol
-from benchmarks.record import read_record, write_record
+from benchmarks.records.record import read_record, write_record
 from benchmarks.report.after_run import PICTURES_FOLDER, show_pictures, write_expected_cells
 from benchmarks.suites.group import load_suites
 from benchmarks.suites.suite import BackboneRow, ProtocolColumn

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.record import Record
+from benchmarks.records.collect import row_recipe
+from benchmarks.records.record import Record
 from benchmarks.report.escaping import clip
-from benchmarks.report.results import row_recipe
 
 ABSENT = "-"
 _LONGEST = 100
