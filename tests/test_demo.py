@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record import Record, read_record
+from benchmarks.records.record import Record, read_record
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MINUTES = 10

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.compare.sides import Side
-from benchmarks.outside.differences import KeyDifference, differing_keys, differing_setup
-from benchmarks.record import Record
+from benchmarks.records.differences import KeyDifference, differing_keys, differing_setup
+from benchmarks.records.record import Record
 from benchmarks.report.paired import holm, paired_interval, paired_t
 from benchmarks.report.statistics import Summary, bootstrap_interval, summarise, welch
 from scenebench.errors import UserError

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.record import Record, read_record
-from benchmarks.report.results import collect, row_key
+from benchmarks.records.collect import collect, row_key
+from benchmarks.records.record import Record, read_record
 from benchmarks.submission.beside import read_board
 from scenebench.errors import UserError, did_you_mean
 from scenebench.files import sha256_of

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 import scenebench
-from benchmarks.record import EnvironmentPart
+from benchmarks.records.record import EnvironmentPart
 from scenebench.processors import cpu_info
 
 COMMIT_VARIABLE = "SCENEBENCH_COMMIT"

@@ -25,7 +25,15 @@ from benchmarks.evaluation.environment import (
 from benchmarks.evaluation.official import open_data
 from benchmarks.evaluation.toolboxes import require_toolbox
 from benchmarks.protocols.protocol import Protocol
-from benchmarks.record import BackbonePart, DatasetPart, JudgedPart, ProtocolPart, Record, read_record, write_record
+from benchmarks.records.record import (
+    BackbonePart,
+    DatasetPart,
+    JudgedPart,
+    ProtocolPart,
+    Record,
+    read_record,
+    write_record,
+)
 from scenebench.config import config_hash
 from scenebench.errors import UserError, did_you_mean
 from scenebench.files import only_process, sha256_of, write_text

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.report.leaderboard_check import collect_for_leaderboard
-from benchmarks.report.results import Results
+from benchmarks.records.admission import collect_for_leaderboard
+from benchmarks.records.collect import Results
 from scenebench.collection import nothing_collected
 from scenebench.files import write_text
 

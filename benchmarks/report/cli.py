@@ -69,8 +69,8 @@ def _table(arguments: argparse.Namespace) -> int:
         return 0
     require_not_results(arguments.results)
 
+    from benchmarks.records.collect import collect
     from benchmarks.report.build import TABLES_FOLDER, Report, print_report, write_tables
-    from benchmarks.report.results import collect
     from benchmarks.report.tables import make_tables
 
     results = collect(arguments.results)
@@ -101,7 +101,7 @@ def _add(arguments: argparse.Namespace, names: Sequence[str]) -> int:
     if arguments.out:
         raise UserError("leaderboard add: --out is of the page; the board's folder is named by --to")
 
-    from benchmarks.outside.adding import DEFAULT_BOARD, add_records
+    from benchmarks.records.adding import DEFAULT_BOARD, add_records
 
     added = add_records(names, arguments.to or DEFAULT_BOARD, arguments.own_data)
     for one in added:

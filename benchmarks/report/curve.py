@@ -20,10 +20,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.published.values import PublishedValue, read_published
-from benchmarks.record import Record
+from benchmarks.records.collect import flatten, row_recipe
+from benchmarks.records.record import Record
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
 from benchmarks.report.render import place
-from benchmarks.report.results import flatten, row_recipe
 from benchmarks.report.table_parts import METRIC_NAMES, Row, Table
 
 LOG_FROM = 10.0

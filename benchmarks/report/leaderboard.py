@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmarks.published.values import read_published
+from benchmarks.records.collect import Results
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import PublishedView, published_views
 from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pages, write_records
@@ -30,7 +31,6 @@ from benchmarks.report.leaderboard_views import (
     told_apart,
 )
 from benchmarks.report.render import difference_text, place
-from benchmarks.report.results import Results
 from benchmarks.report.table_parts import KINDS, Table, clip
 from scenebench.children import in_children, shared_out
 from scenebench.errors import UserError

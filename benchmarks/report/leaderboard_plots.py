@@ -15,7 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_svg
 from benchmarks.report.leaderboard_views import Panel, column_ranks, panel_groups
 from benchmarks.report.render import place

@@ -16,12 +16,12 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from benchmarks.record import EnvironmentPart, Record
+from benchmarks.records.admission import ID_DIGITS
+from benchmarks.records.collect import Results
+from benchmarks.records.record import EnvironmentPart, Record
 from benchmarks.report.escaping import visible
-from benchmarks.report.leaderboard_check import ID_DIGITS
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import Curve, backbone_of_records, curves, log_tail
-from benchmarks.report.results import Results
 from benchmarks.report.table_parts import METRIC_NAMES, Table, clip
 
 MAX_TEXT = 2000

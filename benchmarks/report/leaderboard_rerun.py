@@ -6,9 +6,9 @@ import shlex
 from functools import cache
 from typing import Any
 
-from benchmarks.record import Record
+from benchmarks.records.collect import flatten, row_recipe
+from benchmarks.records.record import Record
 from benchmarks.report.escaping import one_line
-from benchmarks.report.results import flatten, row_recipe
 from benchmarks.report.table_parts import clip
 from pretrain.recipes.recipe import load_recipe, recipe_names
 from scenebench.config import override

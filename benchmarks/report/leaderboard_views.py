@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_published import PublishedView
 from benchmarks.report.ranks import Rank, rank_intervals

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.paper_parts import Group, PaperResult, ResultRow
 from benchmarks.report.statistics import Summary, bootstrap_interval, difference, welch
 from benchmarks.report.table_parts import Cell

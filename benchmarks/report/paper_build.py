@@ -7,13 +7,13 @@ from pathlib import Path
 
 from benchmarks.published.layout import load_paper_table, paper_table_names
 from benchmarks.published.values import read_published
+from benchmarks.records.collect import Results, collect
 from benchmarks.report.curve import draw_curve
 from benchmarks.report.paper_figures import draw_bars, draw_cost, draw_published_curve
 from benchmarks.report.paper_latex import paper_to_latex
 from benchmarks.report.paper_parts import PaperResult
 from benchmarks.report.paper_render import paper_to_csv, paper_to_markdown
 from benchmarks.report.paper_tables import make_paper_table
-from benchmarks.report.results import Results, collect
 from benchmarks.report.tables import make_tables
 from scenebench.errors import UserError
 from scenebench.files import write_text

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.published.values import read_published
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.curve import PUBLISHED_CURVES, draw_published
 from benchmarks.report.figure import COLOURS, GREY, house_style, printable, save_figure
 from benchmarks.report.paper_parts import Group, PaperResult

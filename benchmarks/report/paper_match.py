@@ -18,8 +18,8 @@ from benchmarks.published.layout import (
     PaperColumn,
     PaperRow,
 )
-from benchmarks.record import BackbonePart, Record
-from benchmarks.report.results import flatten
+from benchmarks.records.collect import flatten
+from benchmarks.records.record import BackbonePart, Record
 
 PAPER_SIZE = "paper"
 

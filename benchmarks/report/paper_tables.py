@@ -20,7 +20,8 @@ from benchmarks.published.layout import (
     place_published,
 )
 from benchmarks.published.values import PublishedValue
-from benchmarks.record import Record
+from benchmarks.records.collect import Results, recipe_key, row_key
+from benchmarks.records.record import Record
 from benchmarks.report.paper_baselines import with_baselines
 from benchmarks.report.paper_match import is_called, is_made_as, why_not_in_column, why_not_in_row
 from benchmarks.report.paper_parts import (
@@ -33,7 +34,6 @@ from benchmarks.report.paper_parts import (
     Setting,
     describe,
 )
-from benchmarks.report.results import Results, recipe_key, row_key
 from benchmarks.report.statistics import summarise
 from benchmarks.report.table_parts import METRIC_NAMES, Cell, clip
 

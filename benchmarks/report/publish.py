@@ -17,8 +17,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.record import read_record
-from benchmarks.report.results import RECORD_FILE
+from benchmarks.records.collect import RECORD_FILE
+from benchmarks.records.record import read_record
 from benchmarks.workflow.events import FINISHED, EventLog
 from benchmarks.workflow.plan import PLAN_FILE, read_plan
 from scenebench.errors import UserError

@@ -22,7 +22,8 @@ from typing import Any
 import jinja2
 
 from benchmarks.published.values import read_published
-from benchmarks.record import Record
+from benchmarks.records.collect import Results, collect
+from benchmarks.records.record import Record
 from benchmarks.report.build import write_tables
 from benchmarks.report.diagnostics import (
     DiagnosedRow,
@@ -37,7 +38,6 @@ from benchmarks.report.paired import paired_test
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.rank_agreement import METHODS, published_orders, rank_agreement
 from benchmarks.report.render import notes_to_markdown, to_markdown
-from benchmarks.report.results import Results, collect
 from benchmarks.report.statistics import summarise
 from benchmarks.report.table_parts import METRIC_NAMES
 from benchmarks.report.tables import Table, make_tables

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.record import Record
+from benchmarks.records.collect import collect
+from benchmarks.records.record import Record
 from benchmarks.report.publish import RECORDS
-from benchmarks.report.results import collect
 from benchmarks.suites.suite import load_suite
 from pretrain.recipes.recipe import load_recipe
 from scenebench.errors import UserError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas
 
-from benchmarks.report.results import ExpectedCell, Results, row_key
+from benchmarks.records.collect import ExpectedCell, Results, row_key
 from benchmarks.report.table_parts import clip
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas
 
 from benchmarks.protocols.protocol import list_protocols, load_protocol
-from benchmarks.report.results import Results
+from benchmarks.records.collect import Results
 from benchmarks.report.statistics import bootstrap_interval, difference, summarise, welch
 from benchmarks.report.table_frame import make_frame
 from benchmarks.report.table_parts import KINDS, METRIC_NAMES, Cell, Column, Kind, Row, Table, clip

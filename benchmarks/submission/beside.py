@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.record import Record
+from benchmarks.records.collect import Results, collect
+from benchmarks.records.record import Record
 from benchmarks.report.build import LEADERBOARD_FOLDER, write_board
 from benchmarks.report.render import notes_to_markdown, to_csv, to_markdown
-from benchmarks.report.results import Results, collect
 from benchmarks.report.tables import Table, make_tables
 from scenebench.files import write_text
 

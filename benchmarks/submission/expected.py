@@ -23,7 +23,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.protocols.protocol import Protocol
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from benchmarks.report.statistics import summarise
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, require_choice

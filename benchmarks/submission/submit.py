@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.record import Record
+from benchmarks.records.collect import RECORD_FILE, collect
+from benchmarks.records.record import Record
+from benchmarks.report.after_run import write_expected_cells
 from benchmarks.report.render import notes_to_markdown, to_markdown
-from benchmarks.report.results import RECORD_FILE, collect
-from benchmarks.report.run_report import write_expected_cells
 from benchmarks.submission.beside import (
     Beside,
     read_board,

@@ -42,7 +42,7 @@ def _damage_of_record(path: Path) -> str:
     content = _json(path)
     if not isinstance(content, dict) or "schema_version" not in content:
         return "is not a record"
-    from benchmarks.record import SCHEMA_VERSION, read_record  # pydantic: only where there is something to read
+    from benchmarks.records.record import SCHEMA_VERSION, read_record  # pydantic: only where there is something to read
 
     if content["schema_version"] != SCHEMA_VERSION:
         return ""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.evaluation.toolboxes import require_toolbox
-from benchmarks.report.run_report import report_all
+from benchmarks.report.after_run import report_all
 from benchmarks.suites.data_places import require_complete
 from benchmarks.suites.source import Source
 from benchmarks.workflow.damage import set_aside

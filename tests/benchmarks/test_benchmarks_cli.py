@@ -8,7 +8,7 @@ import yaml
 
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.protocols.protocol import list_protocols, load_protocol
-from benchmarks.record import read_record
+from benchmarks.records.record import read_record
 from scenebench.cli import parse
 from scenebench.errors import UserError
 

@@ -15,7 +15,7 @@ from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.environment import describe_environment, git_state, peak_memory_mb
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.protocols.protocol import Protocol, load_protocol
-from benchmarks.record import Record, read_record
+from benchmarks.records.record import Record, read_record
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
 

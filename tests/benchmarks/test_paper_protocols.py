@@ -12,7 +12,7 @@ from miniatures import BUILDERS
 from benchmarks.datasets.preparing import prepare
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.protocols.protocol import load_protocol
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from scenebench.cli import main
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, save_backbone

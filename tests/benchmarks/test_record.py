@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from benchmarks.record import (
+from benchmarks.records.json_schema import schema_text
+from benchmarks.records.record import (
     SCHEMA_FILE,
     SCHEMA_VERSION,
     BackbonePart,
@@ -17,8 +18,7 @@ from benchmarks.record import (
     read_record,
     write_record,
 )
-from benchmarks.record_schema import schema_text
-from benchmarks.record_versions import MIGRATIONS, content_hash_of
+from benchmarks.records.versions import MIGRATIONS, content_hash_of
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 
@@ -116,7 +116,7 @@ def test_missing_and_unknown_fields_are_named(tmp_path: Path) -> None:
 
 
 def test_the_committed_schema_is_that_of_the_code_and_records_follow_it() -> None:
-    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run python -m benchmarks.record_schema"
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run python -m benchmarks.records.json_schema"
     schema = json.loads(schema_text())
     written = make_record().model_dump(mode="json")
     assert set(written) == set(schema["properties"])

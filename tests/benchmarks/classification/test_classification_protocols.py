@@ -11,7 +11,7 @@ import pytest
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.protocols.protocol import ClassificationProtocol, list_protocols, load_protocol
 from benchmarks.published.values import read_published
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from scenebench.cli import main
 from scenebench.errors import UserError
 

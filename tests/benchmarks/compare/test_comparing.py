@@ -11,7 +11,7 @@ from made_up_records import fill, make_record
 from benchmarks.compare.compare import compare
 from benchmarks.compare.sides import Side, find_side
 from benchmarks.compare.text import to_json, to_markdown, to_text
-from benchmarks.record import DatasetPart, ProtocolPart, Record
+from benchmarks.records.record import DatasetPart, ProtocolPart, Record
 from scenebench.cli import main
 from scenebench.config import config_hash
 from scenebench.errors import UserError

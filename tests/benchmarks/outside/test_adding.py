@@ -12,10 +12,10 @@ from board_records import SOURCE, SUITE, board_record, sealed
 
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.scenes import generate_scenes
-from benchmarks.outside import adding
-from benchmarks.outside.adding import MOST_BYTES, add_records, place_of
-from benchmarks.outside.admission import known_fingerprints
-from benchmarks.record import read_record
+from benchmarks.outside.comparable import known_fingerprints
+from benchmarks.records import adding
+from benchmarks.records.adding import MOST_BYTES, add_records, place_of
+from benchmarks.records.record import read_record
 from scenebench.cli import main
 from scenebench.config import config_hash
 from scenebench.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_up_records import demo_records, fill
 
-from benchmarks.report.results import Results, collect
+from benchmarks.records.collect import Results, collect
 
 
 @pytest.fixture

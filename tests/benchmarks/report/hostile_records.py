@@ -8,7 +8,7 @@ from pathlib import Path
 
 from made_up_records import make_record
 
-from benchmarks.record import Record, write_record
+from benchmarks.records.record import Record, write_record
 
 HOSTILE = [
     "<script>document.title='owned'</script>",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.record import BackbonePart, DatasetPart, EnvironmentPart, ProtocolPart, Record, write_record
+from benchmarks.records.record import BackbonePart, DatasetPart, EnvironmentPart, ProtocolPart, Record, write_record
 from scenebench.config import config_hash
 
 TASKS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from made_up_records import TASKS, make_record
 
-from benchmarks.record import Record
+from benchmarks.records.record import Record
 from scenebench.config import config_hash
 
 _METHODS = ("moco", "mls", "saliency", "densecl", "byol", "supervised")

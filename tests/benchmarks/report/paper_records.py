@@ -8,10 +8,10 @@ from made_up_records import make_record
 
 from benchmarks.published.layout import load_paper_table
 from benchmarks.published.values import read_published
-from benchmarks.record import DatasetPart, ProtocolPart, Record
+from benchmarks.records.collect import ExpectedCell, Results
+from benchmarks.records.record import DatasetPart, ProtocolPart, Record
 from benchmarks.report.paper_parts import PaperResult
 from benchmarks.report.paper_tables import make_paper_table
-from benchmarks.report.results import ExpectedCell, Results
 from scenebench.config import config_hash
 
 FPN = "mask_rcnn_r50_fpn_1x"

@@ -9,11 +9,11 @@ from made_up_records import make_record
 from matplotlib.figure import Figure
 
 from benchmarks.published.values import read_published
-from benchmarks.record import Record
+from benchmarks.records.collect import Results
+from benchmarks.records.record import Record
 from benchmarks.report import curve
 from benchmarks.report.build import write_board, write_tables
 from benchmarks.report.curve import PUBLISHED_CURVES, draw_curve, find_sweeps
-from benchmarks.report.results import Results
 from benchmarks.report.tables import Table, make_tables
 
 SEEDS = (0, 1, 2)

@@ -10,8 +10,8 @@ from made_up_records import make_record
 from matplotlib.figure import Figure
 from PIL import Image
 
+from benchmarks.records.collect import Results
 from benchmarks.report.figure import draw_figure, house_style, save_svg
-from benchmarks.report.results import Results
 from benchmarks.report.tables import make_tables
 
 

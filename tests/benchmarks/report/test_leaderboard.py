@@ -12,13 +12,13 @@ import pytest
 from hostile_records import HOSTILE
 from made_up_records import demo_records, fill, make_record
 
-from benchmarks.record import parse_record
+from benchmarks.records.admission import collect_for_leaderboard
+from benchmarks.records.collect import collect
+from benchmarks.records.record import parse_record
 from benchmarks.report.build import Report, build_leaderboard, build_report, print_report
 from benchmarks.report.leaderboard import write_leaderboard
-from benchmarks.report.leaderboard_check import collect_for_leaderboard
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import backbone_of_records, curves, log_tail
-from benchmarks.report.results import collect
 from benchmarks.report.tables import make_tables
 from pretrain.recipes.recipe import load_recipe
 from scenebench.cli import main

@@ -13,12 +13,11 @@ from hostile_records import HOSTILE, REFUSED, hostile_records
 from made_up_records import demo_records, fill, make_record
 from test_leaderboard import Page, board
 
-from benchmarks.report import leaderboard_check
+from benchmarks.records.admission import collect_for_leaderboard, require_distinct_ids
+from benchmarks.records.collect import Results, collect
 from benchmarks.report.escaping import visible
-from benchmarks.report.leaderboard_check import collect_for_leaderboard, require_distinct_ids
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.render import to_csv
-from benchmarks.report.results import Results, collect
 from benchmarks.report.tables import make_tables
 from scenebench.cli import main
 from scenebench.errors import UserError

@@ -9,10 +9,10 @@ from made_up_records import demo_records, make_record
 from paper_records import COCO, CURRENT, FPN, MLS_KEYS, RESOLVED, paper_record, table_of
 
 from benchmarks.published.layout import paper_table_names
-from benchmarks.record import JudgedPart, Record
+from benchmarks.records.collect import ExpectedCell
+from benchmarks.records.record import JudgedPart, Record
 from benchmarks.report.paper_parts import PaperResult
 from benchmarks.report.paper_render import paper_to_csv, paper_to_markdown
-from benchmarks.report.results import ExpectedCell
 from benchmarks.report.table_parts import Cell
 
 

@@ -15,7 +15,8 @@ from paper_records import MLS_KEYS, paper_record, table_of
 from PIL import Image
 
 from benchmarks.published.layout import paper_table_names
-from benchmarks.record import Record
+from benchmarks.records.collect import collect
+from benchmarks.records.record import Record
 from benchmarks.report.escaping import escape_latex
 from benchmarks.report.paper_build import build_paper_tables
 from benchmarks.report.paper_figures import draw_bars, draw_cost, images_seen
@@ -23,7 +24,6 @@ from benchmarks.report.paper_latex import paper_to_latex
 from benchmarks.report.paper_parts import PaperResult
 from benchmarks.report.paper_render import paper_to_csv, paper_to_markdown
 from benchmarks.report.render import to_latex
-from benchmarks.report.results import collect
 from benchmarks.report.tables import make_tables
 from scenebench.cli import main
 

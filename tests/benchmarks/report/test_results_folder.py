@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record import read_record, write_record
+from benchmarks.records.collect import collect
+from benchmarks.records.record import read_record, write_record
 from benchmarks.report.build import write_tables
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.results import collect
 from benchmarks.report.results_page import build_results
 from benchmarks.report.search_page import search_page
 from benchmarks.report.table_parts import METRIC_NAMES

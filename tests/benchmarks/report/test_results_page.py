@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made_up_records import fill, make_record
 
-from benchmarks.record import read_record, write_record
+from benchmarks.records.record import read_record, write_record
 from benchmarks.report import results_page
 from benchmarks.report.diagnostics import (
     causes_table,

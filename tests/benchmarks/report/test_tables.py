@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_records import demo_records, fill, make_record
 
-from benchmarks.record import Record
+from benchmarks.records.collect import ExpectedCell, Results, collect, write_expected
+from benchmarks.records.record import Record
 from benchmarks.report.render import to_csv, to_latex, to_markdown
-from benchmarks.report.results import ExpectedCell, Results, collect, write_expected
 from benchmarks.report.statistics import Summary, difference, summarise
 from benchmarks.report.table_parts import Cell, Table
 from benchmarks.report.tables import make_tables

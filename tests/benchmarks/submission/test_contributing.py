@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record import read_record
-from benchmarks.report.results import collect
+from benchmarks.records.collect import collect
+from benchmarks.records.record import read_record
 from scenebench.config import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ import pytest
 import torch
 from board_records import board_record, sealed
 
-from benchmarks.record import read_record
+from benchmarks.records.record import read_record
 from benchmarks.submission.checkpoint import read_given
 from benchmarks.workflow import runner
 from benchmarks.workflow.engine import Outcome

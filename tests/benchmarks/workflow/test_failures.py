@@ -17,9 +17,9 @@ import pytest
 from fake_jobs import ledger
 from made_up_records import make_record
 
-from benchmarks.record import write_record
+from benchmarks.records.record import write_record
+from benchmarks.report.after_run import write_expected_cells
 from benchmarks.report.build import build_report
-from benchmarks.report.run_report import write_expected_cells
 from benchmarks.workflow.damage import damage_of
 from benchmarks.workflow.engine import Outcome
 from benchmarks.workflow.engine_options import EngineOptions

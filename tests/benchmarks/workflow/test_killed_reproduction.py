@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.report.run_report import PICTURES_FOLDER, SUITES_FOLDER
+from benchmarks.report.after_run import PICTURES_FOLDER, SUITES_FOLDER
 
 WHOLE = "SCENEBENCH_REPRODUCE"
 """Environment variable that ``make test-reproduce`` sets."""

@@ -16,7 +16,7 @@ import yaml
 from fake_jobs import MakeJob, ledger, plan_of
 from test_plan import SUITE, write
 
-from benchmarks.report.run_report import SUITES_FOLDER
+from benchmarks.report.after_run import SUITES_FOLDER
 from benchmarks.suites.data_places import place_of
 from benchmarks.workflow.devices import held_devices, visible_gpus
 from benchmarks.workflow.engine_options import PARTITION, EngineOptions, job_resources, with_gpus

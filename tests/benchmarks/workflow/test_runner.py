@@ -10,7 +10,7 @@ import pytest
 from fake_jobs import MakeJob, plan_of
 from test_plan import coco, write
 
-from benchmarks.report.run_report import picture_lines, write_expected_cells
+from benchmarks.report.after_run import picture_lines, write_expected_cells
 from benchmarks.suites.source import coco_source, scenes_source
 from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.display import Display

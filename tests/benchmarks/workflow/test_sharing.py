@@ -11,8 +11,8 @@ from made_up_records import make_record
 from test_plan import SUITE
 
 from benchmarks.protocols.protocol import load_protocol
-from benchmarks.record import read_record, write_record
-from benchmarks.report.run_report import PICTURES_FOLDER, show_pictures, write_expected_cells
+from benchmarks.records.record import read_record, write_record
+from benchmarks.report.after_run import PICTURES_FOLDER, show_pictures, write_expected_cells
 from benchmarks.suites.group import load_suites
 from benchmarks.suites.suite import BackboneRow, ProtocolColumn
 from benchmarks.workflow.events import FAILED, Event, EventLog

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.record import Record
-from benchmarks.report.results import row_recipe
+from benchmarks.records.collect import row_recipe
+from benchmarks.records.record import Record
 from benchmarks.report.table_parts import clip
 
 ABSENT = "-"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import Record, read_record
+from benchmarks.records.record import Record, read_record
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 from scenebench.files import write_text

@@ -14,14 +14,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from benchmarks.record_versions import MIGRATIONS, content_hash_of, migrated
+from benchmarks.records.versions import MIGRATIONS, content_hash_of, migrated
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
 SCHEMA_VERSION = 2
 SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
-"""The JSON schema of a record, generated from :class:`Record`: ``python -m benchmarks.record_schema``."""
+"""The JSON schema of a record, generated from :class:`Record`: ``python -m benchmarks.records.json_schema``."""
 TASKS = ("classification", "detection", "segmentation")
 Count = Annotated[int, Field(ge=0)]
 

@@ -1,7 +1,7 @@
 """What a leaderboard refuses: records are files from anywhere, and a page must not be broken by one of them.
 
 A refused record is an error that names its file; nothing is written then. Beyond what every reader of records checks
-(:mod:`benchmarks.record`: schema, hashes, finite metrics) a record must be a plain file inside the folder, of a sane
+(:mod:`benchmarks.records.record`: schema, hashes, finite metrics) a record must be a plain file inside the folder, of a sane
 size, depth and number of metrics, valid JSON in the strict sense, and its metrics must be of a percentage's size.
 """
 
@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from benchmarks.record import Record, parse_checked_record, parse_record
-from benchmarks.report.results import EXPECTED_FILE, Results, collect, record_paths
+from benchmarks.records.collect import EXPECTED_FILE, Results, collect, record_paths
+from benchmarks.records.record import Record, parse_checked_record, parse_record
 from scenebench.children import LEAST, in_children, shared_out
 from scenebench.errors import UserError
 

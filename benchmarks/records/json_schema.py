@@ -1,10 +1,10 @@
-"""Writes the record's JSON schema beside the code: ``python -m benchmarks.record_schema``."""
+"""Writes the record's JSON schema beside the code: ``python -m benchmarks.records.json_schema``."""
 
 from __future__ import annotations
 
 import json
 
-from benchmarks.record import SCHEMA_FILE, SCHEMA_VERSION, Record
+from benchmarks.records.record import SCHEMA_FILE, SCHEMA_VERSION, Record
 from scenebench.files import write_text
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.report.results import ExpectedCell, write_expected
+from benchmarks.records.collect import ExpectedCell, write_expected
 from benchmarks.workflow.events import FAILED, EventLog, last_by_job
 from benchmarks.workflow.plan import Job, Plan
 from benchmarks.workflow.status import read_status, status_lines
@@ -107,7 +107,7 @@ def write_expected_cells(plan: Plan, out: Path, folder: Path | None = None, whol
 
 def file_record(source: Path, target: Path, plan: Plan, label: str) -> None:
     """Write the record of a cell that suites share as the record of one row of this suite: all it measured stays."""
-    from benchmarks.record import read_record, write_record
+    from benchmarks.records.record import read_record, write_record
     from scenebench.config import config_hash
 
     record = read_record(source)

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks.datasets.scenes import NAME as SCENES
-from benchmarks.outside.differences import differing_keys
 from benchmarks.protocols.protocol import Protocol, list_protocols, load_protocol
-from benchmarks.record import Record
+from benchmarks.records.differences import differing_keys
+from benchmarks.records.record import Record
 from benchmarks.suites.group import is_group
 from benchmarks.suites.source import scenes_source
 from benchmarks.suites.suite import Suite, load_suite, suite_names

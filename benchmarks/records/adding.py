@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.outside.admission import Admission
-from benchmarks.record import Record, read_record
-from benchmarks.report.results import EXPECTED_FILE, RECORD_FILE, row_key
+from benchmarks.outside.comparable import Admission
+from benchmarks.records.collect import EXPECTED_FILE, RECORD_FILE, row_key
+from benchmarks.records.record import Record, read_record
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
