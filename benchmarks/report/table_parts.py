@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.report.statistics import Summary
 from scenebench.config import config_hash
+from scenebench.untrusted_text import clip as clip
 
 METRIC_NAMES = {
     "mAP": "mAP",
@@ -120,8 +121,3 @@ class Table:
     def name(self) -> str:
         """What tells this table from every other one of the same results, for files and anchors."""
         return f"{self.kind.name}-{self.fingerprint[:8]}-{config_hash([self.data, self.size])[:4]}"
-
-
-def clip(text: str, longest: int = 80) -> str:
-    """``text`` cut to a length that a table can show; records may hold anything."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
