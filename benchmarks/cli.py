@@ -66,6 +66,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     outside.add_suite_options(evaluate)
     evaluate.set_defaults(run=_evaluate)
     outside.add_compare(subparsers)
+    outside.add_leaderboard(subparsers)
 
     protocol = subparsers.add_parser(
         "protocol",

@@ -48,7 +48,7 @@ from pretrain.run_folder import BACKBONE, check_owner, claimed
 from pretrain.step import FirstNotFinite, TrainingStep
 from pretrain.stopping import Stopped, StopRequest
 from scenebench.errors import UserError
-from scenebench.files import only_process
+from scenebench.locking import only_process
 from transfer.backbone_file import BackboneInfo, save_backbone
 
 

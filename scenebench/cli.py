@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import benchmarks.cli
 import benchmarks.datasets.cli
+import benchmarks.records.cli
 import benchmarks.report.cli
 import benchmarks.speed.cli
 import benchmarks.workflow.cli
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         benchmarks.cli,
         benchmarks.workflow.cli,
         benchmarks.report.cli,
+        benchmarks.records.cli,
         benchmarks.speed.cli,
     ):
         package.add_commands(commands)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from scenebench.errors import UserError
+from scenebench.untrusted_text import visible
 
 
 def exit_code(command: Callable[[], int | None]) -> int:
@@ -14,7 +15,7 @@ def exit_code(command: Callable[[], int | None]) -> int:
     try:
         return int(command() or 0)
     except UserError as error:
-        print(f"scenebench: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"scenebench: {visible(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("scenebench: stopped", file=sys.stderr)

@@ -1,12 +1,11 @@
-"""Writing files so that nothing half-written is left under its final name, and no two processes write one folder."""
+"""Writing files so that nothing half-written is left under its final name."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from scenebench.errors import UserError
@@ -44,33 +43,44 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def only_process(folder: Path, say: Callable[[str], object]) -> Iterator[None]:
-    """Hold a folder's lock (the file ``.lock`` in it); wait, telling ``say``, while another process holds it.
-
-    The kernel frees the lock when its holder ends, however it ends, so a stale one cannot be left behind. A process
-    that outlived the command that started it is simply waited for.
+def replace_all(texts: Mapping[Path, str]) -> None:
+    """Write several files of UTF-8 text: all of them, or all are as they were.
 
     Raises:
-        UserError: the folder cannot be made or written.
+        UserError: a folder cannot be written or the disk is full.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed by the `with` below
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write there ({error.strerror}); choose another folder") from error
-    with lock:
+    moved: list[tuple[Path, Path | None]] = []
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            say(f"{folder}: process {lock.read().strip() or '?'} works here; waiting until it ends")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.seek(0)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+            staged = [(_staged(path, text, stack), path) for path, text in texts.items()]
+            for temporary, path in staged:
+                before = temporary.with_suffix(".before") if path.exists() else None
+                if before is not None:
+                    stack.callback(before.unlink, missing_ok=True)
+                    os.link(path, before)
+                moved.append((path, before))
+                temporary.replace(path)
+        except BaseException as error:
+            for path, before in reversed(moved):
+                if before is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    before.replace(path)
+            if isinstance(error, OSError):
+                raise UserError(f"cannot write {error.filename or ''}: {error.strerror or error}") from error
+            raise
+
+
+def _staged(path: Path, text: str, stack: ExitStack) -> Path:
+    """The text beside ``path``, on the disk, under a name that is removed when the stack ends."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stack.callback(temporary.unlink, missing_ok=True)
+    with open(temporary, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
 
 
 def sha256_of(path: Path | str) -> str:

@@ -119,7 +119,7 @@ def _row_pairs(a: Side, b: Side) -> list[tuple[str, str]]:
         names = [", ".join(sorted(side.rows)) for side in (a, b)]
         raise UserError(
             f"{a.name} and {b.name} have no row in common ({names[0]} / {names[1]}); name two labels, of the records "
-            "of one suite where several have them (--records results/records/mini)"
+            "of one suite where several have them (--records results/records/mini.jsonl)"
         )
     return common
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.records.collect import collect, row_key, row_names
-from benchmarks.records.record import Record, read_record
+from benchmarks.records.places import place_named
+from benchmarks.records.record import Record
 from benchmarks.submission.beside import read_board
 from scenebench.errors import UserError, did_you_mean
 from scenebench.files import sha256_of
@@ -27,18 +28,16 @@ def find_side(name: str, records: Sequence[Path]) -> Side:
     """The records that ``name`` stands for.
 
     Args:
-        name: a folder with records (also of ``scenebench run`` or ``evaluate``), a record file, a backbone file, or a
-            row's label; the last two are looked for in ``records``.
-        records: folders; empty: :data:`DEFAULT_RECORDS` where it exists.
+        name: a folder with records (also of ``scenebench run`` or ``evaluate``), a file of records, a backbone file, or
+            a row's label; the last two are looked for in ``records``.
+        records: folders or files; empty: :data:`DEFAULT_RECORDS` where it exists.
 
     Raises:
         UserError: nothing of that name (with the nearest label), or no record in it.
     """
-    path = Path(name)
-    if path.is_dir():
+    path = place_named(name)
+    if path.is_dir() or (path.is_file() and path.suffix in (".json", ".jsonl")):
         return Side(name, _rows(collect(path).records, name))
-    if path.is_file() and path.suffix == ".json":
-        return Side(name, _rows([read_record(path)], name))
     known = read_board(list(records) or [folder for folder in (DEFAULT_RECORDS,) if folder.is_dir()])
     if path.is_file():
         digest = sha256_of(path)

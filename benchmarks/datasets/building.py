@@ -1,16 +1,15 @@
-"""Building a folder so that nothing half-written is ever left under its final name."""
+"""Building the folder of a data set: what is there already, and nothing half-written under its final name."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.datasets.folder import DESCRIPTION, DatasetFolder
 from scenebench.errors import UserError
+from scenebench.staging import whole_folder as building
+
+__all__ = ["already_built", "building"]
 
 
 def already_built(out: Path, name: str, version: str, source: dict[str, Any]) -> DatasetFolder | None:
@@ -36,45 +35,3 @@ def already_built(out: Path, name: str, version: str, source: dict[str, Any]) ->
                 f"{out}: holds data set '{name}' made with {key} = {old}, not {new}; remove it or choose another folder"
             )
     return folder
-
-
-@contextmanager
-def building(out: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``out``; rename it to ``out`` on success, remove it on failure.
-
-    A folder that a killed process left is removed by the next one.
-
-    Raises:
-        UserError: the folder cannot be written or the disk is full.
-    """
-    out = Path(out).absolute()
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(out)
-        temporary.mkdir()
-        yield temporary
-        temporary.rename(out)  # also over an empty folder
-    except OSError as error:
-        raise UserError(
-            f"cannot write {out}: {error.strerror or error}; free some space or choose another folder"
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _remove_abandoned(out: Path) -> None:
-    for folder in out.parent.glob(f".{out.name}.*.part"):
-        process = folder.name.removesuffix(".part").rpartition(".")[2]
-        if process.isdigit() and folder.is_dir() and not _is_alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()  # a folder under our own id is of an earlier process that had it

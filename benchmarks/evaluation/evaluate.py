@@ -36,7 +36,8 @@ from benchmarks.records.record import (
 )
 from scenebench.config import config_hash
 from scenebench.errors import UserError, did_you_mean
-from scenebench.files import only_process, sha256_of, write_text
+from scenebench.files import sha256_of, write_text
+from scenebench.locking import only_process
 from transfer.backbone_file import BackboneInfo, read_info
 from transfer.networks.network import require_resnet
 

@@ -1,4 +1,7 @@
-"""Whether a record may stand on a board: its protocol, data, metrics and name held against this version's own."""
+"""Whether a record compares with the others of a board: its protocol, data, metrics and name are this version's own.
+
+What is a record at all is asked before (:mod:`benchmarks.records.admission`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _SHOWN_KEYS = 3
 
 
 @dataclass(frozen=True)
-class Admission:
+class Comparable:
     """What a record is held against.
 
     Attributes:

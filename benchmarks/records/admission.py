@@ -1,141 +1,177 @@
-"""What a leaderboard refuses: records are files from anywhere, and a page must not be broken by one of them.
+"""What is admitted as a record: the one rule for files that others wrote, whoever reads them.
 
-A refused record is an error that names its file; nothing is written then. Beyond what every reader of records checks
-(:mod:`benchmarks.records.record`: schema, hashes, finite metrics) a record must be a plain file inside the folder, of a sane
-size, depth and number of metrics, valid JSON in the strict sense, and its metrics must be of a percentage's size.
+The leaderboard, ``leaderboard add``, tables and ``compare`` all ask here. Beyond what every reader of records checks
+(:mod:`.record`: schema, hashes, finite metrics) a record must be a plain file inside the folder that was named, of a
+sane size and depth, JSON in the strict sense with numbers that a computer holds, and of no more metrics than a table
+can show, each of a percentage's size.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
-from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn
 
-from benchmarks.records.collect import EXPECTED_FILE, Results, collect, record_paths
-from benchmarks.records.record import Record, parse_checked_record, parse_record
-from scenebench.children import LEAST, in_children, shared_out
+from benchmarks.records.record import Record, record_of
 from scenebench.errors import UserError
-
-_T = TypeVar("_T")
+from scenebench.untrusted_text import clip, visible
 
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 40
 MAX_METRICS = 100
 MAX_METRIC = 10_000.0
 """A mean corruption error may exceed 100 %, but not by this much."""
+MAX_INTEGER = 2**63 - 1
 ID_DIGITS = 16
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_LONGEST_REASON = 600
 
 
-def collect_for_leaderboard(folder: Path | str, then: Callable[[Results], _T]) -> _T:
-    """``then`` of what :func:`.results.collect` finds, with every file and every record checked.
+@dataclass(frozen=True)
+class Refused:
+    """A record that is not admitted: the file (of several records: and line), and why."""
 
-    Args:
-        then: of many records it is made while another process still checks them, and its result is only returned where
-            none is refused. It may therefore write nothing.
+    place: str
+    reason: str
 
-    Raises:
-        UserError: a record is refused; it names the file.
-    """
-    folder = Path(folder)
-
-    def read(path: Path, parse: Callable[[bytes, Path], Record] = parse_record) -> Record:
-        return parse(read_sane_file(path, folder), path)
-
-    def collected(reader: Callable[[Path], Record]) -> Results:
-        results = collect(folder, reader)
-        for record in results.records:
-            require_sane_record(record, results.files[record.content_hash])
-        require_distinct_ids([record.content_hash for record in results.records])
-        return results
-
-    def unchecked() -> _T:
-        return then(collected(partial(read, parse=parse_checked_record)))
-
-    if _are_many(folder):
-        # To check takes as long as to read and to set into tables; another process does that, and may refuse.
-        return in_children([partial(collected, read)], unchecked)
-    return then(collected(read))
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
 
 
-def _are_many(folder: Path) -> bool:
-    """Whether reading is worth a further process; looks no further than it must."""
-    if not folder.is_dir() or (folder / EXPECTED_FILE).is_file():
-        return False
-    return shared_out(sum(1 for _ in islice(record_paths(folder), 2 * LEAST))) > 1
+def refused_by(error: UserError, place: str) -> Refused:
+    """What an error says of the record at ``place``, in one line without invisible signs."""
+    reason = " ".join(str(error).removeprefix(f"{place}: ").split())
+    return Refused(visible(place), clip(visible(reason), _LONGEST_REASON))
 
 
-def read_sane_file(path: Path, folder: Path) -> bytes:
-    """What the file holds.
+def admit(content: Any, place: Path | str) -> Record:
+    """The record that ``content``, JSON read by :func:`strict_json`, holds.
 
     Raises:
-        UserError: a link out of the folder, no plain file, too large, too deep, not strictly JSON in Unicode, or
-            one that cannot be read.
+        UserError: it is none of a known schema version, a hash disagrees, or its metrics are no percentages.
     """
-    try:
-        content = _read_plain_file(path, folder)
-    except OSError as error:
-        raise UserError(f"{path}: not a readable record: {error}") from error
-    # Each of these costs as much as reading the record, so only what might be refused is looked at closely.
-    if b"NaN" in content or b"Infinity" in content or (b"\\u" in content and _SURROGATE.search(content)):
-        _require_strict(content, path)
-    if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(content) > MAX_DEPTH:
-        raise UserError(f"{path}: nested more than {MAX_DEPTH} levels deep")
-    return content
-
-
-def _read_plain_file(path: Path, folder: Path) -> bytes:
-    kind = path.lstat().st_mode
-    if stat.S_ISLNK(kind):
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f"{path}: a link that leads out of {folder}; copy the record there instead")
-        kind = path.stat().st_mode
-    if not stat.S_ISREG(kind):
-        raise UserError(f"{path}: not a plain file")
-    with open(path, "rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        size = path.stat().st_size
-        raise UserError(f"{path}: {size:,} bytes, a record has {MAX_BYTES:,} at most; shorten its notes")
-    return content
-
-
-def require_sane_record(record: Record, path: Path) -> None:
-    """Refuse more metrics than a table can show, and values that no percentage has."""
+    record = record_of(content, place)
     if len(record.metrics) > MAX_METRICS:
-        raise UserError(f"{path}: {len(record.metrics)} metrics, a record has {MAX_METRICS} at most")
+        raise UserError(f"{place}: {len(record.metrics)} metrics, a record has {MAX_METRICS} at most")
     for name, value in record.metrics.items():
         if value is not None and abs(value) > MAX_METRIC:
-            raise UserError(f"{path}: metric {name[:80]} is {value:g}; metrics are percentages")
+            raise UserError(f"{place}: metric {name[:80]} is {value:g}; metrics are percentages")
+    return record
 
 
-def require_distinct_ids(hashes: Sequence[str]) -> None:
-    """Refuse two records whose pages would have one name."""
-    seen: dict[str, str] = {}
-    for content_hash in hashes:
-        other = seen.setdefault(content_hash[:ID_DIGITS], content_hash)
-        if other != content_hash:
-            raise UserError(f"records {other} and {content_hash} share their first {ID_DIGITS} digits; remove one")
+def require_own_id(record: Record, by_id: dict[str, str], place: Path | str) -> None:
+    """Refuse a record whose page would have the name of another's; notes it in ``by_id``.
+
+    Args:
+        by_id: first digits of the content hashes so far -> content hash.
+    """
+    other = by_id.setdefault(record.content_hash[:ID_DIGITS], record.content_hash)
+    if other != record.content_hash:
+        raise UserError(f"{place}: shares its first {ID_DIGITS} digits with record {other}; remove one")
 
 
-def _require_strict(content: bytes, path: Path) -> None:
-    def refuse(constant: str) -> NoReturn:
-        raise UserError(f"{path}: {constant} is no JSON; an undefined value is stored as null")
+def strict_json(text: bytes, place: Path | str, max_depth: int = MAX_DEPTH) -> Any:
+    """What ``text`` says.
 
+    Raises:
+        UserError: nested too deeply, not JSON, not Unicode, a key twice in one object, NaN, or a number beyond a
+            double or 64 bits.
+    """
+    require_depth(text, place, max_depth)
     try:
-        parsed = json.loads(content, parse_constant=refuse)
-        json.dumps(parsed, ensure_ascii=False).encode()
-    except UnicodeError as error:
-        raise UserError(f"{path}: holds half a sign (a lone surrogate), which is no Unicode text") from error
+        content = json.loads(
+            text.decode(),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+            object_pairs_hook=_object,
+        )
+        if _SURROGATE.search(text):
+            json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{place}: not a readable record: half a sign (a lone surrogate) is no Unicode text") from error
     except (ValueError, RecursionError) as error:
+        raise UserError(f"{place}: not a readable record: {error}") from error
+    return content
+
+
+def require_size(size: int, place: Path | str) -> None:
+    """Refuse what is larger than a record."""
+    if size > MAX_BYTES:
+        raise UserError(
+            f"{place}: {size:,} bytes, a record has {MAX_BYTES:,} at most and a larger one is not taken; "
+            "shorten its notes"
+        )
+
+
+def require_depth(text: bytes, place: Path | str, max_depth: int = MAX_DEPTH) -> None:
+    """Refuse JSON whose brackets are nested too deeply, before anything parses it."""
+    # Looking closely costs as much as parsing: only what might be refused is.
+    if text.count(b"[") + text.count(b"{") > max_depth and _depth(text) > max_depth:
+        raise UserError(f"{place}: not a readable record: nested more than {max_depth} levels deep")
+
+
+def open_plain(path: Path, folder: Path) -> BinaryIO:
+    """Open a plain file; a link may lead to another place in ``folder``, and nowhere else.
+
+    Raises:
+        UserError: a link out of the folder, a device or pipe, or one that cannot be read.
+    """
+    try:
+        kind = path.lstat().st_mode
+        if stat.S_ISLNK(kind):
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise UserError(f"{path}: is a link that leads out of {folder}; copy the record there instead")
+            kind = path.stat().st_mode
+        if not stat.S_ISREG(kind):
+            raise UserError(f"{path}: is not a plain file")
+        return open(path, "rb")
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise UserError(f"{path}: not a readable record: {error}") from error
 
 
+def read_plain_file(path: Path, folder: Path) -> bytes:
+    """The bytes of a record's file (:func:`open_plain`), no more than a record may have."""
+    with open_plain(path, folder) as file:
+        try:
+            text = file.read(MAX_BYTES + 1)
+            require_size(len(text) if len(text) <= MAX_BYTES else path.stat().st_size, path)
+        except OSError as error:
+            raise UserError(f"{path}: not a readable record: {error}") from error
+    return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON; an undefined value is stored as null")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is larger than any number that a computer holds")
+    return value
+
+
+def _integer(text: str) -> int:
+    value = int(text) if len(text) < 40 else MAX_INTEGER + 1
+    if abs(value) > MAX_INTEGER:
+        raise ValueError(f"{text[:40]} is larger than any number that a computer holds")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{twice[:80]}' stands twice in one object")
+    return found
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 
 

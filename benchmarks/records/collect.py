@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from benchmarks.records.record import Record, read_record
+from benchmarks.records.admission import Refused, admit, refused_by, require_own_id
+from benchmarks.records.places import RECORD_FILE as RECORD_FILE
+from benchmarks.records.places import Lying, RecordFile, find_records, place_named
+from benchmarks.records.record import Record
+from scenebench.children import LEAST, in_children, shared_out
 from scenebench.config import config_hash
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
+_T = TypeVar("_T")
+
 EXPECTED_FILE = "expected.json"
-RECORD_FILE = "record.json"
 FORMAT_VERSION = 1
 # What may differ between two runs of one row.
 _NOT_OF_A_ROW = (
@@ -56,9 +62,10 @@ class Results:
         rows, protocols: labels and protocol ids in the order of the suite; empty where only records are known.
         baseline: label of the row that differences are taken to; "" where there is none.
         repeats: records left out because a later one repeats the same row, protocol, data and seed.
-        files: content hash -> the file that a record was read from.
+        files: content hash -> the file that a record was read from, where that is a run's own.
         folder: where they were found.
         row_keys: content hash -> :func:`row_key`, where it is known already.
+        refused: records that were not admitted and take no part.
     """
 
     title: str
@@ -71,6 +78,7 @@ class Results:
     files: dict[str, Path] = field(default_factory=dict)
     folder: Path | None = None
     row_keys: dict[str, str] = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
 
 
 def write_expected(
@@ -90,30 +98,76 @@ def write_expected(
     write_text(out / EXPECTED_FILE, json.dumps(content, indent=1) + "\n")
 
 
-def collect(folder: Path | str, read: Callable[[Path], Record] = read_record) -> Results:
-    """Read the results below ``folder``.
+def collect(place: Path | str, keep_going: bool = False) -> Results:
+    """Admit the records at a place: a folder, or a file of records (:mod:`.places`).
 
-    After ``scenebench run`` these are the records of its present plan, and a damaged one is a gap; in any other folder
-    they are all files named ``record.json`` or lying in a folder named ``records``, and a damaged one is an error.
+    After ``scenebench run`` these are the records of its present plan, and a damaged one is a gap; at any other place
+    they are all that lie there, and one that is not admitted is an error.
 
     Args:
-        read: makes a record of a file; it may refuse more than the default does.
+        keep_going: leave out what is not admitted, and say so in ``refused``.
 
     Raises:
-        UserError: no such folder, no records in it, or a damaged one.
+        UserError: no such place, no records there, or one that is not admitted; with ``keep_going``: none is.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder of results")
-    if (folder / EXPECTED_FILE).is_file():
-        return _collect_expected(folder, read)
-    paths = [Path(path) for path in sorted(record_paths(folder))]
-    if not paths:
-        raise UserError(f"{folder}: holds no records; make some with 'scenebench run' or 'scenebench evaluate'")
-    found, files = {}, {}
-    for path in paths:
-        record = read(path)
-        found[record.content_hash], files[record.content_hash] = record, path
+    place = place_named(place)
+    if not place.exists():
+        raise UserError(f"{place}: no such folder of results or file of records")
+    if (place / EXPECTED_FILE).is_file():
+        return _collect_expected(place)
+    return _collected(place, keep_going, lambda lying: admit(lying.content(), lying.place))
+
+
+def collect_for_page(place: Path | str, then: Callable[[Results], _T]) -> _T:
+    """``then`` of what :func:`collect` finds where it keeps going.
+
+    Args:
+        then: of many records it is made while another process still checks them, and made anew if one is refused. It
+            may therefore write nothing.
+
+    Raises:
+        UserError: no record is admitted.
+    """
+    place = place_named(place)
+    if _are_many(place):
+        # To check takes as long as to read and to set into tables; another process does that.
+        try:
+            return in_children(
+                [partial(collect, place)], lambda: then(_collected(place, False, lambda lying: lying.quickly()))
+            )
+        except UserError:
+            return then(collect(place, keep_going=True))  # one is refused, and the careful way says which
+    return then(collect(place, keep_going=True))
+
+
+def _are_many(place: Path) -> bool:
+    """Whether reading is worth a further process; looks no further than it must."""
+    if not place.exists() or (place / EXPECTED_FILE).is_file():
+        return False
+    return shared_out(sum(1 for _ in islice(find_records(place), 2 * LEAST))) > 1
+
+
+def _collected(place: Path, keep_going: bool, read: Callable[[Lying], Record]) -> Results:
+    found: dict[str, Record] = {}
+    files: dict[str, Path] = {}
+    by_id: dict[str, str] = {}
+    refused = []
+    for lying in find_records(place):
+        try:
+            record = read(lying)
+            require_own_id(record, by_id, lying.place)
+        except UserError as error:
+            if not keep_going:
+                raise
+            refused.append(refused_by(error, lying.place))
+            continue
+        found[record.content_hash] = record
+        if lying.file is not None:
+            files[record.content_hash] = lying.file
+    if not found and refused:
+        raise UserError(f"{place}: holds no record that is admitted ({len(refused)} refused); {refused[0]}")
+    if not found:
+        raise UserError(f"{place}: holds no records; make some with 'scenebench run' or 'scenebench evaluate'")
     keys = {content_hash: row_key(record) for content_hash, record in found.items()}
     records = _latest(list(found.values()), keys)
     return Results(
@@ -125,22 +179,13 @@ def collect(folder: Path | str, read: Callable[[Path], Record] = read_record) ->
         gaps=[],
         repeats=len(found) - len(records),
         files=files,
-        folder=folder,
+        folder=place if place.is_dir() else None,
         row_keys=keys,
+        refused=tuple(refused),
     )
 
 
-def record_paths(folder: Path) -> Iterator[str]:
-    """What :func:`collect` takes for records where no suite says which they are; no linked folder is entered."""
-    top = str(folder)
-    for parent, _, names in os.walk(top):  # as strings: of many thousand folders pathlib costs more than all else here
-        is_records = parent == top or "/records/" in f"{parent[len(top) :]}/"
-        for name in names:
-            if name == RECORD_FILE or (is_records and name.endswith(".json")):
-                yield f"{parent}/{name}"
-
-
-def _collect_expected(folder: Path, read: Callable[[Path], Record]) -> Results:
+def _collect_expected(folder: Path) -> Results:
     file = folder / EXPECTED_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -151,7 +196,7 @@ def _collect_expected(folder: Path, read: Callable[[Path], Record]) -> Results:
         lists = {key: [str(item) for item in content[key]] for key in ("rows", "protocols")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: damaged ({error}); run 'scenebench run' on that folder again") from error
-    records, gaps, files = [], [], {}
+    records, gaps, files, refused = [], [], {}, []
     for cell in cells:
         path = folder / cell.record
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -159,10 +204,12 @@ def _collect_expected(folder: Path, read: Callable[[Path], Record]) -> Results:
         if not path.is_file():
             gaps.append(dataclasses.replace(cell, reason=cell.reason or "missing"))
             continue
+        lying = RecordFile(path, folder)
         try:
-            records.append(read(path))
+            records.append(admit(lying.content(), lying.place))
             files[records[-1].content_hash] = path
         except UserError as error:
+            refused.append(refused_by(error, lying.place))
             reason = f"failed: {str(error).removeprefix(str(folder) + '/')}; remove it and run again"
             gaps.append(dataclasses.replace(cell, reason=reason))
     return Results(
@@ -174,6 +221,7 @@ def _collect_expected(folder: Path, read: Callable[[Path], Record]) -> Results:
         gaps,
         files=files,
         folder=folder,
+        refused=tuple(refused),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.records.collect import row_recipe
 from benchmarks.records.record import Record
-from benchmarks.report.escaping import clip
+from scenebench.untrusted_text import clip
 
 ABSENT = "-"
 _LONGEST = 100

@@ -2,7 +2,7 @@
 
 A record is checked when it is written and when it is read. It is refused by name when its content hash disagrees with
 its content (damaged or edited by hand), when a recipe, protocol or suite in it is not the one that its hash names, or
-when its schema version is not known. Records of earlier versions are migrated (:mod:`.record_versions`).
+when its schema version is not known. Records of earlier versions are migrated (:mod:`.versions`).
 """
 
 from __future__ import annotations
@@ -160,42 +160,31 @@ def write_record(path: Path | str, record: Record) -> Record:
 
 
 def read_record(path: Path | str) -> Record:
-    """Read and check one record; one of an earlier schema version is migrated and sealed anew, the file stays.
+    """Read and check a record of one's own run; others' are admitted (:mod:`.admission`), which asks for more.
+
+    One of an earlier schema version is migrated and sealed anew; the file stays.
 
     Raises:
         UserError: missing, not JSON, of an unknown schema version, malformed, or its content hash disagrees.
     """
     try:
-        text = Path(path).read_bytes()
-    except OSError as error:
+        content = json.loads(Path(path).read_bytes().decode())
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable record: {error}") from error
-    return parse_record(text, path)
+    return record_of(content, path)
 
 
-def parse_record(text: bytes, path: Path | str) -> Record:
-    """As :func:`read_record`, of what stands in the file ``path``; ``path`` is for messages alone."""
-    try:
-        content = json.loads(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a readable record: {error}") from error
-    version = _schema_version(content, path)
-    record = _validated(content, path) if version == SCHEMA_VERSION else None
+def record_of(content: Any, place: Path | str) -> Record:
+    """As :func:`read_record`, of JSON that was read already; ``place`` is for messages alone."""
+    version = _schema_version(content, place)
+    record = _validated(content, place) if version == SCHEMA_VERSION else None
     stored = content.get("content_hash")
     if stored != content_hash_of(content):
-        raise UserError(f"{path}: its content hash disagrees with its content; it was damaged or edited by hand")
+        raise UserError(f"{place}: its content hash disagrees with its content; it was damaged or edited by hand")
     if record is not None:
         return record
-    record = _validated(migrated(content, SCHEMA_VERSION) | {"migrated_from": stored, "content_hash": ""}, path)
+    record = _validated(migrated(content, SCHEMA_VERSION) | {"migrated_from": stored, "content_hash": ""}, place)
     return record.model_copy(update={"content_hash": record.computed_hash()})
-
-
-def parse_checked_record(text: bytes, path: Path | str) -> Record:
-    """As :func:`parse_record`, twice as fast, of a file that passes or has passed its checks besides."""
-    try:
-        record = Record.model_validate_json(text)
-    except ValidationError:
-        return parse_record(text, path)
-    return record if record.schema_version == SCHEMA_VERSION else parse_record(text, path)
 
 
 def _schema_version(content: Any, path: Path | str) -> int:
@@ -211,7 +200,7 @@ def _schema_version(content: Any, path: Path | str) -> int:
 
 def _validated(content: dict[str, Any], path: Path | str) -> Record:
     try:
-        record = Record.model_validate(content)
+        record = Record.model_validate(content, strict=True)  # a text is no number
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -1,11 +1,8 @@
-"""``scenebench table`` and ``scenebench leaderboard``: rebuild from records alone, or one of the papers' tables."""
+"""``scenebench table``: tables and figures from records alone, or one of the papers' tables."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-
-from scenebench.errors import UserError
 
 TABLES = "tables"
 TABLE_EXAMPLE = """\
@@ -15,15 +12,10 @@ examples:
   scenebench table mls_table8 --records results/records --out paper/tables
   scenebench table all --records results/demo results/records --out paper/tables
 """
-LEADERBOARD_EXAMPLE = """\
-examples:
-  scenebench leaderboard results/demo --out public
-  scenebench leaderboard add results/mine/records --to results/records
-"""
 
 
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``table`` and ``leaderboard``."""
+    """Add ``table``."""
     table = subparsers.add_parser(
         "table",
         help="make tables and figures from records",
@@ -33,30 +25,17 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         epilog=TABLE_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    table.add_argument("results", metavar="RESULTS|NAME", help="folder with records, or the name of a paper's table")
     table.add_argument(
-        "--records", metavar="FOLDER", nargs="*", help="folders with records; RESULTS is then the name of a table"
+        "results", metavar="RESULTS|NAME", help="folder or file with records, or the name of a paper's table"
+    )
+    table.add_argument(
+        "--records",
+        metavar="RECORDS",
+        nargs="*",
+        help="folders or files with records; RESULTS is then the name of a table",
     )
     table.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/tables; tables for a NAME)")
     table.set_defaults(run=_table)
-    board = subparsers.add_parser(
-        "leaderboard",
-        help="make the leaderboard page from records, or add records to a board",
-        description="Make a static page from the records below a folder; it needs no server and no network. "
-        "'add RECORD...' checks records (schema, hashes, protocol, data, repeats) and copies them to a board.",
-        epilog=LEADERBOARD_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    board.add_argument(
-        "results",
-        metavar="RESULTS",
-        nargs="+",
-        help="folder of 'scenebench run', or any folder with records; or 'add' and record files or folders",
-    )
-    board.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/leaderboard)")
-    board.add_argument("--to", metavar="FOLDER", help="add: the board's folder (default: results/records)")
-    board.add_argument("--own-data", action="store_true", help="add: take records of other data than their suite's")
-    board.set_defaults(run=_leaderboard)
 
 
 def _table(arguments: argparse.Namespace) -> int:
@@ -70,41 +49,11 @@ def _table(arguments: argparse.Namespace) -> int:
     require_not_results(arguments.results)
 
     from benchmarks.records.collect import collect
-    from benchmarks.report.run_report import TABLES_FOLDER, Report, print_report, write_tables
+    from benchmarks.report.run_report import TABLES_FOLDER, Report, folder_for, print_report, write_tables
     from benchmarks.report.suite_table import make_tables
 
     results = collect(arguments.results)
     tables = make_tables(results)
-    folder = Path(arguments.out or Path(arguments.results) / TABLES_FOLDER)
+    folder = Path(arguments.out) if arguments.out else folder_for(arguments.results, TABLES_FOLDER)
     print_report(Report(results, tables, write_tables(results, tables, folder), page=None))
-    return 0
-
-
-def _leaderboard(arguments: argparse.Namespace) -> int:
-    first, *further = arguments.results
-    if first == "add":
-        return _add(arguments, further)
-    if further or arguments.to or arguments.own_data:
-        what = further[0] if further else "--to and --own-data"
-        raise UserError(f"{what}: a page is made of one folder; to add records: scenebench leaderboard add RECORD...")
-
-    from benchmarks.report.run_report import build_leaderboard
-
-    results, page = build_leaderboard(first, arguments.out)
-    print(f"{len(results.records)} records -> {page}")
-    return 0
-
-
-def _add(arguments: argparse.Namespace, names: Sequence[str]) -> int:
-    if not names:
-        raise UserError("leaderboard add: name one or more record files or folders of records")
-    if arguments.out:
-        raise UserError("leaderboard add: --out is of the page; the board's folder is named by --to")
-
-    from benchmarks.records.adding import DEFAULT_BOARD, add_records
-
-    added = add_records(names, arguments.to or DEFAULT_BOARD, arguments.own_data)
-    for one in added:
-        print(one.file)
-    print(f"{len(added)} records added to {arguments.to or DEFAULT_BOARD}")
     return 0

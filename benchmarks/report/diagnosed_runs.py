@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.report.figures import house_style, save_figure
+from benchmarks.report.kept_diagnostics import KeptRun, read_kept
 from benchmarks.report.markdown import markdown_lines
 from benchmarks.report.table import Table, summary_text, text_table
 from benchmarks.statistics.summary import summarise
@@ -22,7 +22,6 @@ from pretrain.diagnostics.files import (
     CAUSES,
     PSEUDO_LABELS,
     SALIENCY,
-    read_rows,
 )
 from pretrain.diagnostics.mls_causes import CONDITIONS as CAUSE_NAMES
 from scenebench.config import config_hash
@@ -71,31 +70,30 @@ def read_diagnostics(folder: Path) -> list[DiagnosedRow]:
     Raises:
         UserError: no diagnostics there, or a damaged file.
     """
-    found: dict[str, list[tuple[dict[str, Any], Path]]] = {}
-    for path in sorted(folder.rglob(ABOUT)):
-        try:
-            about = json.loads(path.read_text(encoding="utf-8"))
-            found.setdefault(str(about["method"]), []).append((about, path.parent))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: is damaged ({error}); publish its run again") from error
+    found: dict[str, list[KeptRun]] = {}
+    for name, run in read_kept(folder).items():
+        if not {"method", "seed", "epochs", "settings"} <= run.about.keys():
+            raise UserError(f"{folder / ABOUT}: is damaged ({name} does not say its method); publish its run again")
+        found.setdefault(str(run.about["method"]), []).append(run)
     if not found:
         raise UserError(f"{folder}: holds no diagnostics; run a suite with diagnostics.every_epochs=1 and publish it")
     rows = []
     for method, runs in sorted(found.items()):
-        settings = {config_hash(_setting(about)): _setting(about) for about, _ in runs}
+        abouts = [run.about for run in runs]
+        settings = {config_hash(_setting(about)): _setting(about) for about in abouts}
         varying = [
             key for key in next(iter(settings.values())) if len({str(one.get(key)) for one in settings.values()}) > 1
         ]
         usual = {key: Counter(str(one.get(key)) for one in settings.values()).most_common(1)[0][0] for key in varying}
         for digest, setting in settings.items():
-            own = [(about, run) for about, run in runs if config_hash(_setting(about)) == digest]
+            own = {int(run.about["seed"]): run for run in runs if config_hash(_setting(run.about)) == digest}
             named = [key for key in varying if len(varying) <= _MOST_KEYS or str(setting.get(key)) != usual[key]]
             name = ", ".join([method, *(f"{key} {setting.get(key)}" for key in named)])
             file = PSEUDO_LABELS if method == "mls" else SALIENCY
-            lines = {int(about["seed"]): read_rows(run / file) for about, run in own}
-            causes = {int(about["seed"]): read_rows(run / CAUSES) for about, run in own}
+            lines = {seed: run.rows(file) for seed, run in own.items()}
+            causes = {seed: run.rows(CAUSES) for seed, run in own.items()}
             joined = {seed: _joined(mine, lines[seed]) for seed, mine in causes.items() if mine}
-            categories = {int(about["seed"]): read_rows(run / BY_CATEGORY) for about, run in own}
+            categories = {seed: run.rows(BY_CATEGORY) for seed, run in own.items()}
             last = {seed: _of_last_epoch(mine) for seed, mine in categories.items() if mine}
             rows.append(DiagnosedRow(method, name, lines, int(setting.get("k", 0)), joined, last))
     return sorted(rows, key=lambda row: (row.method, row.name))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from scenebench.untrusted_text import clip as clip
+from scenebench.untrusted_text import visible as visible
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -24,11 +27,6 @@ _LATEX = {
     "×": r"$\times$",
     "…": r"\ldots{}",
 }
-
-
-def clip(text: str, longest: int = 80) -> str:
-    """``text`` cut to a length that a table can show; records may hold anything."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def escape_markdown(text: str) -> str:
@@ -60,21 +58,3 @@ def inert(text: str) -> str:
 def one_line(text: str) -> str:
     """``text`` without line breaks and other control characters (a terminal would obey some of them)."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
-def visible(text: str, keep: str = "") -> str:
-    """``text`` whose invisible signs are spelt, ``[U+202E]``: controls, zero-width and direction marks, surrogates.
-
-    A page shows nothing that a reader cannot see, and no sign that turns the text beside it around.
-
-    Args:
-        keep: invisible signs that stay as they are, say a line break.
-    """
-    if text.isprintable():
-        return text
-    bare = text
-    for sign in keep:
-        bare = bare.replace(sign, "")
-    if bare.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() or sign in keep else f"[U+{ord(sign):04X}]" for sign in text)

@@ -1,14 +1,13 @@
 """The leaderboard: a static folder that works from disk and from any web server, made of records alone.
 
-Text in records is untrusted. What may enter is checked before (:mod:`.leaderboard_check`). It reaches a page through
-Jinja's escaping, its invisible signs spelt, or as JSON that the script only compares; file names come from hashes; a
-content security policy keeps any script but the folder's own from running; texts are cut to a sane length.
+Text in records is untrusted. What may enter is checked before (:mod:`benchmarks.records.admission`). It reaches a page
+through Jinja's escaping, its invisible signs spelt, or as JSON that the script only compares; file names come from
+hashes; a content security policy keeps any script but the folder's own from running; texts are cut to a sane length.
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from benchmarks.report.table import Measured, SuiteTable, difference_text
 from benchmarks.statistics.ranks import Rank
 from scenebench.children import in_children, shared_out
 from scenebench.errors import UserError
+from scenebench.staging import staged_folder
 
 _T = TypeVar("_T")
 
@@ -81,14 +81,8 @@ def write_leaderboard(
         UserError: the folder holds something of the same name that is no leaderboard.
     """
     _require_ours(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".leaderboard-", dir=folder) as scratch:
-            _write(results, tables, draws, Path(scratch))
-            for name in PARTS:
-                _replace(Path(scratch) / name, folder / name)
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}; choose another folder") from error
+    with staged_folder(folder, PARTS) as scratch:
+        _write(results, tables, draws, scratch)
     return folder / PAGE
 
 
@@ -99,12 +93,6 @@ def _require_ours(folder: Path) -> None:
     for name in PARTS:
         if not is_ours and ((folder / name).exists() or (folder / name).is_symlink()):
             raise UserError(f"{folder / name} is there and is no leaderboard's; choose another folder")
-
-
-def _replace(new: Path, old: Path) -> None:
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
-    new.replace(old)
 
 
 def _write(
@@ -162,6 +150,7 @@ def _write_index(
         choices=choices([*measured, *published], kinds),
         figures=_shown(folder / FIGURES, tables),
         data=script_data([*measured, *published]),
+        refused=results.refused,
         number=len(results.records),
         mark=MARK,
     )

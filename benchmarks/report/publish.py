@@ -3,8 +3,9 @@
     python -m benchmarks.report.publish RUN_FOLDER... --to results
     python -m benchmarks.report.publish results/mini-photos --to results --name mini_photos
 
-A record is copied as it is. Weights, logs and data stay where they are. What is kept lies under the suite's name; a run
-of the same suite on other data needs a name of its own.
+A record is kept as it is, a line in ``records/NAME.jsonl``. Weights, logs and data stay where they are. What is kept
+lies under the suite's name; a run of the same suite on other data needs a name of its own. What was kept before stays,
+unless ``--replace`` says that this run takes its place.
 """
 
 from __future__ import annotations
@@ -12,59 +13,86 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.records.collect import RECORD_FILE
-from benchmarks.records.record import read_record
+from benchmarks.records.adding import Admitted, admit_all, refuse_repeats, store_files, writing_to
+from benchmarks.records.store import SUFFIX
+from benchmarks.report.kept_diagnostics import kept_texts, read_kept
 from benchmarks.workflow.events import FINISHED, EventLog
-from benchmarks.workflow.plan import PLAN_FILE, read_plan
+from benchmarks.workflow.plan import PLAN_FILE, Plan, read_plan
 from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
-from scenebench.files import write_text
+from scenebench.files import replace_all
 
 RECORDS, DIAGNOSTICS, COSTS = "records", "diagnostics", "costs"
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 
 
-def publish(run: Path, results: Path, name: str = "") -> list[Path]:
-    """Copy what is kept of the run under ``name`` (default: its suite's); what was kept there before is replaced.
+def publish(run: Path, results: Path, name: str = "", replace: bool = False) -> list[Path]:
+    """Keep what is kept of the run under ``name`` (default: its suite's), beside what was kept there before.
+
+    Args:
+        replace: what was kept there before goes.
 
     Returns:
-        The files written.
+        The files written; all of them, or none.
 
     Raises:
         UserError: not a folder of ``scenebench run``, no record yet, a damaged one, ``name`` is no plain name, or what
-            was kept under it is of other data.
+            was kept under it is of other data or says otherwise of the same cell.
     """
     if name and not _NAME.fullmatch(name):
         raise UserError(f"--name '{name}': letters, digits, '_' and '-', as in mini_photos")
     if not (run / PLAN_FILE).is_file():
         raise UserError(f"{run}: holds no results of 'scenebench run' ({PLAN_FILE} is missing); name its --out")
     plan = read_plan(run / PLAN_FILE)
-    records = [run / job.outputs[0] for job in plan.jobs if job.kind == "evaluate" and (run / job.outputs[0]).is_file()]
-    if not records:
+    found = [run / job.outputs[0] for job in plan.jobs if job.kind == "evaluate" and (run / job.outputs[0]).is_file()]
+    if not found:
         raise UserError(f"{run}: holds no record yet; run 'scenebench run {plan.suite} --out {run}' first")
-    data = {read_record(record).dataset.name for record in records}  # a damaged one is an error
+    records = [one for path in found for one in admit_all(path)]
     name = name or plan.suite
-    kept_data = {read_record(path).dataset.name for path in (results / RECORDS / name).rglob(RECORD_FILE)}
+    with writing_to(results / RECORDS):
+        texts = _records(records, results / RECORDS / name, replace)
+        texts |= _diagnostics(run, plan, results / DIAGNOSTICS / name, replace)
+        texts[results / COSTS / f"{name}.json"] = json.dumps(run_cost(run), indent=1, sort_keys=True) + "\n"
+        replace_all(texts)
+    return list(texts)
+
+
+def _records(new: Sequence[Admitted], place: Path, replace: bool) -> dict[Path, str]:
+    """The store of the kept records and the new ones."""
+    if place.is_dir():
+        raise UserError(
+            f"{place}: holds one file a record; run 'scenebench records convert {place.parent}', then move it"
+        )
+    store = place.with_name(f"{place.name}{SUFFIX}")
+    kept = admit_all(store) if store.is_file() else []
+    data, kept_data = ({one.record.dataset.name for one in each} for each in (new, kept))
     if kept_data - data:
         raise UserError(
-            f"{results / RECORDS / name}: holds records on {', '.join(sorted(kept_data))}, and {run} is on "
+            f"{store}: holds records on {', '.join(sorted(kept_data))}, and the run is on "
             f"{', '.join(sorted(data))}; give it a name of its own with --name"
         )
-    for kept in (results / RECORDS / name, results / DIAGNOSTICS / name):
-        shutil.rmtree(kept, ignore_errors=True)
-    written = [_copy(path, results / RECORDS / name / path.parent.name / RECORD_FILE) for path in records]
+    if replace:
+        return store_files(store, new)
+    known = {one.record.content_hash for one in kept}
+    added = [one for one in new if one.record.content_hash not in known]
+    try:
+        refuse_repeats(kept, added)
+    except UserError as error:
+        raise UserError(f"{error}; --replace puts this run in the place of what is kept") from error
+    return store_files(store, [*kept, *added])
+
+
+def _diagnostics(run: Path, plan: Plan, folder: Path, replace: bool) -> dict[Path, str]:
+    """The files of the kept diagnostics and the new ones; a run of the same name takes the place of its elder."""
+    runs = {} if replace else read_kept(folder)
     for job in plan.jobs:
         if job.kind == "pretrain":
-            for path in sorted((run / job.id / DIAGNOSTICS).glob("*.*")):
-                written.append(_copy(path, results / DIAGNOSTICS / name / Path(job.id).name / path.name))
-    cost = results / COSTS / f"{name}.json"
-    write_text(cost, json.dumps(run_cost(run), indent=1, sort_keys=True) + "\n")
-    return [*written, cost]
+            runs |= {Path(job.id).name: one for one in read_kept(run / job.id / DIAGNOSTICS).values()}
+    return kept_texts(folder, runs)
 
 
 def run_cost(run: Path) -> dict[str, float | int | str]:
@@ -84,24 +112,22 @@ def run_cost(run: Path) -> dict[str, float | int | str]:
     return {"suite": plan.suite, "jobs": jobs, "core_hours": round(sum(seconds.values()) / 3600, 3), **total}
 
 
-def _copy(source: Path, target: Path) -> Path:
-    write_text(target, source.read_text(encoding="utf-8"))
-    return target
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Keep records, diagnostics and costs of finished runs.")
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN_FOLDER", help="results folder of 'scenebench run'")
     parser.add_argument("--to", type=Path, default=Path("results"), metavar="FOLDER", help="(default: results)")
     parser.add_argument("--name", default="", help="keep one run under this name (default: its suite's)")
+    parser.add_argument("--replace", action="store_true", help="let go of what was kept under that name before")
     arguments = parser.parse_args(argv)
 
     def command() -> None:
         if arguments.name and len(arguments.run) > 1:
             raise UserError(f"--name {arguments.name}: names one run, {len(arguments.run)} are given")
         for run in arguments.run:
-            print(f"{run}: {len(publish(run, arguments.to, arguments.name))} files -> {arguments.to}")
+            print(
+                f"{run}: {len(publish(run, arguments.to, arguments.name, arguments.replace))} files -> {arguments.to}"
+            )
 
     return exit_code(command)
 

@@ -23,7 +23,9 @@ import jinja2
 
 from benchmarks.published.values import COMPARED_METHODS, published_orders, read_published
 from benchmarks.records.collect import Results, collect
+from benchmarks.records.places import place_named
 from benchmarks.records.record import Record
+from benchmarks.records.store import SUFFIX, is_store
 from benchmarks.report.diagnosed_runs import (
     DiagnosedRow,
     causes_table,
@@ -56,12 +58,12 @@ class SuiteResults:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
-        self.folder = folder / RECORDS / name
+        self.place = place_named(folder / RECORDS / name)
 
     @cached_property
     def results(self) -> Results:
         """Its records; differences are to the suite's baseline."""
-        results = collect(self.folder)
+        results = collect(self.place)
         names = {record.suite for record in results.records}
         if len(names) != 1 or not names.issubset(suite_names()):
             return results
@@ -90,7 +92,7 @@ class SuiteResults:
         }
         if not values:
             raise UserError(
-                f"{self.folder}: holds no record of row '{label}', protocol {protocol}, metric {metric}; run the suite "
+                f"{self.place}: holds no record of row '{label}', protocol {protocol}, metric {metric}; run the suite "
                 f"'{self.name}' and publish it, or take the number out of {TEMPLATE.name}"
             )
         return values
@@ -102,8 +104,9 @@ class Page:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         records = folder / RECORDS
-        names = sorted(path.name for path in records.iterdir() if path.is_dir()) if records.is_dir() else []
-        self.suites = {name: SuiteResults(folder, name) for name in names}
+        paths = records.iterdir() if records.is_dir() else []
+        names = {path.name.removesuffix(SUFFIX) for path in paths if path.is_dir() or is_store(path.name)}
+        self.suites = {name: SuiteResults(folder, name) for name in sorted(names)}
 
     def has(self, suite: str) -> bool:
         """Whether there are records of the suite."""
@@ -128,7 +131,7 @@ class Page:
         own = self.suite(suite)
         test = paired_test(own.by_seed(protocol, label, metric), own.by_seed(protocol, baseline, metric))
         if test is None:
-            raise UserError(f"{own.folder}: rows '{label}' and '{baseline}' share no seed of protocol {protocol}")
+            raise UserError(f"{own.place}: rows '{label}' and '{baseline}' share no seed of protocol {protocol}")
         sure = ""
         if test.p is not None and test.low is not None and test.high is not None:
             sure = f"{signed(test.low)} to {signed(test.high)}; p {test.p:.2g}, "
@@ -163,7 +166,7 @@ class Page:
             if all(_has(own.results.records, column, label) for label in COMPARED_METHODS)
         }
         if not measured:
-            raise UserError(f"{own.folder}: no protocol has records of all of {', '.join(COMPARED_METHODS)}")
+            raise UserError(f"{own.place}: no protocol has records of all of {', '.join(COMPARED_METHODS)}")
         head = ["published", *(f"{protocol} {metric_label(metric)}" for protocol, metric in measured)]
         same_order: dict[tuple[str, ...], dict[str, list[str]]] = {}
         for (table, protocol, metric, epochs), values in published_orders(read_published()).items():
@@ -212,7 +215,7 @@ class Page:
 
 
 def build_results(folder: Path) -> list[Path]:
-    """Write ``tables/`` and ``README.md`` of a results folder anew.
+    """Write ``tables/`` and ``README.md`` of a results folder anew; pictures as SVG alone.
 
     Raises:
         UserError: no records, a damaged one, or one that the page asks for and that is missing.
@@ -229,7 +232,15 @@ def build_results(folder: Path) -> list[Path]:
             for draw in (draw_diagnostics, draw_by_category, draw_causes):
                 files += draw(page.diagnosed(name), folder / TABLES / name)
     write_text(folder / PAGE, text.rstrip() + "\n")
-    return [*files, folder / PAGE]
+    return [*_without_pixels(files), folder / PAGE]
+
+
+def _without_pixels(files: Sequence[Path]) -> list[Path]:
+    """Of pictures that were drawn twice the one of lines stays: smaller, and sharp at any size."""
+    for path in files:
+        if path.suffix == ".png" and path.with_suffix(".svg") in files:
+            path.unlink()
+    return [path for path in files if path.is_file()]
 
 
 def _environment() -> jinja2.Environment:

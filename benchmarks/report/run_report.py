@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.records.admission import collect_for_leaderboard
-from benchmarks.records.collect import Results
+from benchmarks.records.collect import Results, collect_for_page
+from benchmarks.records.places import place_named
 from scenebench.collection import nothing_collected
+from scenebench.errors import UserError
 from scenebench.files import write_text
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def build_report(results_folder: Path | str, out: Path | str | None = None) -> R
     """Write tables, figure and leaderboard of the results in a folder (into it, unless ``out`` is given)."""
     out = Path(results_folder if out is None else out)
     with nothing_collected():
-        results, tables = collect_for_leaderboard(results_folder, _with_tables)
+        results, tables = collect_for_page(results_folder, _with_tables)
         files = write_tables(results, tables, out / TABLES_FOLDER)
         page = write_board(results, tables, out / LEADERBOARD_FOLDER)
     return Report(results, tables, files, page)
@@ -44,12 +45,24 @@ def build_leaderboard(results_folder: Path | str, out: Path | str | None = None)
     """Write the leaderboard alone (to ``leaderboard`` in the folder, unless ``out`` is given): records, page.
 
     Raises:
-        UserError: no records, or one is refused (:mod:`.leaderboard_check`); nothing is written then.
+        UserError: no record is admitted; nothing is written then. Those that are not are in ``refused``.
     """
-    folder = Path(results_folder) / LEADERBOARD_FOLDER if out is None else Path(out)
+    folder = folder_for(results_folder, LEADERBOARD_FOLDER) if out is None else Path(out)
     with nothing_collected():
-        results, tables = collect_for_leaderboard(results_folder, _with_tables)
+        results, tables = collect_for_page(results_folder, _with_tables)
         return results, write_board(results, tables, folder)
+
+
+def folder_for(place: Path | str, name: str) -> Path:
+    """Where pages of the records at a place are written, unless one says where.
+
+    Raises:
+        UserError: the place is a file, which has no room for pages.
+    """
+    place = place_named(place)
+    if place.is_file():
+        raise UserError(f"{place}: is a file of records; say where to write by --out FOLDER")
+    return place / name
 
 
 def _with_tables(results: Results) -> tuple[Results, list[SuiteTable]]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.records.collect import collect
+from benchmarks.records.places import place_named
 from benchmarks.records.record import Record
 from benchmarks.report.markdown import markdown_lines
 from benchmarks.report.publish import RECORDS
@@ -57,16 +58,16 @@ make tables
 
 
 def search_page(results: Path) -> str:
-    """The page, from the records under ``results/records/mini_search``, if there are any.
+    """The page, from the records under ``results/records/mini_search.jsonl``, if there are any.
 
     Raises:
         UserError: a damaged record, or one that a cell of the page needs and that is missing.
     """
     text = _HEAD + _frozen() + "\n" + _RULE
-    folder = results / RECORDS / SUITE
-    if not folder.is_dir():
+    place = place_named(results / RECORDS / SUITE)
+    if not place.exists():
         return text + _NOT_RUN
-    values = _values(collect(folder).records)
+    values = _values(collect(place).records)
     random = values.pop("random", {})
     head = ["method", "learning rate", *PROBES.values(), "mean", ""]
     rows = [_texts("random", "", next(iter(random.values())), "")] if random else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,13 +45,22 @@ class Beside:
         return f"'{label}' is new; beside it {rows} rows of the board ({where}){others}"
 
 
-def read_board(places: Sequence[Path]) -> list[Record]:
+def read_board(places: Sequence[Path], say: Callable[[str], object] | None = None) -> list[Record]:
     """The records of a board, each once.
 
+    Args:
+        say: told of each record that is not admitted, which is left out then; None: it is an error.
+
     Raises:
-        UserError: a place that is no folder or holds none, a damaged record.
+        UserError: a place that is no folder or file of records, or holds none; a record that is not admitted.
     """
-    found = {record.content_hash: record for place in places for record in collect(place).records}
+    found: dict[str, Record] = {}
+    for place in places:
+        results = collect(place, keep_going=say is not None)
+        found |= {record.content_hash: record for record in results.records}
+        if say is not None:
+            for one in results.refused:
+                say(f"not admitted, and left out of the board: {one}")
     return list(found.values())
 
 

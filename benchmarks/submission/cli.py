@@ -1,8 +1,10 @@
-"""The options of ``evaluate --suite`` and the command ``compare``; imports nothing heavy."""
+"""The options of ``evaluate --suite``, and ``compare`` and ``leaderboard``; imports nothing heavy."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,13 @@ from transfer.cli import add_import_options, stated_preprocessing
 COMPARE_EXAMPLE = """\
 examples:
   scenebench compare results/moco results/mls
-  scenebench compare mls moco --records results/records/mini
+  scenebench compare mls moco --records results/records/mini.jsonl
   scenebench compare old.safetensors new.safetensors --records results/records --format markdown
+"""
+LEADERBOARD_EXAMPLE = """\
+examples:
+  scenebench leaderboard results/demo --out public
+  scenebench leaderboard add results/mine/records --to results/records
 """
 # Options that mean something by a suite alone, and what they are where they were not given.
 _BY_SUITE: dict[str, Any] = {
@@ -134,9 +141,9 @@ def add_compare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
         parser.add_argument(
             name.lower(),
             metavar=name,
-            help="folder of records or of 'scenebench run', record file, or (of --records) backbone file or label",
+            help="folder or file of records, folder of 'scenebench run', or (of --records) backbone file or label",
         )
-    parser.add_argument("--records", metavar="FOLDER", type=Path, nargs="+", help="where labels and files are found")
+    parser.add_argument("--records", metavar="RECORDS", type=Path, nargs="+", help="where labels and files are found")
     parser.add_argument("--format", default="text", metavar="F", help="text (default), markdown or json")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write there instead of printing")
     parser.set_defaults(run=_compare)
@@ -159,4 +166,60 @@ def _compare(arguments: argparse.Namespace) -> int:
     else:
         write_text(arguments.out, text)
         print(arguments.out)
+    return 0
+
+
+def add_leaderboard(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``leaderboard``."""
+    parser = subparsers.add_parser(
+        "leaderboard",
+        help="make the leaderboard page from records, or add records to a board",
+        description="Make a static page from the records below a folder; it needs no server and no network. Records "
+        "that are not admitted are named and left out; the exit code is 1 then. "
+        "'add RECORD...' checks records (schema, hashes, protocol, data, repeats) and adds them to a board.",
+        epilog=LEADERBOARD_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "results",
+        metavar="RESULTS",
+        nargs="+",
+        help="folder of 'scenebench run', or any folder or file with records; or 'add' and such files or folders",
+    )
+    parser.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/leaderboard)")
+    parser.add_argument("--to", metavar="FOLDER", help="add: the board's folder (default: results/records)")
+    parser.add_argument("--own-data", action="store_true", help="add: take records of other data than their suite's")
+    parser.set_defaults(run=_leaderboard)
+
+
+def _leaderboard(arguments: argparse.Namespace) -> int:
+    first, *further = arguments.results
+    if first == "add":
+        return _add(arguments, further)
+    if further or arguments.to or arguments.own_data:
+        what = further[0] if further else "--to and --own-data"
+        raise UserError(f"{what}: a page is made of one folder; to add records: scenebench leaderboard add RECORD...")
+
+    from benchmarks.report.run_report import build_leaderboard
+
+    results, page = build_leaderboard(first, arguments.out)
+    for one in results.refused:
+        print(f"scenebench: not admitted: {one}", file=sys.stderr)
+    left_out = f", {len(results.refused)} not admitted" if results.refused else ""
+    print(f"{len(results.records)} records{left_out} -> {page}")
+    return 1 if results.refused else 0
+
+
+def _add(arguments: argparse.Namespace, names: Sequence[str]) -> int:
+    if not names:
+        raise UserError("leaderboard add: name one or more record files or folders of records")
+    if arguments.out:
+        raise UserError("leaderboard add: --out is of the page; the board's folder is named by --to")
+
+    from benchmarks.outside.contribution import DEFAULT_BOARD, contribute
+
+    added = contribute(names, arguments.to or DEFAULT_BOARD, arguments.own_data)
+    for one in added:
+        print(f"{one.file}: {one.record.backbone.label}, {one.record.protocol.id}, seed {one.record.seed}")
+    print(f"{len(added)} records added to {arguments.to or DEFAULT_BOARD}")
     return 0

@@ -6,11 +6,13 @@ pretrainings are left away, for the weights are there.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.records.collect import RECORD_FILE, collect
+from benchmarks.records.collect import collect
+from benchmarks.records.places import RECORD_FILE, RECORDS_FOLDER, find_records
 from benchmarks.records.record import Record
 from benchmarks.report.after_run import write_expected_cells
 from benchmarks.report.markdown import to_markdown
@@ -48,7 +50,6 @@ from scenebench.errors import UserError
 from scenebench.files import write_text
 from transfer.importers import StatedPreprocessing
 
-RECORDS_FOLDER = "records"
 DEFAULT_BOARD = Path("results/records")
 _MAX_LABEL = 80
 
@@ -101,7 +102,7 @@ def judge(question: Question, options: EngineOptions) -> int:
     protocols = [protocol for _, protocol in resolve_columns(suite, source)]
     expected = _expected_of(question, suite, source)
     places = _board_places(question.board)
-    board = read_board(places)
+    board = read_board(places, lambda line: print(f"note: {line}", file=sys.stderr))
     given = read_given(question.checkpoint, question.family, question.branch, question.preprocessing)
     require_judgeable(given, protocols)
     label = _checked_label(question.label or given.default_label)
@@ -149,7 +150,7 @@ def _expected_of(question: Question, suite: Suite, source: Source) -> Expected |
 def _board_places(asked: Sequence[Path] | None) -> list[Path]:
     if asked is not None:
         return list(asked)
-    return [DEFAULT_BOARD] if DEFAULT_BOARD.is_dir() and any(DEFAULT_BOARD.rglob(RECORD_FILE)) else []
+    return [DEFAULT_BOARD] if DEFAULT_BOARD.is_dir() and any(find_records(DEFAULT_BOARD)) else []
 
 
 def _checked_label(label: str) -> str:

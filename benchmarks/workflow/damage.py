@@ -72,5 +72,5 @@ def _damage_of_safetensors(path: Path) -> str:
 def _json(path: Path) -> object:
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from scenebench.locking import try_lock
 
 SLOTS_FOLDER = ".gpus"
 _POLL_SECONDS = 0.2
@@ -59,13 +60,9 @@ def held_devices(out: Path, wanted: int, slots: int) -> Iterator[Devices]:
         while len(held) < wanted:
             for name in names:
                 if name not in held and len(held) < wanted:
-                    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-                    try:
-                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        os.close(descriptor)
-                        continue
-                    held[name] = descriptor
+                    descriptor = try_lock(folder / name)
+                    if descriptor is not None:
+                        held[name] = descriptor
             if len(held) < wanted:  # all or none, so that two jobs do not wait for each other's
                 for descriptor in held.values():
                     os.close(descriptor)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.evaluation.toolboxes import require_toolbox
@@ -18,16 +15,16 @@ from benchmarks.workflow.engine import Outcome, execute
 from benchmarks.workflow.engine_options import EngineOptions, with_gpus
 from benchmarks.workflow.plan import PLAN_FILE, SUITE_FILE, Plan
 from benchmarks.workflow.slurm import check_cluster
-from benchmarks.workflow.status import LOCK_FILE
 from benchmarks.workflow.status_page import write_page
 from benchmarks.workflow.work import Work, prepare
 from scenebench.errors import UserError
 from scenebench.files import write_text
+from scenebench.locking import only_process
 
 RUN_FILE = "run.json"
 FORMAT_VERSION = 1
 """Of a results folder: how its cells are laid out."""
-_LOCK_SECONDS = 5.0
+_LOCK_SECONDS = 5.0  # the engine of a killed front end needs a moment to notice
 
 
 def run_suite(
@@ -86,7 +83,7 @@ def run_work(
     for protocol in work.protocols:
         require_toolbox(protocol)
     _claim(out, work.name, work.source)
-    with _only_one(out) as lock:
+    with only_process(out, patience=_LOCK_SECONDS, busy="another 'scenebench run' is at work there") as lock:
         if before is not None:
             before(out)
         plan = with_gpus(work.plan, options)
@@ -166,24 +163,3 @@ def _claim(out: Path, name: str, source: Source) -> None:
             f"{out}: is not empty and holds no results of 'scenebench run'; choose another folder for --out"
         )
     write_text(file, json.dumps(mine, indent=1) + "\n")
-
-
-@contextmanager
-def _only_one(out: Path) -> Iterator[int]:
-    """Hold the lock on ``out``; the system drops it with the last process that holds it, however that one ends."""
-    descriptor = os.open(out / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        give_up = time.monotonic() + _LOCK_SECONDS  # the engine of a killed front end needs a moment to notice
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > give_up:
-                    raise UserError(
-                        f"{out}: another 'scenebench run' is at work there; wait for it or stop it"
-                    ) from error
-                time.sleep(0.1)
-        yield descriptor
-    finally:
-        os.close(descriptor)

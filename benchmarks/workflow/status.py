@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +10,8 @@ from pathlib import Path
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event, EventLog, last_by_job
 from benchmarks.workflow.plan import PLAN_FILE, Job, Plan, read_plan
 from scenebench.errors import UserError
+from scenebench.locking import LOCK_FILE, is_locked
 
-LOCK_FILE = ".lock"
 DONE, RUNNING, BROKEN, WAITING, BLOCKED = "done", "running", "failed", "waiting", "blocked"
 STATES = (DONE, RUNNING, BROKEN, BLOCKED, WAITING)
 _PRIOR_SECONDS = 60.0
@@ -65,7 +63,7 @@ def read_status(out: Path | str, now: float) -> Status:
     if not (out / PLAN_FILE).is_file():
         raise UserError(f"{out}: holds no results of 'scenebench run' ({PLAN_FILE} is missing); name its --out")
     plan = read_plan(out / PLAN_FILE)
-    return status_of(plan, out, EventLog(out).read_new(), _is_at_work(out), now)
+    return status_of(plan, out, EventLog(out).read_new(), is_locked(out / LOCK_FILE), now)
 
 
 def status_of(plan: Plan, out: Path, events: Sequence[Event], is_running: bool, now: float) -> Status:
@@ -179,18 +177,3 @@ def _detail(cell: CellStatus) -> str:
     if cell.state == RUNNING:
         return f": {duration(cell.seconds or 0.0)} so far, about {duration(cell.left or 0.0)} left"
     return f": {cell.reason}"
-
-
-def _is_at_work(out: Path) -> bool:
-    """Whether somebody holds the lock on the folder."""
-    try:
-        descriptor = os.open(out / LOCK_FILE, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -20,7 +20,7 @@ from pretrain.recipes.recipe import load_recipe
 from pretrain.train import pretrain
 from scenebench.cli import main
 from scenebench.errors import UserError
-from scenebench.files import only_process
+from scenebench.locking import only_process
 
 KEYS = [
     "network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=4", "schedule.epochs=3",

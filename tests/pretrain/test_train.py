@@ -27,7 +27,7 @@ from pretrain.recipes.recipe import Recipe, ScheduleRecipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
 from scenebench.errors import UserError
-from scenebench.files import only_process
+from scenebench.locking import only_process
 from transfer.backbone_file import load_backbone, load_network
 
 TOTAL_STEPS = 9  # 3 epochs of 3 steps

@@ -12,9 +12,8 @@ import pytest
 from hostile_records import HOSTILE
 from made_up_records import demo_records, fill, make_record
 
-from benchmarks.records.admission import collect_for_leaderboard
+from benchmarks.records.admission import admit
 from benchmarks.records.collect import collect
-from benchmarks.records.record import parse_record
 from benchmarks.report.leaderboard import write_leaderboard
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.leaderboard_runs import backbone_of_records, curves, log_tail
@@ -50,7 +49,7 @@ class Page(HTMLParser):
 
 def board(folder: Path) -> Page:
     """The page of a folder of records, beside them in ``leaderboard``."""
-    results = collect_for_leaderboard(folder, lambda results: results)
+    results = collect(folder)
     page = write_leaderboard(results, make_tables(results), [lambda pictures: None], folder / "leaderboard")
     return Page(page.read_text(encoding="utf-8"))
 
@@ -83,7 +82,7 @@ def test_every_measured_cell_leads_to_its_record_and_every_record_is_there(tmp_p
     linked = {a["href"] for _, a in page.tags if a.get("class") in ("cell", "cell best")}
     assert all(link and (tmp_path / "leaderboard" / link).is_file() for link in linked)
     lines = (tmp_path / "leaderboard" / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    read = [parse_record(line.encode(), Path("line")) for line in lines]
+    read = [admit(json.loads(line), "line") for line in lines]
     assert len(read) == len(demo_records())
     for record in read:
         text = (runs / f"{record.content_hash[:16]}.html").read_text(encoding="utf-8")

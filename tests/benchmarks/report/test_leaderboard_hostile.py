@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from hostile_records import HOSTILE, REFUSED, hostile_records
 from made_up_records import demo_records, fill, make_record
 from test_leaderboard import Page, board
 
-from benchmarks.records.admission import collect_for_leaderboard, require_distinct_ids
-from benchmarks.records.collect import Results, collect
+from benchmarks.records.admission import require_own_id
+from benchmarks.records.collect import Results, collect, collect_for_page
 from benchmarks.report.escaping import visible
 from benchmarks.report.leaderboard_rerun import rerun_commands
 from benchmarks.report.suite_table import make_tables, suite_to_csv
@@ -80,24 +81,33 @@ def test_a_huge_number_of_classes_is_cut(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_record_that_cannot_be_shown_is_refused_by_name(
+def test_a_record_that_cannot_be_shown_is_left_out_by_name(
     tmp_path: Path, what: str, many: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many records a process of its own checks the hashes."""
-    monkeypatch.setattr(leaderboard_check, "shared_out", lambda number: 2 if many else 1)
+    monkeypatch.setattr("benchmarks.records.collect.shared_out", lambda number: 2 if many else 1)
     write, message = REFUSED[what]
     fill(tmp_path / "results", [make_record("good")])
     write(tmp_path / "results" / "bad" / "record.json")
-    assert main(["leaderboard", str(tmp_path / "results"), "--out", str(tmp_path / "board")]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert "bad/record.json" in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "board").exists(), "nothing is written"
+    assert main(["leaderboard", str(tmp_path / "results"), "--out", str(tmp_path / "board")]) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert "bad/record.json" in said.err
+    assert said.err.count("\n") == 1
+    assert "1 records, 1 not admitted" in said.out
+    page = Page((tmp_path / "board/index.html").read_text(encoding="utf-8"))
+    assert "1 not admitted" in " ".join(page.text)
+    assert "bad/record.json" in " ".join(page.text)
+    shutil.rmtree(tmp_path / "results/run000")
+    assert main(["leaderboard", str(tmp_path / "results"), "--out", str(tmp_path / "none")]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "none").exists(), "nothing is written"
 
 
 def checked(folder: Path) -> Results:
-    return collect_for_leaderboard(folder, lambda results: results)
+    return collect_for_page(folder, lambda results: results)
 
 
 def test_the_same_record_twice_counts_once_and_shared_ids_are_refused(
@@ -106,10 +116,14 @@ def test_the_same_record_twice_counts_once_and_shared_ids_are_refused(
     fill(tmp_path, [make_record("mls"), make_record("mls")])
     assert len(checked(tmp_path).records) == 1
     few = checked(fill(tmp_path / "more", demo_records()))
-    monkeypatch.setattr(leaderboard_check, "shared_out", lambda number: 2)
+    monkeypatch.setattr("benchmarks.records.collect.shared_out", lambda number: 2)
     assert checked(tmp_path / "more") == few, "however they are read"
-    with pytest.raises(UserError, match="share their first 16 digits"):
-        require_distinct_ids(["a" * 16 + "b", "a" * 16 + "c"])
+    one = make_record("mls").model_copy(update={"content_hash": "a" * 64})
+    other = one.model_copy(update={"content_hash": "a" * 16 + "c" * 48})
+    seen: dict[str, str] = {}
+    require_own_id(one, seen, "a.json")
+    with pytest.raises(UserError, match=r"b\.json: shares its first 16 digits"):
+        require_own_id(other, seen, "b.json")
 
 
 def test_invisible_signs_are_spelt() -> None:

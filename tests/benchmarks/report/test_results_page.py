@@ -6,10 +6,12 @@ import csv
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 from made_up_records import fill, make_record
 
-from benchmarks.records.record import read_record, write_record
+from benchmarks.records.adding import add_records, admit_all
+from benchmarks.records.record import write_record
 from benchmarks.report import results_page
 from benchmarks.report.diagnosed_runs import (
     causes_table,
@@ -19,6 +21,7 @@ from benchmarks.report.diagnosed_runs import (
     draw_diagnostics,
     read_diagnostics,
 )
+from benchmarks.report.kept_diagnostics import read_kept
 from benchmarks.report.publish import main as publish_main
 from benchmarks.report.publish import publish, run_cost
 from benchmarks.report.results_page import Page, build_results
@@ -119,20 +122,45 @@ def finished_run(folder: Path) -> Path:
 
 def test_what_is_kept_of_a_run(tmp_path: Path) -> None:
     run, results = finished_run(tmp_path / "run"), tmp_path / "results"
-    stale = results / "records/own/stale"
-    stale.mkdir(parents=True)
     written = publish(run, results)
-    assert not stale.exists()
-    records = sorted((results / "records/own").rglob("record.json"))
-    assert [path.parent.name for path in records] == ["mls-s0", "mls-s1"]
-    assert [read_record(path).seed for path in records] == [0, 1]
-    assert len(list((results / "diagnostics/own").rglob("saliency.csv"))) == 2
+    kept = admit_all(results / "records/own.jsonl")
+    assert [one.record.seed for one in kept] == [0, 1]
+    assert {json.dumps(one.content, sort_keys=True) for one in kept} == {
+        json.dumps(json.loads(path.read_text()), sort_keys=True) for path in run.rglob("record.json")
+    }
+    frame = pandas.read_csv(results / "diagnostics/own/saliency.csv")
+    assert sorted(frame["run"].unique()) == ["mls_demo-s0-abc", "mls_demo-s1-abc"]
+    assert frame.groupby("run")["iou"].last().tolist() == pytest.approx([0.4, 0.41])
+    for seed in (0, 1):
+        folder = run / f"cells/pretrain/mls_demo-s{seed}-abc/diagnostics"
+        assert read_kept(results / "diagnostics/own")[f"mls_demo-s{seed}-abc"] == read_kept(folder)["diagnostics"]
     cost = json.loads((results / "costs/own.json").read_text())
     assert cost == run_cost(run)
     assert (cost["jobs"], cost["core_hours"]) == (4, pytest.approx(200 / 3600, abs=1e-3))
     assert results / "costs/own.json" in written
+    assert {path for path in results.rglob("*") if path.is_file()} == {*written, results / "records/.lock"}
     assert Page(results).cost("own").endswith("core-hours (4 jobs)")
     assert Page(results).total_cost() == "0.1 core-hours"
+
+
+def test_publishing_again_adds_and_never_replaces_unasked(tmp_path: Path) -> None:
+    run, results = finished_run(tmp_path / "run"), tmp_path / "results"
+    publish(run, results)
+    store = results / "records/own.jsonl"
+    first = store.read_bytes()
+    publish(run, results)
+    assert store.read_bytes() == first
+    again = run / "cells/evaluate/mls-s1/record.json"
+    write_record(again, make_record("mls", seed=1, metrics={"mAP": 12.0}))
+    with pytest.raises(UserError, match=r"seed 1\) is there with other values: .*own\.jsonl:2; .*--replace"):
+        publish(run, results)
+    assert store.read_bytes() == first
+    write_record(again, make_record("mls", seed=2))
+    publish(run, results)
+    assert [one.record.seed for one in admit_all(store)] == [0, 1, 2]
+    assert set(first.splitlines()) < set(store.read_bytes().splitlines())
+    publish(run, results, replace=True)
+    assert [one.record.seed for one in admit_all(store)] == [0, 2]
 
 
 def test_a_run_on_other_data_has_a_name_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,8 +170,8 @@ def test_a_run_on_other_data_has_a_name_of_its_own(tmp_path: Path, capsys: pytes
     before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
     assert publish_main([str(run), "--to", str(results), "--name", "own_photos"]) == 0
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert len(list((results / "records/own_photos").rglob("record.json"))) == 2
-    assert len(list((results / "diagnostics/own_photos").rglob("saliency.csv"))) == 2
+    assert len(admit_all(results / "records/own_photos.jsonl")) == 2
+    assert len(read_kept(results / "diagnostics/own_photos")) == 2
     assert Page(results).cost("own_photos").endswith("core-hours (4 jobs)")
     capsys.readouterr()
     for name in ("../mini", ".", "a/b", "-x"):
@@ -157,8 +185,11 @@ def test_a_run_on_other_data_does_not_replace_the_suites_own(tmp_path: Path) -> 
     run, results = finished_run(tmp_path / "run"), tmp_path / "results"
     record = make_record("mls")
     photos = record.dataset.model_copy(update={"name": "photos"})
-    path = results / "records/own/mls-s0/record.json"
-    write_record(path, record.model_copy(update={"dataset": photos}))
+    one = write_record(tmp_path / "photos/record.json", record.model_copy(update={"dataset": photos}))
+    add_records([tmp_path / "photos"], results / "records")
+    path = results / "records/own.jsonl"
+    (results / f"records/{one.suite}.jsonl").rename(path)
+    (results / f"records/{one.suite}.shared.jsonl").rename(results / "records/own.shared.jsonl")
     before = path.read_bytes()
     with pytest.raises(UserError, match=r"holds records on photos, and .* is on scenes; give it a name of its own"):
         publish(run, results)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.records.adding import admit_all
 from benchmarks.records.collect import collect
-from benchmarks.records.record import read_record
 from scenebench.config import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -41,8 +41,7 @@ def test_the_commands_take_a_checkpoint_in_mocos_layout_to_a_row(tmp_path: Path)
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         printed += done.stdout
-    added = sorted((tmp_path / "results/records/smoke").glob("*/record.json"))
-    records = [read_record(path) for path in added]
+    records = [one.record for one in admit_all(tmp_path / "results/records/smoke.jsonl")]
     assert {(record.protocol.id, record.seed) for record in records} == {
         ("multilabel_knn", 0),
         ("multilabel_knn", 1),

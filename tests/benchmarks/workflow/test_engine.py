@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,24 +18,26 @@ from benchmarks.workflow.engine import Outcome
 from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.events import EventLog, last_by_job
 from benchmarks.workflow.plan import Plan
-from benchmarks.workflow.runner import _only_one, run_plan
+from benchmarks.workflow.runner import run_plan
 from scenebench.errors import UserError
+from scenebench.locking import only_process
 
 FRONT_END = """
 import sys
 from pathlib import Path
 from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.plan import read_plan
-from benchmarks.workflow.runner import _only_one, run_plan
+from benchmarks.workflow.runner import run_plan
+from scenebench.locking import only_process
 out = Path(sys.argv[1])
-with _only_one(out) as lock:
+with only_process(out) as lock:
     outcome = run_plan(read_plan(out / "plan.json"), out, EngineOptions(), lock)
 sys.exit(outcome.signal or (1 if outcome.failed else 0))
 """
 
 
 def run(plan: Plan, out: Path, cores: int = 2) -> Outcome:
-    with _only_one(out) as lock:
+    with only_process(out) as lock:
         return run_plan(plan, out, EngineOptions(cores=cores), lock)
 
 
@@ -172,7 +175,15 @@ def test_kill_9_of_snakemake_is_reported_and_can_be_repeated(out: Path, make_job
 
 def test_one_folder_serves_one_run_at_a_time(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.workflow.runner._LOCK_SECONDS", 0.2)
-    with _only_one(out), pytest.raises(UserError, match="another 'scenebench run' is at work there"), _only_one(out):
+
+    def claimed() -> AbstractContextManager[int]:
+        return only_process(out, patience=0.2, busy="another 'scenebench run' is at work there")
+
+    with (
+        claimed(),
+        pytest.raises(UserError, match=rf"'scenebench run' is at work there \(process {os.getpid()}\)"),
+        claimed(),
+    ):
         raise AssertionError("two runs hold one folder")
-    with _only_one(out):
+    with only_process(out):
         assert True  # released

@@ -24,9 +24,10 @@ from benchmarks.workflow.damage import damage_of
 from benchmarks.workflow.engine import Outcome
 from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.plan import PLAN_FILE, Job, Plan
-from benchmarks.workflow.runner import _only_one, run_plan
+from benchmarks.workflow.runner import run_plan
 from benchmarks.workflow.status import read_status, status_lines
 from benchmarks.workflow.status_page import write_page
+from scenebench.locking import only_process
 
 MISHAPS = {
     "crash": "ValueError: made to fail",
@@ -87,7 +88,7 @@ def cells(folder: Path) -> Plan:
 
 def run(plan: Plan, out: Path) -> Outcome:
     plan.write(out / PLAN_FILE)
-    with _only_one(out) as lock:
+    with only_process(out) as lock:
         return run_plan(plan, out, EngineOptions(), lock)
 
 

@@ -22,12 +22,13 @@ from benchmarks.workflow.devices import held_devices, visible_gpus
 from benchmarks.workflow.engine_options import PARTITION, EngineOptions, job_resources, with_gpus
 from benchmarks.workflow.job import _executable
 from benchmarks.workflow.plan import Job, check_acyclic, read_plan
-from benchmarks.workflow.runner import _only_one, run_plan
+from benchmarks.workflow.runner import run_plan
 from benchmarks.workflow.slurm import run_ids
 from benchmarks.workflow.work import prepare
 from pretrain.stopping import StopRequest
 from scenebench.cli import main
 from scenebench.errors import UserError
+from scenebench.locking import only_process
 
 PAPERS = [*(f"mls_table{number}" for number in range(1, 9)), "mls_fig3", "mls_fig4", "mls_fig5a", "mls_fig5b"]
 PAPERS += ["saliency_headline", "saliency_ablation"]
@@ -185,7 +186,7 @@ def test_each_cell_sees_gpus_of_its_own(out: Path, tmp_path: Path, monkeypatch: 
     plan = with_gpus(plan_of([job("a", 0), job("b", 1), job("c", 8)], out), options)
     assert [one.gpus for one in plan.jobs] == [1, 1, 2], "one at least, and no more than there are"
     plan.write(out / "plan.json")
-    with _only_one(out) as lock:
+    with only_process(out) as lock:
         assert run_plan(plan, out, options, lock).failed == {}
     seen = {line.split()[0]: line.split()[2] for line in ledger(out) if " start " in line}
     assert {seen["a"], seen["b"]} == {"4", "6"}

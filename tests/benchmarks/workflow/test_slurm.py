@@ -53,10 +53,11 @@ import sys
 from pathlib import Path
 from benchmarks.workflow.engine_options import EngineOptions
 from benchmarks.workflow.plan import read_plan
-from benchmarks.workflow.runner import _only_one, run_plan
+from benchmarks.workflow.runner import run_plan
+from scenebench.locking import only_process
 out = Path(sys.argv[1])
 options = EngineOptions(executor="slurm", partition="low", profile=Path(sys.argv[2]))
-with _only_one(out) as lock:
+with only_process(out) as lock:
     outcome = run_plan(read_plan(out / "plan.json"), out, options, lock)
 print("outcome:", outcome, flush=True)
 sys.exit(outcome.signal or (1 if outcome.failed else 0))

@@ -9,9 +9,10 @@ import pytest
 from fake_jobs import MakeJob, plan_of
 
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event, EventLog
-from benchmarks.workflow.status import LOCK_FILE, duration, read_status, status_lines
+from benchmarks.workflow.status import duration, read_status, status_lines
 from benchmarks.workflow.status_page import StatusPage
 from scenebench.cli import main
+from scenebench.locking import LOCK_FILE
 
 
 def test_the_time_left_follows_what_was_measured(out: Path, make_job: MakeJob) -> None:
