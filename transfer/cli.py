@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from scenebench.overwriting import add_overwrite_option
 from transfer.config_lint.cli import add_lint_command
-
-if TYPE_CHECKING:
-    from transfer.importers import StatedPreprocessing
+from transfer.import_options import add_import_options, stated_preprocessing
 
 TARGETS = ("detectron2", "mmdet", "mmseg", "timm", "torchvision")
 
@@ -26,6 +25,7 @@ def add_commands(subparsers: Any) -> None:
         "file", type=Path, metavar="FILE", help="checkpoint: PyTorch, safetensors or Detectron2's .pkl"
     )
     importing.add_argument("out", type=Path, metavar="OUT", help="the backbone file to write (.safetensors)")
+    add_overwrite_option(importing)
     add_import_options(importing)
     importing.set_defaults(run=_import)
 
@@ -59,37 +59,6 @@ def add_commands(subparsers: Any) -> None:
     add_lint_command(subparsers)
 
 
-def add_import_options(parser: argparse.ArgumentParser) -> None:
-    """How a checkpoint is to be understood where it does not say so: the options of every command that reads one."""
-    parser.add_argument(
-        "--from", dest="family", metavar="FAMILY", help="moco, densecl, swav, ...; without it the family is recognised"
-    )
-    parser.add_argument(
-        "--branch",
-        metavar="NAME",
-        help="which copy of the network: online, target, ema, ...; default: the family's own",
-    )
-    stated = parser.add_argument_group(
-        "preprocessing, where the file's family does not tell it (channels in the order of the network's input)"
-    )
-    for option in ("--mean", "--std"):
-        stated.add_argument(option, nargs=3, type=float, metavar=("C1", "C2", "C3"))
-    stated.add_argument("--value-range", type=float, metavar="MAX", help="pixels go from 0 to 1, or to 255")
-    stated.add_argument("--channel-order", choices=("RGB", "BGR"))
-
-
-def stated_preprocessing(args: argparse.Namespace) -> StatedPreprocessing:
-    """What the options of :func:`add_import_options` say of the preprocessing."""
-    from transfer.importers import StatedPreprocessing
-
-    return StatedPreprocessing(
-        mean=None if args.mean is None else tuple(args.mean),
-        std=None if args.std is None else tuple(args.std),
-        value_range=args.value_range,
-        channel_order=args.channel_order,
-    )
-
-
 def _command(subparsers: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
@@ -104,7 +73,16 @@ def _command(subparsers: Any, name: str, summary: str, example: str) -> argparse
 def _import(args: argparse.Namespace) -> int:
     from transfer.importers import import_checkpoint
 
-    imported = import_checkpoint(args.file, args.out, args.family, args.branch, stated_preprocessing(args))
+    imported = import_checkpoint(
+        args.file,
+        args.out,
+        args.family,
+        args.branch,
+        stated_preprocessing(args),
+        prefix=args.prefix,
+        method=args.method,
+        overwrite=args.overwrite,
+    )
     info = imported.info
     mean, std = info.preprocessing.mean, info.preprocessing.std
     print(f"{args.file}: recognised as {imported.family}: {imported.reason}")
@@ -112,7 +90,8 @@ def _import(args: argparse.Namespace) -> int:
         print(f"  {note}")
     print(
         f"{args.out}: {info.architecture.name}, {len(imported.tensors)} tensors, branch '{info.branch}', "
-        f"{info.preprocessing.channel_order} 0..{info.preprocessing.value_range:g} mean {mean} std {std}"
+        f"{info.preprocessing.channel_order} 0..{info.preprocessing.value_range:g} mean {mean} std {std}, "
+        f"method '{info.method}'"
     )
     return 0
 

@@ -9,6 +9,7 @@ import torch
 
 from scenebench.errors import UserError
 from scenebench.files import replacing
+from scenebench.overwriting import refuse_to_replace
 from transfer.networks.resnet import Architecture, build_resnet
 
 
@@ -25,6 +26,7 @@ def write_example(path: Path | str) -> None:
 
 if __name__ == "__main__":
     try:
+        refuse_to_replace(sys.argv[1])
         write_example(sys.argv[1])
     except (IndexError, UserError) as error:
         sys.exit(f"name the file to write ({error})")

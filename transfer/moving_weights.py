@@ -63,8 +63,11 @@ scenebench verify moco_v2.safetensors exported/detectron2
 scenebench verify moco_v2.pth.tar exported/mmseg
 ```
 
-`import` recognises the family by the names of the tensors and says why. Where two fit, `--from FAMILY` decides; where
-none fits, it says what is in the file. `verify` exits with 1 on any difference.
+`import` recognises the family by the names of the tensors and says why. A family claims a file only if it accounts for
+every tensor in it. Where two fit, `--from FAMILY` decides (`scenebench import --families` lists them). Where none does,
+a ResNet is still found, wherever it lies, and the preprocessing must be stated; of several networks `--prefix` names
+the one to take, and `--method` what to record as its method. Neither the checkpoint nor, without `--overwrite`, any
+other file is replaced. `verify` exits with 1 on any difference.
 """
 
 
@@ -82,12 +85,16 @@ def _families() -> str:
 
 {_table(("`--from`", "what it is", "where its backbone is", "branch, and why", "preprocessing, and why"), rows)}
 
-The first branch is the one that is taken; `--branch` takes another. Heads, predictors, queues and optimiser states are
-left out. Where a family does not fix the preprocessing, `--mean --std --value-range --channel-order` must state it.
+The first branch is the one that is taken; `--branch` takes another. A running average beside the model (`model_ema`,
+`state_dict_ema`) is `--branch ema`. Heads, predictors, queues and optimiser states are left out; prefixes of
+DataParallel, FSDP, activation checkpointing, `torch.compile` and Lightning's outer `model.` are looked through. Where a
+family does not fix the preprocessing, `--mean --std --value-range --channel-order` must state it, and of detectors
+`--stride-in`: whether a bottleneck strides in its 3x3 or (Caffe's, MSRA's) its first 1x1 shows in no tensor. What an
+OpenMMLab file keeps of its configuration, and Hugging Face's JSON files beside the weights, are read for both.
 
-ResNet-18, -34, -50, -101 and -152 of any width with a 7x7 stem. Another kind of network, a missing tensor, or one too
-many is refused, by name. Missing batch counters (old PyTorch did not save them) are filled with 0; half precision
-becomes float32; both are said.
+ResNet-18, -34, -50, -101 and -152 of any width with a 7x7 stem. Another kind of network (a vision transformer, a deep
+stem, an attention pool, GroupNorm, ResNeXt, ...), a missing tensor, or one too many is refused, by name. Missing batch
+counters (old PyTorch did not save them) are filled with 0; half precision becomes float32; both are said.
 """
 
 
@@ -198,13 +205,15 @@ def _refused() -> str:
 
 A pickle is a program, and most checkpoints are pickles. None is unpickled here. Its instructions are worked through on
 plain data: a name in it is never looked up, imported or called. Tensors, numpy arrays and plain containers have
-stand-ins; objects of other packages (hyper-parameters of Lightning, OmegaConf, MMEngine, `argparse`) stay inert, so
-that files with them can be read without those packages. That is stricter than `torch.load(weights_only=True)`, which
+stand-ins; everything else stays inert: objects of other packages (hyper-parameters of Lightning, OmegaConf, MMEngine),
+classes of the user's own, and what of Python's library is harmless (`range`, loggers, patterns, enums, `argparse`). So
+files with them can be read without those packages. That is stricter than `torch.load(weights_only=True)`, which
 believes sizes, and reads more. Read are torch.save's files, new and old, `.pkl` files of arrays (Detectron2, Caffe2;
 Python 2 too) and safetensors, told apart by content. Refused, in one line, with nothing run and nothing written:
 
-* names of Python's own library that are no plain data (`os.system`, `builtins.eval`, ...), functions of PyTorch and
-  numpy that build no tensor or array (`torch.hub.load`, a pickle in the pickle), whole models, TorchScript archives;
+* names of Python's own library that could do something (`os.system`, `builtins.eval`, `Path.touch`, ...), functions of
+  PyTorch and numpy that build no tensor or array (`torch.hub.load`, a pickle in the pickle), whole models, scripted
+  models (TorchScript);
 * sizes that the file does not hold: shapes, strides, offsets and storages of tensors, shapes of arrays, lengths of
   strings, zip entries that are compressed, doubled or overlap, safetensors headers and offsets;
 * keys given twice, keys that would take for ever to hash, nesting and numbers beyond the limits below;

@@ -71,6 +71,9 @@ def read_given(
     family: str | None = None,
     branch: str | None = None,
     preprocessing: StatedPreprocessing | None = None,
+    *,
+    prefix: str | None = None,
+    method: str | None = None,
 ) -> Given:
     """Read a checkpoint of any family that the importers know, or a backbone file; nothing is written or unpickled.
 
@@ -80,7 +83,7 @@ def read_given(
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the checkpoint file in it")
-    imported = read_backbone(path, family, branch, preprocessing)
+    imported = read_backbone(path, family, branch, preprocessing, prefix=prefix, method=method)
     return Given(path, sha256_of(path), imported)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scenebench.errors import UserError
-from transfer.cli import add_import_options, stated_preprocessing
+from transfer.import_options import DESTINATIONS, add_import_options, stated_preprocessing
 
 COMPARE_EXAMPLE = """\
 examples:
@@ -33,12 +33,7 @@ _BY_SUITE: dict[str, Any] = {
     "leaderboard": False,
     "cores": None,
     "gpus": None,
-    "family": None,
-    "branch": None,
-    "mean": None,
-    "std": None,
-    "value_range": None,
-    "channel_order": None,
+    **dict.fromkeys(DESTINATIONS),
 }
 _NAMES = {"family": "--from"}
 
@@ -121,6 +116,8 @@ def judge_by_suite(arguments: argparse.Namespace) -> int:
         leaderboard=arguments.leaderboard,
         family=arguments.family,
         branch=arguments.branch,
+        prefix=arguments.prefix,
+        method=arguments.method,
         preprocessing=stated_preprocessing(arguments),
     )
     return judge(question, options)

@@ -67,7 +67,8 @@ class Question:
         board: folders of records that the row is set beside; None: :data:`DEFAULT_BOARD` where it exists.
         references: judge the suite's reference rows too.
         leaderboard: write the page too.
-        family, branch, preprocessing: how the checkpoint is to be understood, where it does not say so itself.
+        family, branch, prefix, method, preprocessing: how the checkpoint is to be understood, where it does not say so
+            itself.
     """
 
     checkpoint: Path
@@ -85,6 +86,8 @@ class Question:
     leaderboard: bool = False
     family: str | None = None
     branch: str | None = None
+    prefix: str | None = None
+    method: str | None = None
     preprocessing: StatedPreprocessing = field(default_factory=StatedPreprocessing)
 
 
@@ -103,7 +106,14 @@ def judge(question: Question, options: EngineOptions) -> int:
     expected = _expected_of(question, suite, source)
     places = _board_places(question.board)
     board = read_board(places, lambda line: print(f"note: {line}", file=sys.stderr))
-    given = read_given(question.checkpoint, question.family, question.branch, question.preprocessing)
+    given = read_given(
+        question.checkpoint,
+        question.family,
+        question.branch,
+        question.preprocessing,
+        prefix=question.prefix,
+        method=question.method,
+    )
     require_judgeable(given, protocols)
     label = _checked_label(question.label or given.default_label)
     work = _lay_out(_with_given(suite, given, label, question.references), suite, source, given)

@@ -32,7 +32,8 @@ def test_bare_names_may_be_anybodys(container: str | None, network: dict[str, Te
     """Nothing in such a file says what the weights were trained on: --from or the preprocessing must."""
     path = save({container: network, "epoch": 3} if container else network, tmp_path / "c.pth")
     told = (
-        r"fits several families; say which with --from \(torchvision, openselfsup, simclr; also timm, densecl.*--mean"
+        r"fits several families; say which with --from \(torchvision, openselfsup, vissl, simclr, dino, .*vicreg, "
+        r".*spark; also timm, densecl.*--mean"
     )
     with pytest.raises(UserError, match=told):
         import_checkpoint(path, tmp_path / "b.safetensors")
@@ -84,11 +85,14 @@ def test_architecture_is_read_off_the_shapes(depth: int, width: int) -> None:
     ("change", "told"),
     [
         (lambda t: t.pop("layer2.0.downsample.0.weight"), "1 missing: layer2.0.downsample.0.weight"),
-        (lambda t: [t.pop(n) for n in list(t) if "running_" in n], "40 missing"),
-        (lambda t: t.update({"layer1.0.se.weight": torch.zeros(1)}), "1 unexpected: layer1.0.se.weight"),
+        (lambda t: [t.pop(n) for n in list(t) if "running_" in n], "norms without running statistics, hence GroupNorm"),
+        (
+            lambda t: t.update({"layer1.0.se.weight": torch.zeros(1)}),
+            r"squeeze-and-excitation modules .layer1\.0\.se\.weight",
+        ),
         (lambda t: t.update({"layer1.0.bn1.bias": torch.full((8,), float("nan"))}), "not finite"),
         (lambda t: t.update({"layer1.0.bn1.bias": torch.zeros(8, dtype=torch.int32)}), "another kind of number"),
-        (lambda t: t.update({"conv1.weight": torch.zeros(8, 3, 3, 3)}), "expected a 7x7 convolution"),
+        (lambda t: t.update({"conv1.weight": torch.zeros(8, 3, 3, 3)}), "a 3x3 first convolution, as for CIFAR"),
         (lambda t: t.update({"conv1.weight": torch.zeros(8, 1, 7, 7)}), "expected a 7x7 convolution"),
         (lambda t: t.update({"stem.0.weight": torch.zeros(4, 3, 3, 3)}), "deep .V1c. stem"),
         (lambda t: [t.pop(n) for n in list(t) if n.startswith("layer3.1")], r"\(2, 2, 1, 2\) basic blocks"),
@@ -136,7 +140,6 @@ def test_deep_stems_are_refused_by_name(network: dict[str, Tensor], tmp_path: Pa
 
 def test_no_family_shows_the_nearest(network: dict[str, Tensor], tmp_path: Path) -> None:
     for state, told in (
-        (under("teacher.", network), r"A ResNet lies under 'teacher\.' \(120 of its 120.*nearest is \w.*'backbone\.'"),
         ({"a.weight": torch.zeros(2)}, r"No ResNet is among its 1 tensors \(a\.weight"),
         (
             {
@@ -146,13 +149,9 @@ def test_no_family_shows_the_nearest(network: dict[str, Tensor], tmp_path: Path)
             },
             r"Nearest is moco \(module\.encoder_q\.\*\): 119 of its 119.*lacks the first convolution, encoder_q\.conv1",
         ),
-        (
-            under("net.", network),
-            r"Nearest is byol-pytorch.*120 of its 120 tensors fit, but nothing in it is named online_encoder\.\*",
-        ),
     ):
         path = save(state, tmp_path / "c.pth")
-        with pytest.raises(UserError, match=f"of no known family. {told}.*Known families: ours, torchvision, moco"):
+        with pytest.raises(UserError, match=f"of no known family. {told}"):
             import_checkpoint(path, tmp_path / "b.safetensors")
 
 
@@ -163,7 +162,7 @@ def test_misnamed_families_and_branches(network: dict[str, Tensor], tmp_path: Pa
         ({"family": "swav"}, r"not a checkpoint of 'swav' .SwAV.*nothing in it is named projection_head\.\*"),
         ({"family": "ours"}, "not a checkpoint of 'ours'"),
         ({"branch": "ema"}, r"--branch: a checkpoint of MoCo v1, v2 has no branch 'ema' \(it may have: query, key\)"),
-        ({"branch": "key"}, "its branch 'key' is not in this file; --branch query is"),
+        ({"branch": "key"}, "its branch 'key' is not in this file; it has --branch query"),
     ):
         with pytest.raises(UserError, match=told):
             read_backbone(path, **words)
@@ -174,9 +173,7 @@ def test_misnamed_families_and_branches(network: dict[str, Tensor], tmp_path: Pa
 def test_two_families_in_one_file(network: dict[str, Tensor], tmp_path: Path) -> None:
     head = {"fc.weight": torch.zeros(10, 64)}
     path = save(network | head | under("module.encoder_q.", network), tmp_path / "c.pth")
-    with pytest.raises(
-        UserError, match=r"fits several families; say which with --from \(torchvision, moco; also timm\)"
-    ):
+    with pytest.raises(UserError, match=r"of no known family, with 2 ResNets.*--prefix '', --prefix 'encoder_q\.'"):
         import_checkpoint(path, tmp_path / "b.safetensors")
     assert import_checkpoint(path, tmp_path / "b.safetensors", "moco").family == "moco"
     assert read_info(tmp_path / "b.safetensors").branch == "query"

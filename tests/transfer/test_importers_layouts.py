@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoint_layouts import LAYOUTS, Layout, State, halved, write
+from checkpoint_layouts import Layout, State, halved, write
+from paper_layouts import ALL_LAYOUTS as LAYOUTS
 from transfer_helpers import lively_network
 
+from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone
 from transfer.importers import FAMILIES, import_checkpoint, read_backbone
 from transfer.importers.containers import find_state_dict
 from transfer.importers.family import Checkpoint
-from transfer.importers.recognition import recognise
+from transfer.importers.fitting import as_claimed
+from transfer.importers.names import unwrapped
+from transfer.importers.outer_module import without_outer_module
+from transfer.importers.reading import read_checkpoint
+from transfer.importers.recognition import Wanted, recognise
 from transfer.importers.stated_preprocessing import StatedPreprocessing
 from transfer.networks.resnet import Architecture
 
@@ -87,15 +93,16 @@ def test_half_precision_without_counters(layout: Layout, branches: tuple[State, 
 
 
 @pytest.mark.parametrize("layout", NOT_PICKLES)
-@pytest.mark.parametrize("wrapper", ["module.", "module._orig_mod."])
+@pytest.mark.parametrize("wrapper", ["module._orig_mod.", "_fsdp_wrapped_module._checkpoint_wrapped_module."])
 def test_wrappers_make_no_difference(
     layout: Layout, wrapper: str, branches: tuple[State, State], tmp_path: Path
 ) -> None:
-    """DistributedDataParallel around the model, and around a compiled model."""
+    """DistributedDataParallel around a compiled model, FSDP around a checkpointed one."""
     content = wrapped(layout.build(*branches), wrapper)
-    container, tensors = find_state_dict(content, torch.is_tensor)
-    checkpoint = Checkpoint(tmp_path / "c.pth", tensors, container=container)
-    found = recognise(checkpoint, FAMILIES, layout.told, None, StatedPreprocessing())
+    state = find_state_dict(content, torch.is_tensor)
+    keys = tuple(content)
+    checkpoint = Checkpoint(tmp_path / "c.pth", state.tensors, container=state.container, keys=keys)
+    found = recognise(checkpoint, FAMILIES, Wanted(layout.told), StatedPreprocessing())
     assert (found.family.name, found.branch) == (layout.family, layout.branch)
     assert all(found.tensors[name] is branches[0][name] for name in branches[0])
 
@@ -110,6 +117,33 @@ def wrapped(content: dict[str, Any], wrapper: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("layout", BY_NAME)
+def test_no_other_family_claims_a_layout(layout: Layout, branches: tuple[State, State], tmp_path: Path) -> None:
+    """Every family against every layout: its own claims it and no other; where the names do not tell, several do, its
+    own among them, and the import asks."""
+    checkpoint = read_checkpoint(write(layout, *branches, tmp_path))
+    tensors = unwrapped(checkpoint.tensors, "here")
+    plain: Checkpoint | None = Checkpoint(
+        checkpoint.path,
+        tensors,
+        checkpoint.metadata,
+        checkpoint.container,
+        checkpoint.keys,
+        wrapped=tensors.keys() != checkpoint.tensors.keys(),
+    )
+    claims: list[str] = []
+    while plain is not None and not claims:
+        candidates = [family for family in FAMILIES.values() if not family.fallback]
+        claims = [family.name for family in candidates if as_claimed(family, plain)]
+        plain = without_outer_module(plain)
+    if layout.told is None or (layout.told in FAMILIES[layout.family].methods and len(claims) == 1):
+        assert claims == [layout.family]
+    else:
+        assert layout.family in claims
+        with pytest.raises(UserError, match=f"fits several families; say which with --from .*{layout.family}"):
+            read_backbone(checkpoint.path)
+
+
 def test_soco_keeps_a_third_copy(branches: tuple[State, State], tmp_path: Path) -> None:
     soco = next(layout for layout in LAYOUTS if layout.name == "soco")
     imported = read_backbone(write(soco, *branches, tmp_path), branch="ema")
@@ -119,7 +153,13 @@ def test_soco_keeps_a_third_copy(branches: tuple[State, State], tmp_path: Path) 
 
 def test_every_family_has_a_layout_or_needs_none() -> None:
     needs_none = {"ours", "unknown", "detectron2-unknown"}  # see test_importers.py
-    assert {layout.family for layout in LAYOUTS} == set(FAMILIES) - needs_none
+    elsewhere = {
+        "supcontrast",
+        "torchvision-detection",
+        "torchvision-segmentation",
+        "detr",
+    }  # see test_importers_foreign.py
+    assert {layout.family for layout in LAYOUTS} == set(FAMILIES) - needs_none - elsewhere
 
 
 def test_every_family_says_what_it_is() -> None:

@@ -59,7 +59,7 @@ def test_bad_input_is_a_user_error(make_backbone: MakeBackbone, tmp_path: Path) 
         (("export", make_backbone(), "--to", "torchvision", "--out", tmp_path / "o"), "torchvision has no resnet18w16"),
         (("export", make_backbone(), "--to", "detectron2", "--neck", "pan", "--out", tmp_path / "o"), "neck: unknown"),
         (("verify", tmp_path / "none", make_backbone()), "no such checkpoint file"),
-        (("import", make_backbone(), tmp_path), "cannot write"),
+        (("import", make_backbone(), tmp_path), "is a folder; name a file"),
     ):
         with pytest.raises(UserError, match=told):
             run(*words)

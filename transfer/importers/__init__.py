@@ -1,7 +1,12 @@
-"""Importers: other people's checkpoints into the backbone file, one file a family."""
+"""Importers: other people's checkpoints into the backbone file.
+
+A family is a declaration: a file of its own where there is something to tell, a row of :mod:`one_encoder` or
+:mod:`two_encoders` where there is not. :mod:`recognition` finds out which one a checkpoint is of.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +15,17 @@ from torch import Tensor
 
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
+from scenebench.overwriting import refuse_to_replace
 from transfer.backbone_file import BackboneInfo, check_tensors, load_backbone, save_backbone
 from transfer.importers import (
     byol_pytorch,
     detectron2,
+    huggingface,
     lightly,
     mmselfsup,
     moco,
+    one_encoder,
+    openmmlab_models,
     openselfsup,
     ours,
     pytorch_byol,
@@ -27,16 +36,17 @@ from transfer.importers import (
     sololearn,
     swav,
     torchvision,
+    two_encoders,
     unknown_trainer,
     vissl,
 )
 from transfer.importers.architecture import infer_architecture
 from transfer.importers.exported_weights import family_of_export
 from transfer.importers.family import Checkpoint, Family
-from transfer.importers.pickles import read_pickle
 from transfer.importers.reading import read_checkpoint
-from transfer.importers.recognition import Recognised, recognise
-from transfer.importers.stated_preprocessing import StatedPreprocessing
+from transfer.importers.recognition import Recognised, Wanted, family_named, recognise
+from transfer.importers.stated_preprocessing import StatedPreprocessing, stride_of
+from transfer.untrusted.refusal import shown
 
 __all__ = [
     "FAMILIES",
@@ -65,6 +75,11 @@ _IN_ORDER = (
     simsiam.FAMILY,
     sololearn.FAMILY,
     lightly.FAMILY,
+    lightly.WITH_STUDENT,
+    *two_encoders.FAMILIES,
+    *one_encoder.FAMILIES,
+    huggingface.FAMILY,
+    openmmlab_models.FAMILY,
     detectron2.FAMILY,
     detectron2.MSRA_FAMILY,
     detectron2.UNKNOWN_AUTHOR,
@@ -73,6 +88,7 @@ _IN_ORDER = (
 FAMILIES: dict[str, Family] = {family.name: family for family in _IN_ORDER}
 
 _RUNNING_MEAN, _COUNTER = ".running_mean", ".num_batches_tracked"
+_LONGEST_METHOD = 60
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,10 @@ def import_checkpoint(
     family: str | None = None,
     branch: str | None = None,
     preprocessing: StatedPreprocessing | None = None,
+    *,
+    prefix: str | None = None,
+    method: str | None = None,
+    overwrite: bool = False,
 ) -> ImportedBackbone:
     """Read a checkpoint and write it as a backbone file (by rename).
 
@@ -104,13 +124,20 @@ def import_checkpoint(
         family: a name of one of :data:`FAMILIES`; None recognises it from the tensors' names and shapes.
         branch: which copy of the network, where the family has several; None takes the family's own choice.
         preprocessing: what the weights were trained with, where the family does not say it or says it wrongly.
+        prefix: what the names of the network's tensors begin with, where no family knows it.
+        method: what to record as the method, where the family does not know it or is wrong.
+        overwrite: whether an existing ``out`` is replaced; the checkpoint itself never is.
 
     Raises:
         UserError: unreadable, of no known family, or of several (then ``family`` must say which); no such branch; a
-            preprocessing that is neither stated nor fixed by the family; an architecture that cannot be held.
+            preprocessing that is neither stated nor fixed by the family; an architecture that cannot be held; ``out``
+            exists, or is the checkpoint.
         TransferError: the backbone is incomplete or its tensors are not those of a ResNet.
     """
-    imported = read_backbone(path, family, branch, preprocessing)
+    if family is not None:
+        family_named(family, FAMILIES)
+    refuse_to_replace(out, [path], overwrite=overwrite)
+    imported = read_backbone(path, family, branch, preprocessing, prefix=prefix, method=method)
     save_backbone(out, imported.tensors, imported.info)
     return imported
 
@@ -120,37 +147,50 @@ def read_backbone(
     family: str | None = None,
     branch: str | None = None,
     preprocessing: StatedPreprocessing | None = None,
+    *,
+    prefix: str | None = None,
+    method: str | None = None,
 ) -> ImportedBackbone:
     """:func:`import_checkpoint` without writing anything."""
     path, stated = Path(path), preprocessing or StatedPreprocessing()
-    checkpoint = read_pickle(path) if path.suffix == ".pkl" else read_checkpoint(path)
+    checkpoint = read_checkpoint(path)
     if checkpoint.metadata.get("scenebench") and family in (None, ours.FAMILY.name):
-        return _our_own(path, branch, stated)
+        return _our_own(path, branch, stated, prefix or method)
 
-    export = family_of_export(path) if family is None else None
+    export = family_of_export(path) if family is None and prefix is None else None
     families = FAMILIES if export is None else {export.name: export}
-    found = recognise(checkpoint, families, family, branch, stated)
-    notes = [*found.notes, *_left_out(checkpoint, found)]
+    found = recognise(checkpoint, families, Wanted(family, branch, prefix), stated)
     tensors, changes = _completed(found.tensors)
-    architecture = infer_architecture(tensors, str(path), found.family.stride_in)
+    architecture = infer_architecture(tensors, str(path))
     check_tensors(tensors, architecture, str(path))
+    told = found.family.told(checkpoint)
+    known = told.preprocessing or (None if told.unclear else found.family.preprocessing)
+    stated_or_known = stated.over(known, str(path), found.family.name, found.hint)
+    stride_in = stride_of(architecture, told.stride_in or found.family.stride_in, stated, stated_or_known, str(path))
     info = BackboneInfo(
-        architecture=architecture,
-        preprocessing=stated.over(found.family.preprocessing, str(path), found.family.name),
-        method=found.family.method,
+        architecture=dataclasses.replace(architecture, stride_in=stride_in),
+        preprocessing=stated_or_known,
+        method=found.family.method if method is None else _method(method),
         branch=found.branch,
         source_file=path.name,
         source_sha256=sha256_of(path),
     )
-    return ImportedBackbone(found.family.name, found.reason, info, tensors, notes + changes)
+    notes = [*found.notes, *told.notes, *_left_out(checkpoint, found), *changes]
+    return ImportedBackbone(found.family.name, found.reason, info, tensors, notes)
 
 
-def _our_own(path: Path, branch: str | None, stated: StatedPreprocessing) -> ImportedBackbone:
+def _method(name: str) -> str:
+    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_METHOD:
+        raise UserError(f"--method: '{shown(name)}' is no name (one line of 1 to {_LONGEST_METHOD} letters)")
+    return name.strip()
+
+
+def _our_own(path: Path, branch: str | None, stated: StatedPreprocessing, other: str | None) -> ImportedBackbone:
     info, tensors = load_backbone(path)
-    if stated.anything or branch not in (None, info.branch):
+    if stated.anything or other or branch not in (None, info.branch):
         raise UserError(
-            f"{path}: a backbone file, whose header says its branch ('{info.branch}') and its preprocessing; import "
-            "the original checkpoint anew to change them"
+            f"{path}: a backbone file, whose header says its branch ('{info.branch}'), method and preprocessing; "
+            "import the original checkpoint anew to change them"
         )
     return ImportedBackbone(ours.FAMILY.name, "its header carries scenebench's metadata", info, tensors)
 

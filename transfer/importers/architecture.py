@@ -7,6 +7,7 @@ import dataclasses
 from torch import Tensor
 
 from scenebench.errors import UserError
+from transfer.importers.other_networks import difference
 from transfer.networks.resnet import BLOCKS_BY_DEPTH, Architecture
 
 
@@ -14,11 +15,12 @@ def infer_architecture(tensors: dict[str, Tensor], where: str, stride_in: str = 
     """Depth, from the number and kind of blocks, and stem width, from the first convolution.
 
     Raises:
-        UserError: not a ResNet-18, -34, -50, -101 or -152 with a 7x7 stem under torchvision's names. Deep stems,
-            grouped convolutions (ResNeXt) and ``wide_resnet50_2`` are named as what they are.
+        UserError: not a ResNet-18, -34, -50, -101 or -152 with a 7x7 stem under torchvision's names. What it is instead
+            (:mod:`transfer.importers.other_networks`, ResNeXt, ``wide_resnet50_2``) is named.
     """
-    if any(name.startswith(("conv1.0.", "stem.")) for name in tensors):
-        raise UserError(f"{where}: has a deep (V1c) stem of several convolutions; only the 7x7 stem can be imported")
+    other = difference(tensors)
+    if other:
+        raise UserError(f"{where}: its network has {other}; only plain ResNets with a 7x7 stem can be imported")
     first = tensors.get("conv1.weight")
     if first is None or first.dim() != 4 or tuple(first.shape[1:]) != (3, 7, 7):
         shape = "missing" if first is None else f"of shape {tuple(first.shape)}"

@@ -23,5 +23,6 @@ FAMILY = Family(
     preprocessing_why="the default augmentation of byol_pytorch.py normalises with ImageNet's statistics",
     source="lucidrains/byol-pytorch: byol_pytorch/byol_pytorch.py",
     method="byol",
-    needs=(("online_encoder.", "online_predictor."),),
+    needs=(("online_encoder.net.",),),
+    beside=("online_encoder.projector.", "target_encoder.projector.", "online_predictor."),
 )

@@ -2,8 +2,9 @@
 
 *Its own names* come from ``convert-pretrain-to-detectron2.py`` of MoCo and many copies of it, from Detectron2's
 ``convert-torchvision-to-d2.py``, and from trained detectors (then under ``backbone.bottom_up.``, or in a C4 model
-under ``backbone.`` and ``roi_heads.``). Only ``__author__`` tells the preprocessing: "torchvision" and "MOCO" are
-known; of any other author it must be stated.
+under ``backbone.`` and ``roi_heads.``). Only ``__author__`` tells the preprocessing; of an unknown author it must be
+stated, and where the bottlenecks stride: detectors of the model zoo have it in the first 1x1 (MSRA's weights), others
+in the 3x3.
 
 *Caffe2's names* are those of MSRA's original ResNets (Detectron2's ``MSRA/R-50.pkl``): BGR on 0-255, mean subtracted,
 no division, the stride of a bottleneck in its first 1x1. The model zoo's file has all four tensors of every norm
@@ -93,21 +94,26 @@ def _with_statistics(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], lis
     return completed, notes
 
 
+_KNOWN_AUTHORS = ("torchvision", "MOCO", "PixPro", "Yonglong", "Ceyuan", "Karan Desai")
+"""Detectron2's own converter, and those of MoCo, PixPro, PyContrast, InstanceLoc and virtex."""
+
+
 def _known_author(checkpoint: Checkpoint) -> bool:
-    return checkpoint.metadata.get("author", "") in ("torchvision", "MOCO")
+    return checkpoint.metadata.get("author", "") in _KNOWN_AUTHORS
 
 
 FAMILY = Family(
     name="detectron2",
     title="Detectron2 .pkl, torchvision style",
-    rule="stem.conv1.weight, res2.0.conv1.norm.*; __author__ is torchvision or MOCO",
+    rule=f"stem.conv1.weight, res2.0.conv1.norm.*; __author__ is {', '.join(_KNOWN_AUTHORS)}",
     branches=ONLY,
     why="a converted file holds one network",
     left_out="stem.fc, and of a detector everything but the backbone",
     preprocessing=IMAGENET,
-    preprocessing_why="both authors' converters go with RGB and ImageNet's statistics (MODEL_ZOO.md, *_moco.yaml)",
+    preprocessing_why="these authors' converters go with RGB and ImageNet's statistics (MODEL_ZOO.md, *_moco.yaml)",
     source="facebookresearch/moco: convert-pretrain-to-detectron2.py; the installed detectron2/checkpoint",
     condition=_known_author,
+    beside=None,
     rename=from_detectron2,
     may_be_bare=False,
 )
@@ -120,8 +126,10 @@ UNKNOWN_AUTHOR = Family(
     why="a converted file holds one network",
     left_out=FAMILY.left_out,
     preprocessing=None,
-    preprocessing_why="must be stated",
+    preprocessing_why="must be stated, and the stride too",
     source=FAMILY.source,
+    beside=None,
+    stride_in=None,
     rename=from_detectron2,
     may_be_bare=False,
     fallback=True,
@@ -140,6 +148,7 @@ MSRA_FAMILY = Family(
     method="supervised",
     rename=_from_caffe2,
     complete=_with_statistics,
+    beside=None,
     may_be_bare=False,
     stride_in="1x1",
 )

@@ -34,6 +34,7 @@ FAMILY = Family(
     preprocessing=None,
     preprocessing_why="the report says it",
     source="transfer/proof.py",
+    beside=None,
     rename=_from_export,
     may_be_bare=False,
 )

@@ -29,16 +29,21 @@ class Checkpoint:
 
     Attributes:
         tensors: of its state dict by name; those of a second state dict bear its key: ``model_ema/conv1.weight``.
-        metadata: the text metadata of a safetensors header, or a Detectron2 pickle's ``__author__``.
+        metadata: the text metadata of a safetensors header; a Detectron2 pickle's ``__author__`` as ``author``; the
+            text of the configuration in an OpenMMLab file as ``config``.
         container: the key that the state dict was found under, empty where the file is the state dict itself.
+        keys: of the file's outermost mapping.
         wrapped: whether wrappers' prefixes (``module.``) were taken off the names.
+        average_swapped: see :class:`transfer.importers.containers.Found`.
     """
 
     path: Path
     tensors: dict[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
     container: str = ""
+    keys: tuple[str, ...] = ()
     wrapped: bool = False
+    average_swapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,31 @@ def as_it_is(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What the file itself, or its project's settings beside it, say of the weights; None where they do not.
+
+    Attributes:
+        unclear: it speaks of the preprocessing, but not in one voice: then the family's own is not taken either.
+        notes: where that was read, for the user.
+    """
+
+    preprocessing: Preprocessing | None = None
+    stride_in: str | None = None
+    unclear: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def nothing_told(_checkpoint: Checkpoint) -> Settings:
+    """Nothing."""
+    return Settings()
+
+
+@dataclass(frozen=True)
 class Family:
     """One family of checkpoints.
+
+    A family claims a file only if it accounts for every tensor in it: those below its branches, and those that
+    ``beside`` lists. One tensor more, and the file is somebody else's, whose preprocessing is not known.
 
     Attributes:
         name: what ``--from`` takes.
@@ -84,13 +112,17 @@ class Family:
         source: where the layout was read, or that it was not.
         method: what the weights were trained with, as far as the layout says.
         methods: further names that ``--from`` takes; each is then recorded as the method.
-        needs: groups of prefixes; of every group at least one must be in the file (heads that mark the family).
-        refuses: prefixes that must not be in the file (they mark another family).
+        needs: groups of patterns; of every group at least one must be in the file (heads that mark the family).
+        beside: patterns of everything that may lie beside the branches; None: anything. A pattern that ends in a dot or
+            a star is the beginning of a name, any other one a whole name.
         condition: what else a file must be.
         rename: a name without its prefix to torchvision's, or None where the tensor is not the backbone's.
         complete: adds what the family leaves out of its files; returns the tensors and notes.
-        stride_in: where its bottlenecks stride, which the tensors do not show.
+        stride_in: where its bottlenecks stride, which the tensors do not show; None where it is not known either.
+        told: what the file, or settings beside it, say; that goes over the family's own.
         fallback: fits only where no other family does.
+        released_bare: files of torchvision's bare names are what people have of it: without a classifier such a file
+            may be of this family.
         may_be_bare: a file of torchvision's bare names may be of this family too, if ``--from`` says so: extracted
             weights show neither whose they are nor of which branch.
     """
@@ -107,12 +139,14 @@ class Family:
     method: str = "unknown"
     methods: tuple[str, ...] = ()
     needs: tuple[tuple[str, ...], ...] = ()
-    refuses: tuple[str, ...] = ()
+    beside: tuple[str, ...] | None = ()
     condition: Callable[[Checkpoint], bool] = always
     rename: Callable[[str], str | None] = without_classifier
     complete: Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], list[str]]] = as_it_is
-    stride_in: str = "3x3"
+    stride_in: str | None = "3x3"
+    told: Callable[[Checkpoint], Settings] = nothing_told
     fallback: bool = False
+    released_bare: bool = False
     may_be_bare: bool = True
 
     @property

@@ -19,5 +19,5 @@ FAMILY = Family(
     preprocessing_why="main_moco.py normalises with ImageNet's statistics",
     source="facebookresearch/moco: detection/convert-pretrain-to-detectron2.py",
     method="moco",
-    refuses=("grouping_q.", "grouping_k.", "encoder.", "model_ema/"),
+    beside=("queue", "queue_ptr"),
 )

@@ -12,14 +12,10 @@ BYOL's), so that its two names are taken to be BYOL's.
 
 from __future__ import annotations
 
-from transfer.importers.family import IMAGENET, Branch, Checkpoint, Family
+from transfer.importers.family import IMAGENET, Branch, Family
+from transfer.importers.openmmlab_settings import settings
 
 _ENCODERS = ("encoder_q.0.", "online_net.0.")
-
-
-def _raw_or_extracted(checkpoint: Checkpoint) -> bool:
-    raw = any(name.startswith((*_ENCODERS, "encoder_k.0.", "target_net.0.")) for name in checkpoint.tensors)
-    return raw or ("fc.weight" not in checkpoint.tensors and "conv1.weight" in checkpoint.tensors)
 
 
 FAMILY = Family(
@@ -27,7 +23,7 @@ FAMILY = Family(
     title="DenseCL, ORL, OpenSelfSup, MMSelfSup 0.x",
     rule="backbone.*, the same as encoder_q.0.* or online_net.0.*; after extract_backbone_weights bare names",
     branches=(
-        Branch("online", ("backbone.", *_ENCODERS, "")),
+        Branch("online", ("backbone.", *_ENCODERS)),
         Branch("target", ("encoder_k.0.", "target_net.0.")),
     ),
     why="extract_backbone_weights.py takes backbone.*, the encoder that the gradient trains",
@@ -36,6 +32,11 @@ FAMILY = Family(
     preprocessing_why="img_norm_cfg of its configurations",
     source="WXinlong/DenseCL: openselfsup/models/densecl.py; open-mmlab/mmselfsup: extract_backbone_weights.py",
     methods=("densecl", "orl", "openselfsup-byol"),
-    refuses=("projection_head.", "prototypes."),
-    condition=_raw_or_extracted,
+    needs=(_ENCODERS,),
+    beside=(
+        *(f"{encoder}.{part}." for encoder in ("encoder_q", "encoder_k") for part in ("1", "2")),
+        *("online_net.1.", "target_net.1.", "neck.", "head.", "queue", "queue_ptr", "queue2", "queue2_ptr"),
+    ),
+    told=settings,
+    released_bare=True,
 )

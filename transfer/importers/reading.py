@@ -1,10 +1,10 @@
 """Reading other people's checkpoints without running anything in them: from a file to its named tensors.
 
-Three formats, told apart by content: torch.save's (zip, or the one before 1.6), pickles of numpy arrays (Detectron2's
-and Caffe2's ``.pkl``), and safetensors. Pickles are worked through by :mod:`transfer.untrusted.machine`, which is
-stricter than ``torch.load(weights_only=True)`` (sizes are checked before they are believed) and reads more (numpy
-arrays; files whose hyper-parameters are objects of packages that are not installed). The file stays mapped: a tensor
-costs memory only where it is copied.
+Three formats, told apart by content, never by suffix: torch.save's (zip, or the one before 1.6), pickles of numpy
+arrays (Detectron2's and Caffe2's ``.pkl``), and safetensors. Pickles are worked through by
+:mod:`transfer.untrusted.machine`, which is stricter than ``torch.load(weights_only=True)`` (sizes are checked before
+they are believed) and reads more (numpy arrays; files whose hyper-parameters are objects of packages that are not
+installed). The file stays mapped: a tensor costs memory only where it is copied.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from transfer.untrusted.torch_file import TorchFile
 from transfer.untrusted.values import Inert
 
 _LONGEST_NAME = 500
+_NOT_WEIGHTS = "_momentum"  # Caffe2's optimiser keeps its state among the weights
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
@@ -51,6 +52,7 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
         elif torch_file.is_legacy(view):
             file = torch_file.read_legacy(view)
         else:
+            view.seek(0)
             file = TorchFile(machine.run(view), view)
         return _checkpoint(path, file)
     except Refusal as refusal:
@@ -65,23 +67,40 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
 def _checkpoint(path: Path, file: TorchFile) -> Checkpoint:
     content = _mappings_of_their_own_class(file.content)
     if not isinstance(content, dict):
-        raise Refusal(f"it holds a {_kind(content)}, no state dict")
-    container, found = find_state_dict(content, _is_tensor)
-    if not found:
+        raise Refusal(f"it holds {_kind(content)}, no state dict")
+    found = find_state_dict(content, _is_tensor)
+    tensors = {name: value for name, value in found.tensors.items() if not name.endswith(_NOT_WEIGHTS)}
+    if not tensors:
         raise Refusal(_nothing_found(content))
-    for name, value in found.items():
+    for name, value in tensors.items():
         if isinstance(value, Unusable):
             raise Refusal(f"its tensor '{shown(name)}' is of a kind without plain weights ({shown(value.kind)})")
         if len(name) > _LONGEST_NAME or not name.isprintable():
             raise Refusal(f"it has a tensor with an impossible name ('{shown(name)}')")
-    file.check_total(value for value in found.values() if isinstance(value, TensorPlan))
-    return Checkpoint(path, {name: _tensor(file, value) for name, value in found.items()}, container=container)
+    file.check_total(value for value in tensors.values() if isinstance(value, TensorPlan))
+    return Checkpoint(
+        path,
+        {name: _tensor(file, value) for name, value in tensors.items()},
+        metadata=_metadata(content),
+        container=found.container,
+        keys=tuple(key for key in content if isinstance(key, str)),
+        average_swapped=found.average_swapped,
+    )
+
+
+def _metadata(content: dict[Any, Any]) -> dict[str, str]:
+    """Detectron2's ``__author__``, and the text of the configuration that OpenMMLab's trainers save (``meta``)."""
+    meta = content.get("meta")
+    texts = [meta.get(key) for key in ("config", "cfg")] if isinstance(meta, dict) else []
+    config = next((text for text in texts if isinstance(text, str)), None)
+    author = content.get("__author__")
+    return ({"author": author} if isinstance(author, str) else {}) | ({"config": config} if config else {})
 
 
 def _nothing_found(content: dict[Any, Any]) -> str:
     for key, value in content.items():
         if isinstance(value, Inert) and key in KNOWN_KEYS:
-            return f"its '{key}' is {_kind(value)}, no state dict"
+            return f"its '{key}' is {_kind(value)}"
     known = ", ".join(f"'{key}'" for key in KNOWN_KEYS)
     keys = shown(", ".join(map(str, content)), 200)
     return f"it holds no state dict (named tensors at the top, or under one of {known}). Its keys: {keys}"
@@ -112,4 +131,4 @@ def _tensor(file: TorchFile, value: Any) -> Tensor:
 def _kind(value: Any) -> str:
     if isinstance(value, Inert):
         return f"a whole Python object ({shown(value.kind)}); save its state_dict() where its code is installed"
-    return type(value).__name__
+    return f"a {type(value).__name__}"

@@ -1,17 +1,32 @@
-"""Which family a checkpoint is of: by the names and shapes of its tensors, or told by ``--from``."""
+"""Which family a checkpoint is of: by the names and shapes of its tensors, or told by ``--from`` and ``--prefix``."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import Tensor
 
-from scenebench.errors import TransferError, UserError, require_choice
+from scenebench.errors import TransferError, UserError, did_you_mean
+from transfer.importers.containers import is_average
 from transfer.importers.family import Branch, Checkpoint, Family
-from transfer.importers.names import STEMS, below, looks_like_resnet, unwrapped
-from transfer.importers.nearest import nearest_family, why_not
+from transfer.importers.fitting import as_claimed, as_told, branches_of, lacking, networks
+from transfer.importers.names import STEMS, unwrapped
+from transfer.importers.nearest import nearly, nothing_found
+from transfer.importers.outer_module import without_outer_module
 from transfer.importers.stated_preprocessing import OPTIONS, StatedPreprocessing
+from transfer.importers.under_prefix import family_under, family_under_any
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user says of a checkpoint (``--from``, ``--branch``, ``--prefix``); None where it is to be found out."""
+
+    family: str | None = None
+    branch: str | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -22,6 +37,7 @@ class Recognised:
         tensors: under torchvision's names, as the file has them.
         copies: the same tensors where the file holds the network under a second name.
         reason: why it is of that family, a clause.
+        hint: of a file of no known family: which one it would be but for a tensor, for errors.
     """
 
     family: Family
@@ -30,87 +46,127 @@ class Recognised:
     reason: str
     copies: list[Tensor] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    hint: str = ""
 
 
 def recognise(
-    checkpoint: Checkpoint,
-    families: dict[str, Family],
-    wanted: str | None,
-    branch: str | None,
-    stated: StatedPreprocessing,
+    checkpoint: Checkpoint, families: dict[str, Family], wanted: Wanted, stated: StatedPreprocessing
 ) -> Recognised:
     """Find the family and take the branch.
 
     Args:
         families: to choose from, by name, the more special ones first.
-        wanted: a name of one of them (``--from``), or None to recognise it.
-        branch: ``--branch``, or None for the family's default.
+        wanted: what the user says of it.
         stated: what preprocessing the user stated; where it is complete, families that differ in nothing else need
             not be told apart.
 
     Raises:
-        UserError: of no family (the nearest is shown), of several, not of the wanted one, or without that branch.
+        UserError: of no family (what is in the file is shown), of several, not of the wanted one, or without that
+            branch or prefix.
         TransferError: two copies of one branch that differ.
     """
     tensors = unwrapped(checkpoint.tensors, str(checkpoint.path))
     plain = dataclasses.replace(checkpoint, tensors=tensors, wrapped=tensors.keys() != checkpoint.tensors.keys())
     raw_names = {id(tensor): name for name, tensor in checkpoint.tensors.items()}
-    if wanted is not None:
-        return _told(plain, families, wanted, branch, raw_names)
-    fitting = [family for family in families.values() if not family.fallback and fits(family, plain)]
-    fitting = fitting or [family for family in families.values() if family.fallback and fits(family, plain)][:1]
-    if not fitting:
-        raise UserError(f"{checkpoint.path}: of no known family. {nearest_family(plain, families)}")
-    if len(fitting) == 1 or _agree(fitting, plain, with_preprocessing=True):
-        return _taken(fitting[0], plain, branch, raw_names)
-    names = ", ".join(family.name for family in fitting)
-    if stated.complete and _agree(fitting, plain, with_preprocessing=False):
-        nameless = dataclasses.replace(fitting[0], method="unknown")
-        taken = _taken(nameless, plain, branch, raw_names)
+    told = None if wanted.family is None else family_named(wanted.family, families)
+    if wanted.prefix is not None:
+        family = family_under(wanted.prefix, told or families["unknown"], plain, wanted.branch)
+        return _taken(family, plain, None, raw_names)
+    if told is not None:
+        return _told(plain, told, wanted, raw_names)
+    claims, plain = _claims(plain, families)
+    if not claims:
+        return _fallback(plain, families, wanted.branch, raw_names)
+    if len(claims) == 1 or _agree(claims, plain, with_preprocessing=True):
+        return _taken(claims[0], plain, wanted.branch, raw_names)
+    names = ", ".join(family.name for family in claims)
+    if stated.complete and _agree(claims, plain, with_preprocessing=False):
+        nameless = dataclasses.replace(claims[0], method="unknown")
+        taken = _taken(nameless, plain, wanted.branch, raw_names)
         return dataclasses.replace(taken, reason=f"{taken.reason}; so are those of {names}, but nothing depends on it")
-    aliases = [alias for family in fitting for alias in family.methods]
+    aliases = [alias for family in claims for alias in family.methods]
     also = f"; also {', '.join(aliases)}" if aliases else ""
     raise UserError(
-        f"{checkpoint.path}: fits several families; say which with --from ({names}{also}) or, where you know the "
-        f"preprocessing but not the family, state it ({OPTIONS})"
+        f"{checkpoint.path}: fits several families; say which with --from ({names}{also}"
+        f"{_hint(checkpoint.path, claims)}) or, where you know the preprocessing but not the family, state it "
+        f"({OPTIONS})"
     )
 
 
-def fits(family: Family, plain: Checkpoint) -> bool:
-    """Whether a checkpoint (without wrappers' prefixes) is of the family."""
-    return not why_not(family, plain) and any(_networks(family, branch, plain) for branch in family.branches)
+def family_named(name: str, families: dict[str, Family]) -> Family:
+    """A family by what ``--from`` takes; one of its further names is recorded as the method.
+
+    Raises:
+        UserError: there is no such family; the error says how they are listed.
+    """
+    by_name = {known: family for family in families.values() for known in family.names}
+    if name not in by_name:
+        near = did_you_mean(name, by_name)
+        near = near if near.startswith(" (did") else ""
+        raise UserError(f"--from: unknown value '{name}'{near}; 'scenebench import --families' lists them, a line each")
+    family = by_name[name]
+    return dataclasses.replace(family, method=name) if name in family.methods else family
 
 
-def _told(
-    plain: Checkpoint, families: dict[str, Family], wanted: str, branch: str | None, raw_names: dict[int, str]
+def _claims(plain: Checkpoint, families: dict[str, Family]) -> tuple[list[Family], Checkpoint]:
+    """Every family that claims the file, looked into through outer modules (Lightning's ``model.``) where none does."""
+    candidates = [family for family in families.values() if not family.fallback]
+    inner: Checkpoint | None = plain
+    while inner is not None:
+        claims = [claimed for family in candidates if (claimed := as_claimed(family, inner)) is not None]
+        if claims:
+            return claims, inner
+        inner = without_outer_module(inner)
+    return [], plain
+
+
+def _fallback(
+    plain: Checkpoint, families: dict[str, Family], branch: str | None, raw_names: dict[int, str]
 ) -> Recognised:
-    by_name = {name: family for family in families.values() for name in family.names}
-    require_choice("--from", wanted, by_name)
-    family = by_name[wanted]
-    if wanted in family.methods:
-        family = dataclasses.replace(family, method=wanted)
-    if fits(family, plain):
-        return _taken(family, plain, branch, raw_names)
-    if family.may_be_bare and looks_like_resnet(below("", plain.tensors)):
-        bare = dataclasses.replace(
-            family, branches=tuple(dataclasses.replace(known, prefixes=("",)) for known in family.branches)
-        )
-        taken = _taken(bare, plain, branch, raw_names)
-        note = f"bare names do not tell the branch: taken for '{taken.branch}'"
-        return dataclasses.replace(taken, notes=[note] if len(family.branches) > 1 else [])
-    reason = "; ".join(why_not(family, plain)) or "no ResNet lies where that family has it"
-    raise UserError(f"{plain.path}: not a checkpoint of '{wanted}' ({family.description}): {reason}")
+    for family in families.values():
+        if family.fallback and family.name != "unknown" and as_claimed(family, plain):
+            return _taken(family, plain, branch, raw_names)
+    if "unknown" not in families:  # an export of our own, whose report says what must be in it
+        family = next(iter(families.values()))
+        raise UserError(f"{plain.path}: {_reasons(family, plain)} ({family.description})")
+    hint = nearly(plain, families)
+    unknown = family_under_any(families["unknown"], plain, hint)
+    if unknown is None:
+        raise UserError(f"{plain.path}: of no known family. {nothing_found(plain, families)}")
+    return dataclasses.replace(_taken(unknown, plain, branch, raw_names), hint=hint)
+
+
+def _told(plain: Checkpoint, family: Family, wanted: Wanted, raw_names: dict[int, str]) -> Recognised:
+    inner: Checkpoint | None = plain
+    while inner is not None:
+        found = as_told(family, inner)
+        if found is not None:
+            taken = _taken(found[0], inner, wanted.branch, raw_names)
+            return dataclasses.replace(taken, notes=[*([found[1]] if found[1] else []), *taken.notes])
+        inner = without_outer_module(inner)
+    reason = _reasons(family, plain)
+    raise UserError(
+        f"{plain.path}: not a checkpoint of '{wanted.family}' ({family.description}): {reason}; --prefix says where "
+        "its network lies"
+    )
+
+
+def _reasons(family: Family, plain: Checkpoint) -> str:
+    return "; ".join(lacking(family, plain)) or "no ResNet lies where that family has it"
 
 
 def _taken(family: Family, plain: Checkpoint, wanted: str | None, raw_names: dict[int, str]) -> Recognised:
     branch = _branch(family, plain, wanted)
-    networks = _networks(family, branch, plain)
-    first, *others = networks.values()
-    for prefix, other in zip([*networks][1:], others, strict=True):
-        _require_equal(first, other, f"{plain.path}: '{next(iter(networks))}*' and '{prefix}*'")
+    found = networks(family, branch, plain)
+    first, *others = found.values()
+    for prefix, other in zip([*found][1:], others, strict=True):
+        _require_equal(first, other, f"{plain.path}: '{next(iter(found))}*' and '{prefix}*'")
     stem = next(name for name in STEMS if name in first)
     example = raw_names[id(first[stem])]
     tensors, notes = family.complete(first)
+    if "n_averaged" in plain.tensors or is_average(plain.container):
+        mark = "n_averaged" if "n_averaged" in plain.tensors else plain.container
+        notes = [*notes, f"the weights are a running average ({mark})"]
     return Recognised(
         family=family,
         branch=branch.name,
@@ -122,36 +178,41 @@ def _taken(family: Family, plain: Checkpoint, wanted: str | None, raw_names: dic
 
 
 def _branch(family: Family, plain: Checkpoint, wanted: str | None) -> Branch:
-    present = [branch for branch in family.branches if _networks(family, branch, plain)]
-    names = ", ".join(branch.name for branch in family.branches)
-    branch = family.branches[0] if wanted is None else family.branch(wanted)
+    known = branches_of(family, plain)
+    extended = dataclasses.replace(family, branches=known)
+    present = [branch for branch in known if networks(family, branch, plain)]
+    options = " or ".join(f"--branch {branch.name}" for branch in present)
+    if plain.average_swapped and wanted is None:
+        raise UserError(
+            f"{plain.path}: holds the trained weights and their average (MMEngine puts the average in state_dict and "
+            f"the others in ema_state_dict); say which with {options}"
+        )
+    branch = known[0] if wanted is None else extended.branch(wanted)
     if branch is None:
+        names = ", ".join(branch.name for branch in known)
         raise UserError(f"--branch: a checkpoint of {family.title} has no branch '{wanted}' (it may have: {names})")
     if branch not in present:
-        there = ", ".join(known.name for known in present)
-        raise UserError(f"{plain.path}: its branch '{branch.name}' is not in this file; --branch {there} is")
+        raise UserError(f"{plain.path}: its branch '{branch.name}' is not in this file; it has {options}")
     return branch
-
-
-def _networks(family: Family, branch: Branch, plain: Checkpoint) -> dict[str, dict[str, Tensor]]:
-    """The ResNets under the branch's prefixes, by prefix, under torchvision's names."""
-    found = {}
-    for prefix in branch.prefixes:
-        renamed = ((family.rename(name), tensor) for name, tensor in below(prefix, plain.tensors).items())
-        tensors = {name: tensor for name, tensor in renamed if name is not None}
-        if looks_like_resnet(tensors):
-            found[prefix] = tensors
-    return found
 
 
 def _agree(families: list[Family], plain: Checkpoint, with_preprocessing: bool) -> bool:
     """Whether it makes no difference which of the families is meant."""
     outcomes = set()
     for family in families:
-        tensors = next(iter(_networks(family, family.branches[0], plain).values()), {})
+        tensors = next(iter(networks(family, family.branches[0], plain).values()), {})
         identities = frozenset((name, id(tensor)) for name, tensor in tensors.items())
-        outcomes.add((identities, family.stride_in, family.preprocessing if with_preprocessing else None))
+        recorded = (family.preprocessing, family.method, family.branches[0].name) if with_preprocessing else None
+        outcomes.add((identities, family.stride_in, recorded))
     return len(outcomes) == 1
+
+
+def _hint(path: Path, families: Iterable[Family]) -> str:
+    """A family whose name is in the file's name; no more than a hint."""
+    text = path.name.lower().replace("_", "").replace("-", "")
+    names = [name for family in families for name in family.names]
+    named = [name for name in names if name.replace("-", "") in text]
+    return f"; the file's name suggests {named[0]}" if len(named) == 1 else ""
 
 
 def _require_equal(first: dict[str, Tensor], other: dict[str, Tensor], where: str) -> None:

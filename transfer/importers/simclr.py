@@ -7,12 +7,11 @@ pixels are scaled to 0-1 (mean 0, std 255 on the 0-255 scale). ResNet-50 (1x, 2x
 from __future__ import annotations
 
 from transfer.importers.family import ONLY, SCALED_ONLY, Checkpoint, Family
+from transfer.importers.fitting import only_a_classifier
 
 
-def _fits(checkpoint: Checkpoint) -> bool:
-    if "fc.weight" not in checkpoint.tensors:
-        return True  # extracted by somebody
-    return checkpoint.container == "state_dict" and not checkpoint.wrapped
+def _as_converted(checkpoint: Checkpoint) -> bool:
+    return checkpoint.container == "state_dict" and not checkpoint.wrapped and only_a_classifier(checkpoint)
 
 
 FAMILY = Family(
@@ -26,6 +25,6 @@ FAMILY = Family(
     preprocessing_why="SimCLR trains on pixels scaled to 0-1 and not normalised",
     source="tonylins/simclr-converter: convert.py",
     method="simclr",
-    refuses=("projection_head.", "prototypes."),
-    condition=_fits,
+    condition=_as_converted,
+    released_bare=True,
 )

@@ -18,6 +18,6 @@ FAMILY = Family(
     preprocessing_why="its data pipeline is MoCo v2's, with ImageNet's statistics (from memory)",
     source="facebookresearch/simsiam: simsiam/builder.py",
     method="simsiam",
-    needs=(("predictor.",),),
-    refuses=("encoder_k.", "model_ema/", "projector.", "classifier."),
+    needs=(("predictor.",), ("encoder.fc.",)),
+    beside=("predictor.",),
 )

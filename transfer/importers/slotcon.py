@@ -19,4 +19,5 @@ FAMILY = Family(
     source="CVMI-Lab/SlotCon: transfer/detection/convert_pretrain_to_d2.py, models/slotcon.py",
     method="slotcon",
     needs=(("grouping_q.", "grouping_k."),),
+    beside=("grouping_q.", "grouping_k.", "projector_q.", "projector_k.", "predictor_slot.", "center"),
 )

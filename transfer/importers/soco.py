@@ -13,11 +13,10 @@ from transfer.importers.family import IMAGENET, Branch, Family
 FAMILY = Family(
     name="soco",
     title="SoCo",
-    rule="model: module.encoder.*; model_ema: encoder.*",
+    rule="model: module.encoder.*, beside head_k.* or (C4) queue; model_ema: encoder.*",
     branches=(
         Branch("online", ("encoder.",)),
         Branch("target", ("encoder_k.",)),
-        Branch("ema", ("model_ema/encoder.",)),
     ),
     why="its converters take the online encoder unless they are called with --ema",
     left_out="encoder_k, neck, head, projector, predictor and their _k copies, optimiser",
@@ -25,6 +24,9 @@ FAMILY = Family(
     preprocessing_why="contrast/data/transform.py normalises with ImageNet's statistics",
     source="hologerry/SoCo: converter_detectron2/convert_detectron2_C4.py, contrast/models/SoCo_FPN.py",
     method="soco",
-    needs=(("encoder_k.", "model_ema/"),),
-    refuses=("encoder_q.",),
+    needs=(("head_k.", "queue"),),
+    beside=(
+        *(f"{part}{copy}." for part in ("neck", "head", "projector") for copy in ("", "_k")),
+        *("predictor.", "queue", "queue_ptr"),
+    ),
 )

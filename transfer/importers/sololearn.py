@@ -7,7 +7,12 @@ recipes have other statistics, but also a 3x3 stem, which is refused.
 
 from __future__ import annotations
 
-from transfer.importers.family import IMAGENET, Branch, Family
+from transfer.importers.family import IMAGENET, Branch, Checkpoint, Family
+
+
+def _is_of_lightning(checkpoint: Checkpoint) -> bool:
+    return checkpoint.container == "state_dict"
+
 
 FAMILY = Family(
     name="solo-learn",
@@ -22,6 +27,26 @@ FAMILY = Family(
     preprocessing=IMAGENET,
     preprocessing_why="its ImageNet recipes (from memory)",
     source="vturrisi/solo-learn: main_linear.py (the older prefix); the newer prefix from memory",
-    needs=(("classifier.",), ("projector.", "momentum_projector.", "prototypes.")),
-    refuses=("encoder_k.",),
+    needs=(("classifier.",), ("projector.", "momentum_projector.", "prototypes.", "head.")),
+    beside=(
+        *(
+            "classifier.",
+            "momentum_classifier.",
+            "projector.",
+            "momentum_projector.",
+            "predictor.",
+            "momentum_predictor.",
+        ),
+        *(
+            "prototypes.",
+            "head.",
+            "momentum_head.",
+            "queue*",
+            "whitening.",
+            "knn.",
+            "dino_loss_func.",
+            "local_memory_*",
+        ),
+    ),
+    condition=_is_of_lightning,
 )

@@ -19,5 +19,7 @@ FAMILY = Family(
     left_out="the heads and the optimiser, which lie in other dictionaries",
     preprocessing=IMAGENET,
     preprocessing_why="configs/config/pretrain/swav/swav_8node_resnet.yaml; those of other methods were not read",
+    beside=None,
+    released_bare=True,
     source="facebookresearch/vissl: extra_scripts/convert_vissl_to_torchvision.py",
 )

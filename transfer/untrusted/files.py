@@ -38,6 +38,8 @@ _SIGNATURES = (  # offset, bytes, what it is and what to do
     (0, b"\x89HDF", "an HDF5 file; save its arrays as safetensors"),
     (0, b"\x93NUMPY", "one numpy array (.npy) without names; save a state dict"),
 )
+_OLD_PICKLES = (b"(d", b"}q", b"(l", b"]q", b"cc")
+"""Mappings and lists in protocols 0 and 1, and the global ``collections\\nOrderedDict``."""
 _MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body", b"<error")
 
 
@@ -82,8 +84,10 @@ def format_of(view: mmap.mmap, path: Path) -> Format:
         raise UserError(f"{path}: is a web page, {NOT_A_CHECKPOINT}: a login, error or preview page; download it again")
     if view[:2] == b"PK":
         return Format.ZIP
-    if view[8:9] == b"{" or path.suffix == ".safetensors":
+    if view[8:9] == b"{":
         return Format.SAFETENSORS
-    if view[:1] == b"\x80" or (path.suffix == ".pkl" and view[:1] in b"(}"):  # protocol 2 and later; 0 and 1
+    if view[:1] == b"\x80" or view[:2] in _OLD_PICKLES:
         return Format.PICKLE
+    if path.suffix in (".pkl", ".safetensors"):  # damaged ones: the readers say how
+        return Format.PICKLE if path.suffix == ".pkl" and view[:1] in b"(}" else Format.SAFETENSORS
     raise UserError(f"{path}: of an unknown format, {NOT_A_CHECKPOINT}")

@@ -69,12 +69,17 @@ class Unusable:
     kind: str
 
 
-def storage_of(reference: Any) -> Storage | Unusable:
+def storage_of(reference: Any) -> Any:
     """A storage from what torch.save writes for it: ``("storage", class, key, location, elements)``.
+
+    Returns:
+        A storage, one of an unusable kind, or for ``("module", class, ...)`` the class's name.
 
     Raises:
         Refusal: something else.
     """
+    if isinstance(reference, tuple) and len(reference) == 4 and reference[0] == "module":
+        return reference[1]  # a class with its source, as PyTorch writes it when a whole model is saved: its name
     if not isinstance(reference, tuple) or len(reference) not in (5, 6) or reference[0] != "storage":
         raise Refusal("it refers to something outside itself that is no tensor's storage")
     kind, key, _location, elements = (reference[1], *reference[2:5])

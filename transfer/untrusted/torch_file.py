@@ -72,8 +72,6 @@ def read_zip(view: mmap.mmap, path: Path) -> TorchFile:
     if len(pickles) != 1:
         raise Refusal(f"it is a zip archive with {len(pickles)} entries 'data.pkl', hence not from torch.save")
     folder = pickles[0].removesuffix("data.pkl")
-    if any(name.startswith(f"{folder}code/") for name in places):
-        raise Refusal("it is a TorchScript archive, which holds code; save the model's state_dict() instead")
     start, length = places.get(f"{folder}byteorder", (0, 0))
     if length and view[start : start + length] != b"little":
         raise Refusal("it was saved on a big-endian machine; save it anew on a little-endian one")

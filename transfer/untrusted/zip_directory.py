@@ -30,6 +30,7 @@ def entries(view: mmap.mmap, path: Path) -> dict[str, tuple[int, int]]:
             found = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, struct.error, NotImplementedError, UnicodeError) as error:
         raise Refusal(f"its zip directory is damaged ({shown(error)}); download it again") from error
+    _refuse_other_archives([entry.filename for entry in found])
     places: dict[str, tuple[int, int]] = {}
     for entry in found:
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
@@ -44,6 +45,18 @@ def entries(view: mmap.mmap, path: Path) -> dict[str, tuple[int, int]]:
         places[entry.filename] = (_content_start(view, entry), entry.file_size)
     _check_disjoint(places, len(view))
     return places
+
+
+def _refuse_other_archives(names: list[str]) -> None:
+    """What is a zip archive too and may be compressed, told as what it is."""
+    folders = {name.split("/")[1] for name in names if name.count("/") >= 2}
+    if "code" in folders and any(name.endswith(".py") for name in names):
+        raise Refusal(
+            "it is a scripted model (a TorchScript archive, which holds code); load it with torch.jit.load and save "
+            "its state_dict() instead"
+        )
+    if names and all(name.endswith(".npy") for name in names):
+        raise Refusal("it is an .npz archive of numpy arrays; save its arrays as safetensors")
 
 
 def _directory_size(view: mmap.mmap) -> int:
