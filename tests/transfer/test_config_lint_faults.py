@@ -13,7 +13,7 @@ from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo, Preprocessing, save_backbone
 from transfer.config_lint.lint import has_findings, lint_config, lint_paths
 from transfer.config_lint.rule import Finding
-from transfer.config_lint.weights import read_weights
+from transfer.config_lint.weights_files import read_weights
 from transfer.exporters.detectron2 import build as to_detectron2
 from transfer.exporters.mmseg import build as to_mmseg
 from transfer.networks.network import build_network

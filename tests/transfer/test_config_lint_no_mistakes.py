@@ -10,7 +10,7 @@ import torch
 from config_lint_examples import DETECTOR, FPN, SEGMENTOR, lint_text, pickled, write
 
 from transfer.config_lint.lint import lint_config
-from transfer.config_lint.weights import weights_named
+from transfer.config_lint.weights_files import weights_named
 
 
 def rules(folder: Path, text: str) -> list[str]:

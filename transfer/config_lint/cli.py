@@ -45,7 +45,7 @@ def _lint(args: argparse.Namespace) -> int:
     from scenebench.errors import UserError, require_choice
     from transfer.config_lint.lint import has_findings, lint_all
     from transfer.config_lint.rule import ERROR, WARNING
-    from transfer.config_lint.weights import read_weights
+    from transfer.config_lint.weights_files import read_weights
 
     require_choice("--format", args.format, ["text", "json"])
     linted = lint_all(args.configs, None if args.weights is None else read_weights(args.weights))

@@ -15,7 +15,8 @@ from transfer.config_lint.rule import ERROR, WARNING, Finding, Hit, finding
 from transfer.config_lint.rules import RULES, RULES_BY_ID
 from transfer.config_lint.settings import Settings
 from transfer.config_lint.tree import Config
-from transfer.config_lint.weights import Weights, weights_named
+from transfer.config_lint.weights import Weights
+from transfer.config_lint.weights_files import weights_named
 
 _SUFFIXES = (*YAML_SUFFIXES, *PYTHON_SUFFIXES)
 _REFUSED = {

@@ -11,7 +11,8 @@ from transfer.config_lint.rule import ERROR, NOTE, WARNING, Hit, Rule
 from transfer.config_lint.settings import Settings, Source
 from transfer.config_lint.tensor_shapes import TensorShapes, read_shapes
 from transfer.config_lint.tree import Place
-from transfer.config_lint.weights import Weights, file_named
+from transfer.config_lint.weights import Weights
+from transfer.config_lint.weights_files import file_named
 
 _TORCH_FILE = re.compile(r"\.(?:pth|pt|pth\.tar)$")
 _OWN_CHECKPOINT = re.compile(r"model_(?:final|best|\d+)[^/]*$")  # what Detectron2 itself writes needs no heuristics

@@ -64,26 +64,25 @@ def read_shapes(path: Path) -> TensorShapes | None:
 
 @functools.lru_cache(maxsize=32)  # many configurations name the same file
 def _read(path: Path, _size: int, _modified: int) -> TensorShapes | None:
-    from transfer.importers.pickles import read_pickle
     from transfer.importers.reading import read_checkpoint
 
-    readers = (read_pickle, read_checkpoint) if path.suffix == ".pkl" else (read_checkpoint,)
-    for reader in readers:
-        try:
-            checkpoint = reader(path)
-        except UserError:
-            continue
-        shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
-        return TensorShapes(shapes, reader is read_pickle and _matches_loosely(path, checkpoint.metadata))
-    return None
+    try:
+        checkpoint = read_checkpoint(path)
+    except UserError:
+        return None
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.tensors.items()}
+    return TensorShapes(shapes, _matches_loosely(path, checkpoint.metadata))
 
 
 def _matches_loosely(path: Path, metadata: dict[str, str]) -> bool:
-    if metadata.get("author") == "Caffe2":
-        return True
+    """Whether Detectron2 matches the names of a pickle by their ends: of Caffe2, or where the file says so."""
     from transfer.numpy_pickle import load_arrays
 
-    return bool(load_arrays(path).get("matching_heuristics"))
+    try:
+        content = load_arrays(path)
+    except UserError:
+        return False  # a file of PyTorch
+    return metadata.get("author", "Caffe2") == "Caffe2" or bool(content.get("matching_heuristics"))
 
 
 def network_of(tensors: TensorShapes) -> Network:
