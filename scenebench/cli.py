@@ -1,7 +1,7 @@
 """The command line: each package offers its commands; this module gathers them and turns errors into exit codes.
 
 Exit codes: 0 done; 1 a check found a difference or a cell failed; 2 bad input, one line on standard error;
-130 / 143 stopped by Ctrl-C / SIGTERM.
+3 tensors compared, but no toolbox to build the exported model (``verify``); 130 / 143 stopped by Ctrl-C / SIGTERM.
 """
 
 from __future__ import annotations

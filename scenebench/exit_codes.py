@@ -9,6 +9,11 @@ from collections.abc import Callable
 from scenebench.errors import UserError
 from scenebench.untrusted_text import visible
 
+DIFFERENT = 1
+"""A check found a difference, or a cell failed."""
+NOT_BUILT = 3
+"""``verify`` found no difference, but the toolbox that would build the exported model is not installed."""
+
 
 def exit_code(command: Callable[[], int | None]) -> int:
     """Run a command; 0 where it returns nothing, 2 for bad input and a disk that cannot be written, 130 for Ctrl-C."""

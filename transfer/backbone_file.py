@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 import math
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,15 @@ def read_info(path: Path | str) -> BackboneInfo:
     return _read(Path(path), with_tensors=False)[0]
 
 
+def is_backbone_file(path: Path | str) -> bool:
+    """Whether :func:`read_info` can read it."""
+    try:
+        read_info(path)
+    except UserError:
+        return False
+    return True
+
+
 def load_backbone(path: Path | str) -> tuple[BackboneInfo, dict[str, Tensor]]:
     """Read a backbone file and check it against the architecture it claims.
 
@@ -219,10 +229,20 @@ def _read(path: Path, with_tensors: bool) -> tuple[BackboneInfo, dict[str, Tenso
     try:
         tensors, metadata = read_safetensors(map_file(path, "not a readable safetensors file"), path, with_tensors)
     except Refusal as refusal:
-        raise UserError(f"{path}: {refusal}") from refusal
+        raise UserError(f"{path}: {refusal}{_remedy(path)}") from refusal
     if _METADATA_KEY not in metadata:
         raise UserError(f"{path}: safetensors, but not a backbone file of scenebench; use 'scenebench import' first")
     return _parse_info(path, metadata[_METADATA_KEY]), tensors
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a file that is not safetensors; nothing where its name says that it should be."""
+    if path.suffix == ".safetensors":
+        return ""
+    made = f"{path.name.split('.')[0] or 'backbone'}.safetensors"
+    return (
+        f"; of a checkpoint make a backbone file first: scenebench import {shlex.quote(str(path))} {shlex.quote(made)}"
+    )
 
 
 def _parse_info(path: Path, text: str) -> BackboneInfo:

@@ -21,7 +21,7 @@ CHECKS = {
     NAMES: "both sides must have the same tensors of the same shapes",
     VALUES: "the target is filled with NaN first; afterwards each tensor must be the file's, to the bit",
     FEATURES: "one fixed image, through the target's own preprocessing, must give equal features at every stage",
-    FACTS: "`scenebench verify` compares what two files state (architecture, channel order, mean, std)",
+    FACTS: "`scenebench verify` of two files compares what they state (architecture, channel order, mean, std)",
 }
 
 

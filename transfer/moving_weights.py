@@ -67,7 +67,19 @@ scenebench verify moco_v2.pth.tar exported/mmseg
 every tensor in it. Where two fit, `--from FAMILY` decides (`scenebench import --families` lists them). Where none does,
 a ResNet is still found, wherever it lies, and the preprocessing must be stated; of several networks `--prefix` names
 the one to take, and `--method` what to record as its method. Neither the checkpoint nor, without `--overwrite`, any
-other file is replaced. `verify` exits with 1 on any difference.
+other file is replaced. `export` of
+a checkpoint names the `import` that comes first.
+
+`verify` exits with 1 on any difference. An exported folder, wherever it was moved, is judged by the proof of its export
+(below), made anew: the toolbox builds the model from the files as they lie there. Where the toolbox is not installed it
+says "tensors compared, model not built" and exits with 3; 2 is bad input, such as a file that is not YAML or Python.
+
+An export never replaces its own input, and no file in the folder that somebody changed or made, unless `--overwrite`
+is given; what an earlier export wrote and nobody changed is replaced. The hashes in the report tell.
+
+An exported folder can be moved. MMSegmentation's and MMDetection's configurations find the weights beside them.
+Detectron2 takes a relative `MODEL.WEIGHTS` from the folder in which the training is started: start it in the exported
+folder, or append `MODEL.WEIGHTS FOLDER/NAME_detectron2.pkl` to the command, as the head of the YAML says.
 """
 
 
@@ -154,7 +166,7 @@ def _proof() -> str:
 ## The proof
 
 An export is written to a folder aside, loaded by the stock tool, checked, and only then put in place. The report beside
-the weights keeps the figures. The checks:
+the weights keeps the figures. `verify` makes the same checks of a folder that lies there already. The checks:
 
 {_table(("check", "what must hold"), checks)}
 
@@ -224,7 +236,12 @@ Python 2 too) and safetensors, told apart by content. Refused, in one line, with
 {_table(("limit", "value"), limits)}
 
 The tests build more than 80 such files. What this does not do: it cannot tell whether weights are what their file's
-name says, and a configuration of MMEngine is Python: exported ones are run by the proof, foreign ones never.
+name says.
+
+An exported configuration for MMEngine is Python, and MMEngine runs it. `verify` reads it first and lets it be run only
+if it assigns plain values (dicts, lists, numbers, text, `update`, bases of the same kind), and builds only types that
+are names of a registry. A configuration that imports, calls or defines anything is refused with exit code 2 and is not
+run. Its `custom_imports` are not followed, and weights at a URL are not fetched.
 """
 
 

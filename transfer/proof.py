@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,11 +28,18 @@ from scenebench.files import sha256_of, write_text
 from transfer.backbone_file import BackboneInfo
 from transfer.networks.network import AnyArchitecture, Backbone
 from transfer.networks.resnet import STAGES, stage_of
+from transfer.untouched import sealed
 
 TOLERANCE = 1e-5
 """Largest allowed difference of a stage's features, as a fraction of the stage's largest absolute feature."""
 
 IMAGE_HEIGHT, IMAGE_WIDTH = 64, 96  # multiples of 32, so that no toolbox pads; not square, so that axes cannot swap
+
+TOOLBOX_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, NameError, OSError,
+    RuntimeError, TypeError, ValueError, pickle.UnpicklingError,
+)  # fmt: skip
+"""What a toolbox raises on a configuration that it cannot build or run, or on weights that it cannot load."""
 
 _COUNTER = ".num_batches_tracked"
 
@@ -81,8 +89,9 @@ class TransferReport:
         return "\n".join([*lines, *self.notes])
 
     def write(self, path: Path | str) -> None:
-        """Write the report as the JSON side-car of an export."""
-        write_text(path, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        """Write the report as the JSON side-car of an export, with the hashes of the files that it names."""
+        content = sealed(dataclasses.asdict(self), Path(path).parent)
+        write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def reference_image() -> np.ndarray:
@@ -220,6 +229,22 @@ def poison(tensors: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for tensor in tensors.values():
             tensor.fill_(float("nan") if tensor.is_floating_point() else -1)
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Inside the block, whatever a toolbox raises says that the transfer failed.
+
+    Args:
+        what: the error's beginning, for example ``x.safetensors in timm: its features cannot be computed``.
+
+    Raises:
+        TransferError: ``what`` and the toolbox's reason, on one line.
+    """
+    try:
+        yield
+    except TOOLBOX_ERRORS as error:
+        raise TransferError(f"{what}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
 @contextmanager

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from scenebench.errors import TransferError, UserError
+from scenebench.exit_codes import DIFFERENT, NOT_BUILT
 from transfer import proof
-from transfer.backbone_file import BackboneInfo
+from transfer.backbone_file import BackboneInfo, is_backbone_file, save_backbone
+from transfer.export_proof import NotInstalled, prove_folder
 from transfer.exporters.read_back import read_anything
 from transfer.networks.network import build_network
+from transfer.proof import TransferReport
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,12 @@ class Comparison:
     """Two backbones side by side.
 
     Attributes:
-        differing_facts: what the two say about themselves and disagree on (architecture, preprocessing).
+        names, architectures: of the two.
+        stages: none where one of them cannot be read as a backbone.
+        differing_facts: what the two disagree on (architecture, preprocessing), or why an export's proof fails.
         features_agree: whether every stage's features are equal within :data:`transfer.proof.TOLERANCE`.
+        notes: what a user of an export has to know.
+        not_built: why an export's model could not be built, where its toolbox is not installed; "" otherwise.
     """
 
     names: tuple[str, str]
@@ -52,31 +62,120 @@ class Comparison:
     stages: list[StageComparison]
     differing_facts: list[str]
     features_agree: bool
+    notes: tuple[str, ...] = ()
+    not_built: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether a difference was found."""
+        return bool(self.differing_facts) or not self.features_agree or not all(stage.same for stage in self.stages)
 
     @property
     def same(self) -> bool:
-        """Nothing differs."""
-        return not self.differing_facts and self.features_agree and all(stage.same for stage in self.stages)
+        """Nothing differs, and everything was compared."""
+        return not self.differs and not self.not_built
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command: 0, or one of :mod:`scenebench.exit_codes`."""
+        if self.differs:
+            return DIFFERENT
+        return NOT_BUILT if self.not_built else 0
 
     def table(self) -> str:
         """Aligned plain text, one line a stage, and the verdict."""
-        lines = [f"A: {self.names[0]} ({self.architectures[0]})", f"B: {self.names[1]} ({self.architectures[1]})"]
-        lines.append(f"{'stage':<10}{'A':>6}{'B':>6}{'equal':>7}{'max |weight A - B|':>21}{'max |feature A - B|':>22}")
+        lines = [
+            f"{letter}: {name}{f' ({architecture})' if architecture else ''}"
+            for letter, name, architecture in zip("AB", self.names, self.architectures, strict=True)
+        ]
+        if self.stages:
+            columns = f"{'max |weight A - B|':>21}{'max |feature A - B|':>22}"
+            lines.append(f"{'stage':<10}{'A':>6}{'B':>6}{'equal':>7}{columns}")
         lines += [
             f"{row.stage:<10}{row.tensors[0]:>6}{row.tensors[1]:>6}{row.equal:>7}"
             f"{_number(row.weight_difference):>21}{_number(row.feature_difference):>22}"
             for row in self.stages
         ]
-        lines += self.differing_facts
-        return "\n".join([*lines, "the same backbone" if self.same else "DIFFERENT"])
+        return "\n".join([*lines, *self.differing_facts, *self.notes, self.verdict])
+
+    @property
+    def verdict(self) -> str:
+        """The last line."""
+        if self.differs:
+            return "DIFFERENT"
+        return f"tensors compared, model not built: {self.not_built}" if self.not_built else "the same backbone"
 
 
 def compare(first: Path | str, second: Path | str) -> Comparison:
     """Compare two backbone files, exported folders or checkpoints of a known family, in any combination.
 
+    An exported folder is judged by its exporter's own proof: its toolbox builds the model and loads the weights from
+    the files as they lie there.
+
     Raises:
         UserError: one of them cannot be read.
     """
+    first, second = Path(first), Path(second)
+    if first.is_dir() or second.is_dir():
+        return _compare_exports(first, second)
+    return _compare_files(first, second)
+
+
+def _compare_exports(first: Path, second: Path) -> Comparison:
+    """At least one is an exported folder. Of two, the first one's files say which backbone both must carry."""
+    refusals: list[str] = []
+    missing: list[str] = []
+    reports: list[TransferReport] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            source = _backbone_file(second if first.is_dir() and not second.is_dir() else first, Path(scratch))
+            for folder in (side for side in (first, second) if side.is_dir()):
+                reports.append(prove_folder(folder, source))
+        except NotInstalled as error:
+            missing.append(str(error))
+        except TransferError as error:
+            refusals.append(str(error))
+    if not refusals and not missing:
+        return _proven(first, second, reports)
+    try:
+        read = _compare_files(first, second)
+    except UserError as error:
+        if not refusals and not isinstance(error, TransferError):
+            raise
+        refusals = refusals or [str(error)]
+        read = Comparison((str(first), str(second)), ("", ""), [], [], features_agree=False)
+    # The proof's reason last: the line before the verdict.
+    return dataclasses.replace(read, differing_facts=[*read.differing_facts, *refusals], not_built="; ".join(missing))
+
+
+def _proven(first: Path, second: Path, reports: list[TransferReport]) -> Comparison:
+    report = reports[-1]
+    left_out = max(report.counters_without_place for report in reports)
+    notes = [f"{left_out} batch counters have no place in the target's frozen norms"] if left_out else []
+    return Comparison(
+        names=(str(first), str(second)),
+        architectures=(report.architecture, report.architecture),
+        stages=[
+            StageComparison(stage, (count, count), count, 0.0, report.max_abs_difference[stage])
+            for stage, count in report.tensors.items()
+        ],
+        differing_facts=[],
+        features_agree=True,  # or the proof had failed
+        notes=tuple(dict.fromkeys([*notes, *(note for report in reports for note in report.notes)])),
+    )
+
+
+def _backbone_file(path: Path, scratch: Path) -> Path:
+    """``path`` itself where it is a backbone file, else one in ``scratch`` of what can be read at ``path``."""
+    if not path.is_dir() and is_backbone_file(path):
+        return path
+    info, tensors = read_anything(path)
+    made = scratch / path.absolute().name
+    save_backbone(made, tensors, info)
+    return made
+
+
+def _compare_files(first: Path, second: Path) -> Comparison:
     (info_a, tensors_a), (info_b, tensors_b) = read_anything(first), read_anything(second)
     features_a, features_b = _features(info_a, tensors_a), _features(info_b, tensors_b)
     stages = []

@@ -229,7 +229,7 @@ def test_export_writes_what_stock_detectron2_loads_by_exact_names(
     assert len(content["model"]) == COUNTS[depth][0]
     assert all(isinstance(array, np.ndarray) for array in content["model"].values())
     config = yaml.safe_load((folder / report.files["config"]).read_text())
-    assert config["MODEL"]["WEIGHTS"] == str(folder / report.files["weights"])
+    assert config["MODEL"]["WEIGHTS"] == report.files["weights"]
     assert config["INPUT"]["FORMAT"] == "RGB"
     side_car = json.loads((folder / report.files["report"]).read_text())
     assert side_car["source_sha256"] == report.source_sha256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pprint
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,55 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scenebench.errors import TransferError
+from scenebench.errors import TransferError, UserError
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_backbone
+from transfer.exported_names import weights_name
 from transfer.exporters.staging import staged_folder
 from transfer.networks.network import require_resnet
+from transfer.plain_config import require_known_types, require_plain, substituted
 from transfer.proof import TransferReport
 
 PREFIX = "backbone."
-CHECKPOINT_FOLDER = "{{ fileDirname }}"
+_FOLDER = "{{ fileDirname }}"
 """mmengine replaces it by the folder of the configuration file."""
 
-# What a toolbox raises on a configuration that does not build, or on weights that do not fit it.
-BUILD_ERRORS = (AssertionError, LookupError, RuntimeError, TypeError, ValueError, OSError)
+
+class _RawText(str):
+    """Text whose ``repr`` is raw and within three quotation marks.
+
+    mmengine puts the folder's name into the text letter by letter; so written it stays one text whatever the name is,
+    but for what :func:`require_folder` refuses.
+    """
+
+    def __repr__(self) -> str:
+        return f'r"""{self!s}"""'
+
+
+def beside_config(name: str) -> str:
+    """The path of the file ``name`` beside a configuration, as :func:`render_config` writes it there."""
+    return _RawText(f"{_FOLDER}/{name}")
+
+
+def render_config(model: dict[str, Any]) -> str:
+    """A model's dicts as Python text."""
+    return pprint.pformat(model, sort_dicts=False, width=110)
+
+
+def require_folder(folder: Path, toolbox: str) -> None:
+    """Stop where mmengine could not find a file beside a configuration in ``folder``.
+
+    Raises:
+        UserError: naming the folder.
+    """
+    name = str(folder.absolute())
+    read_back = substituted(repr(beside_config("x")), folder / "x.py") == f'r"""{name}/x"""'
+    printable = not any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in name)
+    if not read_back or not printable or '"""' in name or "{{" in name:
+        raise UserError(
+            f"{folder}: {toolbox} cannot read a configuration's own folder where its name has backslashes, braces, "
+            "three quotation marks or control characters; choose another folder"
+        )
 
 
 def resnet_config(info: BackboneInfo, toolbox: str, norm: str, checkpoint: str | None) -> dict[str, Any]:
@@ -81,6 +118,23 @@ def refused(toolbox: str, error: Exception) -> TransferError:
     return TransferError(f"{toolbox} cannot build or initialise this configuration: {reason}")
 
 
+def refuse_downloads(model: nn.Module, toolbox: str) -> None:
+    """Stop where a module's ``init_cfg`` would fetch weights.
+
+    Raises:
+        TransferError: naming the module and where its weights are.
+    """
+    for name, module in model.named_modules():
+        given = getattr(module, "init_cfg", None)
+        for source in given if isinstance(given, list | tuple) else [given]:
+            checkpoint = source.get("checkpoint") if isinstance(source, dict) else None
+            if isinstance(checkpoint, str) and "://" in checkpoint:
+                raise TransferError(
+                    f"{toolbox} would initialise {name or 'the model'} by {checkpoint}: other weights, which are not "
+                    "fetched to compare them"
+                )
+
+
 def write_export(
     path: Path | str,
     out: Path | str,
@@ -89,23 +143,27 @@ def write_export(
     render: Callable[[BackboneInfo, str], str],
     prove: Callable[[Path, Path], TransferReport],
     notes: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> TransferReport:
     """Write ``<name>_<toolbox>.pth``, a configuration and ``<toolbox>_report.json`` into ``out``, proven before.
 
     Args:
         render: the configuration's text, from the backbone's description and the checkpoint's place in it.
         prove: builds, loads and compares what lies in a folder with the backbone file.
+        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.staged_folder`.
 
     Raises:
         TransferError: the files, loaded by the stock toolbox, are not the backbone file. Nothing is written.
+        UserError: a file in ``out`` would be lost, or the toolbox cannot read such a folder. Nothing is written.
     """
+    require_folder(Path(out), toolbox)
     path = Path(path)
     info, tensors = load_backbone(path)
-    weights, report_name = f"{path.stem}_{toolbox}.pth", f"{toolbox}_report.json"
-    with staged_folder(out) as staging:
+    weights, report_name = weights_name(path, f"_{toolbox}.pth"), f"{toolbox}_report.json"
+    with staged_folder(out, [path], overwrite) as staging:
         torch.save({"state_dict": {PREFIX + name: tensor for name, tensor in tensors.items()}}, staging / weights)
         del tensors
-        (staging / config_name).write_text(render(info, f"{CHECKPOINT_FOLDER}/{weights}"), encoding="utf-8")
+        (staging / config_name).write_text(render(info, beside_config(weights)), encoding="utf-8")
         proven = prove(staging, path)
         report = dataclasses.replace(
             proven,
@@ -116,15 +174,22 @@ def write_export(
     return report
 
 
-def read_model_config(file: Path, **options: Any) -> Any:
-    """The ``model`` of a configuration file. It is a Python file and is run by mmengine: only for trusted folders.
+def read_model_config(file: Path) -> Any:
+    """The ``model`` of a configuration file, read as the toolboxes read it: mmengine runs it as a program.
+
+    It is run only if it assigns plain values and nothing else. Its ``custom_imports`` are not followed.
 
     Raises:
-        TransferError: it cannot be read, or has no model.
+        UserError: it is not Python, or does more than assign plain values; nothing was run.
+        TransferError: mmengine cannot read it, or it has no model.
     """
+    require_plain(file)
     from mmengine.config import Config
 
-    try:
-        return Config.fromfile(str(file), **options).model
-    except (AttributeError, OSError, SyntaxError, ValueError) as error:
-        raise TransferError(f"{file}: not a model configuration: {error}") from error
+    with proof.refusing(f"{file}: not a model configuration"):
+        config = Config.fromfile(str(file.absolute()), import_custom_modules=False)
+        model = config.model
+        if "data_preprocessor" in config:  # the runner hands it on
+            model.setdefault("data_preprocessor", config.data_preprocessor)
+    require_known_types(model, file)
+    return model

@@ -1,9 +1,11 @@
-"""Reading back what the exporters wrote, without a toolbox and without running a configuration file."""
+"""Reading back what the exporters wrote, without a toolbox and without running a configuration file.
+
+That is no proof: a toolbox heeds more keys than are read here. What judges an export is :mod:`transfer.export_proof`.
+"""
 
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from scenebench.config import read_yaml
 from scenebench.errors import TransferError, UserError
 from transfer.backbone_file import BackboneInfo, Preprocessing, check_tensors
 from transfer.exporters.detectron2.build import torchvision_name
+from transfer.exporters.detectron2.files import find_weights
 from transfer.exporters.timm import read_export as read_timm
+from transfer.exporters.torchvision import read_report
 from transfer.importers import read_backbone
 from transfer.importers.reading import read_checkpoint
 from transfer.networks.resnet import Architecture
@@ -28,8 +32,7 @@ _DETECTRON2_PREFIXES = ("backbone.bottom_up.", "backbone.", "roi_heads.")
 def read_anything(path: Path | str) -> tuple[BackboneInfo, dict[str, Tensor]]:
     """The backbone in a backbone file, a folder that ``scenebench export`` wrote, or a checkpoint of a known family.
 
-    Of an exported folder the architecture and preprocessing are taken from the toolbox's configuration in it, which is
-    what a training would use.
+    Of an exported folder the architecture and preprocessing are taken from the toolbox's configuration in it.
 
     Raises:
         UserError: none of these, or damaged.
@@ -42,22 +45,27 @@ def read_anything(path: Path | str) -> tuple[BackboneInfo, dict[str, Tensor]]:
     return imported.info, imported.tensors
 
 
-def _read_export(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
-    readers: dict[str, Callable[[Path], tuple[BackboneInfo, dict[str, Tensor]]]] = {
-        "detectron2.yaml": _read_detectron2,
-        "mmseg_fcn.py": _read_mmseg,
-        "mmdet_rcnn.py": _read_mmdet,
-        "torchvision_report.json": _read_torchvision,
-        "timm_report.json": read_timm,
-    }
-    present = [name for name in readers if (folder / name).is_file()]
+def marker_of(folder: Path) -> str:
+    """The name of the file that shows for which toolbox a folder was exported.
+
+    Raises:
+        UserError: it holds no export, or several.
+    """
+    present = [name for name in _READERS if (folder / name).is_file()]
     if len(present) != 1:
-        found = f"{' and '.join(present)} in it" if present else f"none of {', '.join(readers)} in it"
+        found = f"{' and '.join(present)} in it" if present else f"none of {', '.join(_READERS)} in it"
         raise UserError(f"{folder}: not a folder with one export of 'scenebench export' ({found})")
+    return present[0]
+
+
+def _read_export(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
+    marker = marker_of(folder)
     try:
-        info, tensors = readers[present[0]](folder)
+        info, tensors = _READERS[marker](folder)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{folder / present[0]}: lacks or mistypes a key that an export writes ({error})") from error
+        raise UserError(f"{folder / marker}: lacks or mistypes a key that an export writes ({error})") from error
+    except OSError as error:
+        raise UserError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from error
     check_tensors(tensors, info.architecture, str(folder))
     return info, tensors
 
@@ -72,7 +80,7 @@ def _read_detectron2(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
         stride_in="1x1" if resnets["STRIDE_IN_1X1"] else "3x3",
     )
     preprocessing = _on_255_scale(model["PIXEL_MEAN"], model["PIXEL_STD"], config["INPUT"]["FORMAT"])
-    arrays = load_arrays(folder / Path(model["WEIGHTS"]).name)["model"]
+    arrays = load_arrays(find_weights(folder, str(model["WEIGHTS"])))["model"]
     tensors = {_relative_name(name): _tensor(name, array) for name, array in arrays.items()}
     return BackboneInfo(architecture, preprocessing), tensors
 
@@ -124,14 +132,8 @@ def _pretrained_tensors(folder: Path, module: Mapping[str, Any]) -> dict[str, Te
 
 
 def _read_torchvision(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
-    report = json.loads((folder / "torchvision_report.json").read_text(encoding="utf-8"))
-    backbone = report["backbone"]
-    stated = backbone["preprocessing"]
-    preprocessing = Preprocessing(
-        _triple(stated["mean"]), _triple(stated["std"]), float(stated["value_range"]), str(stated["channel_order"])
-    )
-    info = BackboneInfo(Architecture(**backbone["architecture"]), preprocessing)
-    return info, read_checkpoint(folder / Path(report["files"]["weights"]).name).tensors
+    info, weights = read_report(folder)
+    return info, read_checkpoint(weights).tensors
 
 
 def _on_255_scale(mean: Any, std: Any, order: str) -> Preprocessing:
@@ -168,3 +170,12 @@ def _literal_assignment(path: Path, variable: str) -> Mapping[str, Any]:
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path}: '{variable}' is not written as plain values: {error}") from error
     raise UserError(f"{path}: no '{variable} = {{...}}' in it")
+
+
+_READERS: dict[str, Callable[[Path], tuple[BackboneInfo, dict[str, Tensor]]]] = {
+    "detectron2.yaml": _read_detectron2,
+    "mmseg_fcn.py": _read_mmseg,
+    "mmdet_rcnn.py": _read_mmdet,
+    "torchvision_report.json": _read_torchvision,
+    "timm_report.json": read_timm,
+}

@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TextIO
 
+from scenebench.home import ensure_home
+
 _COMMON_WARNINGS = (r"`torch\.jit\.script` is deprecated", r"`torch\.jit\.script_method` is deprecated")
 _DETECTRON2_WARNINGS = (*_COMMON_WARNINGS, r"pkg_resources is deprecated", r"torch\.meshgrid: in an upcoming release")
 _MMSEG_WARNINGS = (
@@ -47,6 +49,7 @@ _PYCOCOTOOLS_LINES = (
 
 def quiet_detectron2() -> None:
     """Filter Detectron2's unavoidable warnings. Cheap, and may be called any number of times."""
+    ensure_home()
     _ignore_warnings(_DETECTRON2_WARNINGS)
     for logger, text in _DETECTRON2_RECORDS.items():
         _drop_records(logger, text)
@@ -56,6 +59,7 @@ def quiet_mmdet() -> None:
     """Filter MMDetection's unavoidable warnings and, where it is installed, import it once without its line."""
     from transfer.exporters.mmcv_ops import missing_mmdet
 
+    ensure_home()
     _ignore_warnings(_MMDET_WARNINGS)
     if "mmdet.apis" not in sys.modules and missing_mmdet() is None:
         with without_lines("Could not import OneDL"):
@@ -64,6 +68,7 @@ def quiet_mmdet() -> None:
 
 def quiet_mmseg() -> None:
     """Filter MMSegmentation's unavoidable warnings and import it once, swallowing the line that it prints on import."""
+    ensure_home()  # yapf, which mmengine imports, asks for it
     _ignore_warnings(_MMSEG_WARNINGS)
     if "mmseg.datasets" not in sys.modules:
         with without_lines("Could not import OneDL"):

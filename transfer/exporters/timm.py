@@ -22,6 +22,7 @@ from scenebench.files import write_text
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_backbone, load_network
 from transfer.exporters.staging import staged_folder
+from transfer.json_file import read_json
 from transfer.networks.forward_hooks import captured_outputs
 from transfer.networks.network import AnyArchitecture
 from transfer.networks.resnet import Architecture
@@ -38,16 +39,20 @@ _INTERPOLATION = "bilinear"
 _RESNET_PREFIX = "resnet"
 
 
-def export(path: Path | str, out: Path | str) -> TransferReport:
+def export(path: Path | str, out: Path | str, overwrite: bool = False) -> TransferReport:
     """Write ``model.safetensors``, ``config.json`` and ``timm_report.json`` into ``out``.
 
+    Args:
+        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.staged_folder`.
+
     Raises:
+        UserError: a file in ``out`` would be lost. Nothing is written.
         TransferError: timm has no such network, or what stock timm loads is not the backbone file. Nothing is written.
     """
     path = Path(path)
     info, tensors = load_backbone(path)
     config = hub_config(info)
-    with staged_folder(out) as staging:
+    with staged_folder(out, [path], overwrite) as staging:
         (staging / WEIGHTS_NAME).touch()  # with the user's umask; safetensors alone would make it unreadable to others
         mode = (staging / WEIGHTS_NAME).stat().st_mode
         safetensors.torch.save_file(tensors, staging / WEIGHTS_NAME, metadata={"format": "pt"})
@@ -57,7 +62,7 @@ def export(path: Path | str, out: Path | str) -> TransferReport:
         report = dataclasses.replace(
             prove_export(staging, path),
             files={"weights": WEIGHTS_NAME, "config": CONFIG_NAME, "report": REPORT_NAME},
-            notes=[f"load it with timm.create_model('local-dir:{out}', pretrained=True)"],
+            notes=[f"load it with timm.create_model({f'local-dir:{out}'!r}, pretrained=True)"],
         )
         report.write(staging / REPORT_NAME)
     return report
@@ -68,15 +73,17 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
 
     Raises:
         TransferError: timm cannot load it, or it carries something else than the backbone file ``path``.
+        UserError: ``config.json`` is not JSON.
     """
     import timm
 
+    folder = Path(folder)
+    read_json(folder / CONFIG_NAME)
+    if not (folder / WEIGHTS_NAME).is_file():  # timm would look for others
+        raise TransferError(f"{folder}: no {WEIGHTS_NAME} in it")
     # timm loads strictly, so a name that is missing or left over is an error of its own.
-    try:
+    with proof.refusing(f"{Path(path).name} exported to timm: timm cannot load it"):
         model = timm.create_model(f"local-dir:{folder}", pretrained=True)
-    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise TransferError(f"{Path(path).name} exported to timm: timm cannot load it: {reason}") from error
     return prove(model, path)
 
 
@@ -95,7 +102,9 @@ def prove(model: nn.Module, path: Path | str) -> TransferReport:
     proof.check_names(source, target, where)
     tensors = proof.check_values(source, target, where, info.architecture)
     ours = proof.source_features(network, info, next(model.parameters()).device)
-    features = proof.check_features(ours, _target_features(model, info.architecture), where)
+    with proof.refusing(f"{where}: its features cannot be computed"):
+        theirs = _target_features(model, info.architecture)
+    features = proof.check_features(ours, theirs, where)
     return proof.make_report("timm", path, info, source, tensors, features)
 
 
@@ -167,7 +176,7 @@ def read_export(folder: Path) -> tuple[BackboneInfo, dict[str, Tensor]]:
         UserError: an architecture that is not one of the suite's.
         KeyError, TypeError, ValueError: a key that an export writes is missing or mistyped.
     """
-    config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+    config = read_json(folder / CONFIG_NAME)
     stated = config["pretrained_cfg"]
     mean, std = (tuple(float(value) for value in stated[key]) for key in ("mean", "std"))
     if len(mean) != 3 or len(std) != 3:

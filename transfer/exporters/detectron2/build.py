@@ -191,11 +191,11 @@ def backbone_names(model: nn.Module) -> dict[str, str]:
     return names
 
 
-def export(path: Path | str, out: Path | str, neck: str = "fpn") -> TransferReport:
+def export(path: Path | str, out: Path | str, neck: str = "fpn", overwrite: bool = False) -> TransferReport:
     """Write weights, configuration and report for stock Detectron2; see :mod:`transfer.exporters.detectron2.files`."""
     from transfer.exporters.detectron2.files import export_files
 
-    return export_files(path, out, neck)
+    return export_files(path, out, neck, overwrite)
 
 
 def _builder(architecture: Architecture, neck: str) -> str:
@@ -213,7 +213,8 @@ def _prove(
 ) -> TransferReport:
     source = network.state_dict()
     tensors = proof.check_values(source, _by_torchvision_name(model, backbone_names(model)), where)
-    theirs = _target_features(model, cfg)
+    with proof.refusing(f"{where}: its features cannot be computed"):
+        theirs = _target_features(model, cfg)
     ours = proof.source_features(network, info, theirs["stem"].device)
     features = proof.check_features(ours, theirs, where)
     return proof.make_report("detectron2", path, info, source, tensors, features)
@@ -232,7 +233,7 @@ def _target_features(model: Any, cfg: Any) -> dict[str, Tensor]:
         ours: getattr(resnet, theirs) for ours, theirs in _STAGE_NAMES.items() if hasattr(resnet, theirs)
     }
     with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
-        model.backbone(model.preprocess_image([{"image": image}]).tensor)
+        model.backbone(_preprocessed(model, image))
         res5 = _c4_res5(model)
         if res5 is not None:
             x = features["layer3"].clone()
@@ -240,6 +241,13 @@ def _target_features(model: Any, cfg: Any) -> dict[str, Tensor]:
                 x = block(x) if name.isdigit() else x
             features["layer4"] = x
     return features
+
+
+def _preprocessed(model: Any, image: Tensor) -> Tensor:
+    """Normalised by the model, 1 x C x H x W; a semantic segmentor has no method of its own for it."""
+    if hasattr(model, "preprocess_image"):
+        return model.preprocess_image([{"image": image}]).tensor  # type: ignore[no-any-return]
+    return ((image.to(model.pixel_mean) - model.pixel_mean) / model.pixel_std).unsqueeze(0)
 
 
 def _by_torchvision_name(model: nn.Module, names: dict[str, str]) -> dict[str, Tensor]:

@@ -136,8 +136,9 @@ def check_pretrained(model_config: Any, path: Path | str) -> TransferReport:
         try:
             model: Any = build(model_config)
             proof.poison(_by_torchvision_name(model, backbone_names(model)))
+            openmmlab.refuse_downloads(model, "MMDetection")
             model.init_weights()
-        except openmmlab.BUILD_ERRORS as error:
+        except proof.TOOLBOX_ERRORS as error:
             raise openmmlab.refused("MMDetection", error) from error
     return dataclasses.replace(prove(model, path), notes=notes)
 
@@ -174,17 +175,20 @@ def backbone_names(model: nn.Module) -> dict[str, str]:
     return names
 
 
-def export(path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True) -> TransferReport:
+def export(
+    path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True, overwrite: bool = False
+) -> TransferReport:
     """Write weights, configuration and report for stock MMDetection; see :mod:`transfer.exporters.mmdet.files`."""
     from transfer.exporters.mmdet.files import export_files
 
-    return export_files(path, out, neck, masks)
+    return export_files(path, out, neck, masks, overwrite)
 
 
 def _prove(model: nn.Module, path: Path | str, info: BackboneInfo, network: ResNet, where: str) -> TransferReport:
     source = network.state_dict()
     tensors = proof.check_values(source, _by_torchvision_name(model, backbone_names(model)), where)
-    theirs = _target_features(model)
+    with proof.refusing(f"{where}: its features cannot be computed"):
+        theirs = _target_features(model)
     ours = proof.source_features(network, info, theirs["stem"].device)
     features = proof.check_features(ours, theirs, where)
     return proof.make_report("mmdet", path, info, source, tensors, features)

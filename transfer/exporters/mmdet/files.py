@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pprint
 from pathlib import Path
 from typing import Any
 
 from transfer.backbone_file import BackboneInfo
+from transfer.exported_names import described
 from transfer.exporters import openmmlab
 from transfer.exporters.mmdet import build as to_mmdet
 from transfer.exporters.mmdet.build import EXTRA_NORM_MODULE
@@ -17,7 +17,9 @@ from transfer.proof import TransferReport
 CONFIG_NAME = "mmdet_rcnn.py"
 
 
-def export_files(path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True) -> TransferReport:
+def export_files(
+    path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True, overwrite: bool = False
+) -> TransferReport:
     """Write ``<name>_mmdet.pth``, ``mmdet_rcnn.py`` and ``mmdet_report.json`` into ``out``.
 
     All are proven through the stock ``init_cfg`` before any of them appears.
@@ -27,6 +29,7 @@ def export_files(path: Path | str, out: Path | str, neck: str = "fpn", masks: bo
         masks: Mask R-CNN, or Faster R-CNN.
 
     Raises:
+        UserError: a file in ``out`` would be lost, or mmengine cannot read such a folder. Nothing is written.
         TransferError: the files, loaded by stock MMDetection, are not the backbone file. Nothing is written.
     """
     return openmmlab.write_export(
@@ -39,13 +42,14 @@ def export_files(path: Path | str, out: Path | str, neck: str = "fpn", masks: bo
         ),
         prove_export,
         _notes(neck),
+        overwrite,
     )
 
 
 def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
     """Build the model from the folder's configuration, let ``init_weights`` load the ``.pth``, and prove it.
 
-    The configuration is a Python file and is run by mmengine: only for folders that one trusts.
+    The configuration is Python and is run by mmengine, but only if it assigns plain values and nothing else.
 
     Args:
         folder: what :func:`export_files` wrote, perhaps moved since.
@@ -53,9 +57,10 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
 
     Raises:
         TransferError: it carries something else.
+        UserError: the configuration is not Python, or does more than assign plain values.
     """
     quiet_mmdet()
-    config = openmmlab.read_model_config(Path(folder) / CONFIG_NAME, import_custom_modules=False)
+    config = openmmlab.read_model_config(Path(folder) / CONFIG_NAME)
     return to_mmdet.check_pretrained(config, path)
 
 
@@ -66,10 +71,10 @@ def _notes(neck: str) -> list[str]:
 
 
 def _render(config: dict[str, Any], info: BackboneInfo, neck: str) -> str:
-    body = pprint.pformat(config, sort_dicts=False, width=110)
+    body = openmmlab.render_config(config)
     imports = f'custom_imports = {{"imports": ["{EXTRA_NORM_MODULE}"], "allow_failed_imports": False}}\n'
     return (
-        f"# {config['type']} for {info.architecture.name} weights (method {info.method}, branch {info.branch}).\n"
+        f"# {config['type']} for {described(info)}.\n"
         "# Every backbone, shared_head and data_preprocessor key is written from the backbone file; set num_classes,\n"
         "# the heads and the anchors to your data. Base other configurations on this file with _base_.\n"
         'default_scope = "mmdet"\n' + (imports if neck == "c4" else "") + f"model = {body}\n"

@@ -22,12 +22,16 @@ NOTE = (
 )
 _PREPROCESSING = ("mean", "std", "bgr_to_rgb", "rgb_to_bgr", "pad_size_divisor", "pad_value")
 
+_ONLY_MMSEG = ("contract_dilation", "multi_grid")  # arguments of MMSegmentation's ResNet that MMDetection's lacks
+_STAGES_AS_HEADS = ("ResLayerExtraNorm", "ResLayer")
+
 
 def build_standin(config: Mapping[str, Any]) -> nn.Module:
     """``data_preprocessor``, ``backbone`` and, for C4, ``roi_head.shared_head`` of a model configuration.
 
     Raises:
-        TransferError: the backbone is not a plain ResNet.
+        TransferError: the backbone is not a plain ResNet, the shared head no residual stage, or MMDetection's have no
+            such arguments.
     """
     quiet_mmseg()
     from mmengine.config import ConfigDict
@@ -39,8 +43,10 @@ def build_standin(config: Mapping[str, Any]) -> nn.Module:
 
     config = ConfigDict(config)
     backbone = dict(config["backbone"])
-    if backbone.pop("type") != "ResNet":
-        raise TransferError(f"the configuration's backbone is a {config['backbone']['type']}, not a plain ResNet")
+    _require_type(backbone.pop("type"), ("ResNet",), "backbone", "plain ResNet")
+    unknown = [key for key in _ONLY_MMSEG if key in backbone]
+    if unknown:
+        raise TransferError(f"MMDetection's ResNet has no argument '{unknown[0]}'")
     given = config["data_preprocessor"]
     model: Any = BaseModule()
     model.data_preprocessor = ImgDataPreprocessor(**{key: given[key] for key in _PREPROCESSING if key in given})
@@ -48,6 +54,12 @@ def build_standin(config: Mapping[str, Any]) -> nn.Module:
     shared = config.get("roi_head", {}).get("shared_head")
     if shared is not None:
         model.roi_head = BaseModule()
+        _require_type(shared["type"], _STAGES_AS_HEADS, "shared_head", "residual stage")
         head = {key: value for key, value in shared.items() if key != "type"}
         model.roi_head.shared_head = res5_class(ResNet, ResLayer)(**head)
     return model  # type: ignore[no-any-return]
+
+
+def _require_type(kind: str, known: tuple[str, ...], part: str, meaning: str) -> None:
+    if str(kind).removeprefix("mmdet.") not in known:
+        raise TransferError(f"the configuration's {part} is a {kind}, not a {meaning}")

@@ -121,17 +121,18 @@ def check_pretrained(model_config: Any, path: Path | str) -> TransferReport:
         try:
             model = MODELS.build(ConfigDict(model_config))
             proof.poison(_backbone_of(model).state_dict())
+            openmmlab.refuse_downloads(model, "MMSegmentation")
             model.init_weights()
-        except openmmlab.BUILD_ERRORS as error:
+        except proof.TOOLBOX_ERRORS as error:
             raise openmmlab.refused("MMSegmentation", error) from error
     return prove(model, path)
 
 
-def export(path: Path | str, out: Path | str, output_stride: int = 8) -> TransferReport:
+def export(path: Path | str, out: Path | str, output_stride: int = 8, overwrite: bool = False) -> TransferReport:
     """Write weights, configuration and report for stock MMSegmentation; see :mod:`transfer.exporters.mmseg.files`."""
     from transfer.exporters.mmseg.files import export_files
 
-    return export_files(path, out, output_stride)
+    return export_files(path, out, output_stride, overwrite)
 
 
 def _prove(model: nn.Module, path: Path | str, info: BackboneInfo, network: ResNet, where: str) -> TransferReport:
@@ -139,7 +140,8 @@ def _prove(model: nn.Module, path: Path | str, info: BackboneInfo, network: ResN
     backbone = _backbone_of(model)
     tensors = proof.check_values(source, backbone.state_dict(), where)
     output_stride = _output_stride_of(backbone, where)
-    theirs = _target_features(model)
+    with proof.refusing(f"{where}: its features cannot be computed"):
+        theirs = _target_features(model)
     ours = proof.source_features(set_output_stride(network, output_stride), info, theirs["stem"].device)
     features = proof.check_features(ours, theirs, where)
     return proof.make_report("mmseg", path, info, source, tensors, features)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pprint
 from pathlib import Path
 from typing import Any
 
 from transfer.backbone_file import BackboneInfo
+from transfer.exported_names import described
 from transfer.exporters import openmmlab
 from transfer.exporters.mmseg import build as to_mmseg
 from transfer.exporters.silenced_logs import quiet_mmseg
@@ -17,12 +17,13 @@ CONFIG_NAME = "mmseg_fcn.py"
 _EXAMPLE_CLASSES = 21  # PASCAL VOC's 20 and background
 
 
-def export_files(path: Path | str, out: Path | str, output_stride: int = 8) -> TransferReport:
+def export_files(path: Path | str, out: Path | str, output_stride: int = 8, overwrite: bool = False) -> TransferReport:
     """Write ``<name>_mmseg.pth``, ``mmseg_fcn.py`` and ``mmseg_report.json`` into ``out``.
 
     All are proven through the stock ``init_cfg`` before any of them appears.
 
     Raises:
+        UserError: a file in ``out`` would be lost, or mmengine cannot read such a folder. Nothing is written.
         TransferError: the files, loaded by stock MMSegmentation, are not the backbone file. Nothing is written.
     """
     return openmmlab.write_export(
@@ -32,13 +33,14 @@ def export_files(path: Path | str, out: Path | str, output_stride: int = 8) -> T
         CONFIG_NAME,
         lambda info, checkpoint: _render(export_config(info, checkpoint, output_stride), info),
         prove_export,
+        overwrite=overwrite,
     )
 
 
 def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
     """Build the model from the folder's configuration, let ``init_weights`` load the ``.pth``, and prove it.
 
-    The configuration is a Python file and is run by mmengine: only for folders that one trusts.
+    The configuration is Python and is run by mmengine, but only if it assigns plain values and nothing else.
 
     Args:
         folder: what :func:`export_files` wrote, perhaps moved since.
@@ -46,6 +48,7 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
 
     Raises:
         TransferError: it carries something else.
+        UserError: the configuration is not Python, or does more than assign plain values.
     """
     quiet_mmseg()
     return to_mmseg.check_pretrained(openmmlab.read_model_config(Path(folder) / CONFIG_NAME), path)
@@ -80,9 +83,9 @@ def export_config(info: BackboneInfo, checkpoint: str, output_stride: int = 8) -
 
 
 def _render(config: dict[str, Any], info: BackboneInfo) -> str:
-    body = pprint.pformat(config, sort_dicts=False, width=110)
+    body = openmmlab.render_config(config)
     return (
-        f"# FCN for {info.architecture.name} weights (method {info.method}, branch {info.branch}).\n"
+        f"# FCN for {described(info)}.\n"
         "# The backbone and data_preprocessor are written from the backbone file; set num_classes, the heads and the\n"
         "# crop size to your data. Base other configurations on this file with _base_.\n"
         'default_scope = "mmseg"\n'
