@@ -48,6 +48,8 @@ KEYS_WITHOUT_EFFECT = (
     "run.tensorboard",
     "run.threads",
 )
+# Where a run's data lie. A copy elsewhere is the same data: what is found there is compared, not its name.
+PLACES = ("data.root", "data.images", "data.annotations")
 
 
 @dataclass
@@ -229,17 +231,25 @@ class Recipe:
         return self.method == "supervised" or (self.method == "saliency" and self.saliency.source == "mask")
 
     def identity(self) -> dict[str, Any]:
-        """:meth:`to_plain` without :data:`KEYS_WITHOUT_EFFECT`: equal identities mean the same run."""
+        """:meth:`to_plain` without :data:`KEYS_WITHOUT_EFFECT` and :data:`PLACES`: with equal data, the same run."""
         plain = self.to_plain()
-        for key in KEYS_WITHOUT_EFFECT:
+        for key in (*KEYS_WITHOUT_EFFECT, *PLACES):
             section, _, leaf = key.partition(".")
             if leaf:
                 del plain[section][leaf]
             else:
                 del plain[section]
-        if not self.reads_labels():
-            del plain["data"]["annotations"]  # at most the probe and the diagnostics read them
         return plain
+
+    def places(self) -> dict[str, str]:
+        """The :data:`PLACES` of what is learnt from; annotations that only the probe or the diagnostics read are not.
+
+        Returns:
+            By the names of the keys within ``data``.
+        """
+        data = self.data
+        labels = {"annotations": data.annotations} if self.reads_labels() else {}
+        return {"root": data.root, "images": data.images, **labels}
 
 
 def load_recipe(name_or_path: str | Path, overrides: list[str] | None = None) -> Recipe:
