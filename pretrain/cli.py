@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from scenebench.overwriting import add_overwrite_option
+
 
 def add_commands(subparsers: Any) -> None:
     """Add ``pretrain`` and ``figures`` to the command line."""
@@ -47,19 +49,22 @@ def _add_figures(subparsers: Any) -> None:
             "example:\n"
             "  scenebench figures runs/mls\n"
             "  scenebench figures runs/mls --checkpoint 1040 --out pictures\n\n"
-            "Only reads the run's folder (but for its figures/), so it may be called while the run is training."
+            "Only reads the run's folder (but for its figures/, which are renewed), so it may be called while the run\n"
+            "is training. With --out a file that is there already is kept, unless --overwrite is given."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Path, metavar="RUN_FOLDER", help="the folder of 'scenebench pretrain'")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (default: RUN_FOLDER/figures)")
     parser.add_argument("--checkpoint", type=int, metavar="STEP", help="draw this step's checkpoint, not the newest")
+    add_overwrite_option(parser)
     parser.set_defaults(run=_figures)
 
 
 def _pretrain(args: argparse.Namespace) -> int:
     from pretrain.recipes.recipe import load_recipe, recipe_names
     from scenebench.errors import UserError
+    from scenebench.processors import fit_instruction_sets
 
     if args.recipe == "list":
         print("\n".join(recipe_names()))
@@ -67,6 +72,7 @@ def _pretrain(args: argparse.Namespace) -> int:
     if args.out is None:
         raise UserError("--out is missing: say which folder the run is written to")
     recipe = load_recipe(args.recipe, args.overrides)
+    fit_instruction_sets(recipe.run.precision)
     from pretrain.train import pretrain
 
     pretrain(recipe, args.out)
@@ -76,6 +82,6 @@ def _pretrain(args: argparse.Namespace) -> int:
 def _figures(args: argparse.Namespace) -> int:
     from pretrain.figures.command import draw_run
 
-    for picture in draw_run(args.folder, args.out, args.checkpoint):
+    for picture in draw_run(args.folder, args.out, args.checkpoint, args.overwrite):
         print(picture)
     return 0

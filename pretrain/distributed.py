@@ -9,6 +9,7 @@ function here does nothing and costs nothing.
 from __future__ import annotations
 
 import copy
+import datetime
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,38 @@ def alone() -> Iterator[None]:
         yield
     finally:
         _alone = before
+
+
+@contextmanager
+def only_main() -> Iterator[bool]:
+    """For work that one process does for all: it sees itself as the only one meanwhile, the others wait at the end.
+
+    They wait however long it takes, while a barrier (and any other collective) gives up after half an hour. To be
+    entered by every process; yields whether this one is to work. Where the work fails the others go on waiting, until
+    torchrun ends them.
+    """
+    group = _patient_group()
+    if is_main():
+        with alone():
+            yield True
+    else:
+        yield False
+    if group is not None:
+        dist.barrier(group=group)
+
+
+_patient: tuple[Any, Any] | None = None  # the processes that had found one another, and their group that never gives up
+
+
+def _patient_group() -> Any:
+    """Of all processes, on the CPU; made when it is first asked for, by all of them. None in one process."""
+    global _patient
+    if world_size() == 1:
+        return None
+    everybody = dist.group.WORLD
+    if _patient is None or _patient[0] is not everybody:
+        _patient = everybody, dist.new_group(backend="gloo", timeout=datetime.timedelta(days=365))
+    return _patient[1]
 
 
 class AnyProcess:

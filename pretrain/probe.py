@@ -15,7 +15,6 @@ from torch import Tensor
 from pretrain.data.annotations import KEY, multilabels
 from pretrain.data.sources import ImageFiles
 from pretrain.data.whole_images import loading_threads, whole_image_batches
-from pretrain.distributed import is_main
 from pretrain.methods.base import Method
 from pretrain.networks import evaluating
 from pretrain.progress import Progress
@@ -64,12 +63,10 @@ class KnnProbe:
     def at_epoch_boundary(self, method: Method, step: int, progress: Progress) -> None:
         """Judge and report, if a probe is due after ``step`` finished steps and not yet in the log.
 
-        To be called wherever an epoch has just ended or a run goes on, in every process; only the first works.
+        To be called wherever an epoch has just ended or a run goes on, in one process.
         """
         every = self.recipe.probe.every_epochs
         if every is None or step == 0 or step % (every * progress.steps_per_epoch) or step in progress.probed_steps:
-            return
-        if not is_main():
             return
         started = time.monotonic()
         value = self.measure(method)

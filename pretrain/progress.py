@@ -40,7 +40,7 @@ class Progress:
         if recipe.run.tensorboard and not quiet:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step)
+            self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
         self.started = time.monotonic()
         self._first_step = step
         self._mark = self.started

@@ -23,7 +23,7 @@ _FOREIGN = ("record.json", "dataset.json", BACKBONE)
 
 
 def check_owner(out: Path, recipe: Recipe) -> bool:
-    """Whether ``out`` already holds the finished backbone of this very recipe.
+    """Whether ``out`` already holds the finished backbone of this very recipe, wherever its data lie.
 
     Raises:
         UserError: it belongs to another recipe (what differs is listed) or to something else.
@@ -40,6 +40,16 @@ def check_owner(out: Path, recipe: Recipe) -> bool:
     if differences:
         raise UserError(f"{out}: belongs to another recipe ({'; '.join(differences)}); choose another folder")
     return (out / BACKBONE).is_file()
+
+
+def changed_places(out: Path, recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """By key, where the run in ``out`` said that its data lie, and where ``recipe`` says it, where the two differ."""
+    if not (out / RECIPE).is_file():
+        return {}
+    before, now = recipe_of(out).places(), recipe.places()
+    keys = before.keys() | now.keys()
+    pairs = {f"data.{key}": (before.get(key, ""), now.get(key, "")) for key in sorted(keys, reverse=True)}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def recipe_of(out: Path) -> Recipe:

@@ -24,16 +24,16 @@ from pretrain.checkpoint import load_checkpoint, restore, save_checkpoint
 from pretrain.computer import check_device, check_processes, set_up_fabric
 from pretrain.data.loading import PretrainDataset, build_loader
 from pretrain.data.sources import ImageFile, list_images
-from pretrain.data.sources.checks import check_images, require_same_images
+from pretrain.data.sources.checks import check_images
 from pretrain.data.sources.description import describe_source
 from pretrain.diagnostics.during_training import Diagnostics
 from pretrain.distributed import (
     AnyProcess,
     GroupedStatistics,
-    alone,
     barrier,
     is_main,
     mean_over_processes,
+    only_main,
     synchronise_batch_norm,
     world_size,
 )
@@ -44,7 +44,8 @@ from pretrain.optimiser import build_optimiser, learning_rate, peak_rate
 from pretrain.probe import KnnProbe
 from pretrain.progress import Progress
 from pretrain.recipes.recipe import Recipe
-from pretrain.run_folder import BACKBONE, check_owner, claimed
+from pretrain.run_data import RunData, require_data_of_finished, require_same_data
+from pretrain.run_folder import BACKBONE, CHECKPOINTS, changed_places, check_owner, claimed
 from pretrain.step import FirstNotFinite, TrainingStep
 from pretrain.stopping import Stopped, StopRequest
 from scenebench.errors import UserError
@@ -67,11 +68,15 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
         Stopped: (a SystemExit) after SIGTERM or Ctrl-C, once the step is finished and saved.
     """
     out = Path(out)
-    if check_owner(out, recipe):
+    is_finished = check_owner(out, recipe)
+    if is_finished and not changed_places(out, recipe):
         return _say_finished(out)
     check_device(recipe)
     check_processes(recipe)
     images = list_images(recipe.data.root, recipe.data.images)  # before anything is written
+    if is_finished:
+        require_data_of_finished(out, recipe, images)
+        return _say_finished(out)
     if recipe.about.trains:
         check_images(recipe, images)
     fabric = set_up_fabric(recipe)
@@ -79,6 +84,8 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
     with only_process(out, partial(print, flush=True)) if is_main() else nullcontext():
         # Another command may have finished it meanwhile.
         if any_process.any(is_main() and check_owner(out, recipe)):
+            if is_main() and changed_places(out, recipe):
+                require_data_of_finished(out, recipe, images)
             return _say_finished(out)
         run = _Run(recipe, images, out, fabric, any_process)
         with claimed(out, recipe) if is_main() else nullcontext():
@@ -111,6 +118,12 @@ class _Run:
         self.first_not_finite = FirstNotFinite(fabric.device)
         self.step = 0
         self.total_steps = 0
+        self.data = RunData.found(recipe, images, self.source)
+        # Read before the recipe of the folder is replaced: the run may have been another's.
+        self.saved = load_checkpoint(out / CHECKPOINTS) if self.method.trains else None
+        self.places_before = changed_places(out, recipe)
+        if self.saved is not None:
+            require_same_data(RunData.kept(self.saved), self.data, recipe, out)
 
     def train(self) -> None:
         """All steps that are left, then the figures and the backbone."""
@@ -119,16 +132,16 @@ class _Run:
         else:
             self.method.to(self.fabric.device)
         self.method.finish()
-        if is_main():
-            with alone():
-                figures = self.out / "figures"
-                figures.mkdir(exist_ok=True)
-                draw_figures(self.method, figures, self.recipe.schedule.epochs if self.method.trains else 0)
-                self.diagnostics.draw(figures)
+        with only_main() as is_mine:
+            if not is_mine:
+                return
+            figures = self.out / "figures"
+            figures.mkdir(exist_ok=True)
+            draw_figures(self.method, figures, self.recipe.schedule.epochs if self.method.trains else 0)
+            self.diagnostics.draw(figures)
             info = self._backbone_info()
             save_backbone(self.out / BACKBONE, self.method.backbone.state_dict(), info)
             print(f"{self.recipe.name}: finished; the backbone is {self.out / BACKBONE}", flush=True)
-        barrier()
 
     def _train_steps(self) -> None:
         recipe = self.recipe
@@ -181,9 +194,11 @@ class _Run:
                 progress.close()
 
     def _look(self, progress: Progress) -> None:
-        """What is measured between two epochs; it changes nothing."""
-        self.probe.at_epoch_boundary(self.method, self.step, progress)
-        progress.paused(self.diagnostics.at_epoch_boundary(self.method, self.step, progress.steps_per_epoch))
+        """What is measured between two epochs, by one process; it changes nothing."""
+        with only_main() as is_mine:
+            if is_mine:
+                self.probe.at_epoch_boundary(self.method, self.step, progress)
+                progress.paused(self.diagnostics.at_epoch_boundary(self.method, self.step, progress.steps_per_epoch))
 
     def _report_due(self) -> bool:
         return self.step % self.recipe.run.log_every == 0 or self.step == self.total_steps
@@ -203,26 +218,24 @@ class _Run:
             return
         state = {
             "step": self.step,
-            "images": self.source.fingerprint,
+            **self.data.to_keep(),
             "method": self.method.state_dict(),
             "optimiser": optimiser.state_dict(),
-            "torch_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if self.fabric.device.type == "cuda" else [],
+            "torch_rng": torch.get_rng_state(),  # no device's: whatever is drawn is drawn on the CPU
         }
-        save_checkpoint(self.out / "checkpoints", self.step, state)
+        save_checkpoint(self.out / CHECKPOINTS, self.step, state)
 
     def _resume(self, optimiser: Any) -> None:
-        state = load_checkpoint(self.out / "checkpoints")
+        """Take the state of the checkpoint. The number of processes may be another: N of them equal one."""
+        state, self.saved = self.saved, None
         if state is None:
             return
-        require_same_images(state["images"], self.source, self.recipe, self.out)
         restore(self.method, state["method"], self.out)
         optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["torch_rng"])
-        if state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.step = int(state["step"])
-        self._say(f"going on from step {self.step} of {self.total_steps}")
+        changes = [f"{key} is {now} now, {before} before" for key, (before, now) in self.places_before.items()]
+        self._say("; ".join([f"going on from step {self.step} of {self.total_steps}", *changes]))
 
     def _say(self, text: str) -> None:
         if is_main():

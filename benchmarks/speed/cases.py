@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pretrain.computer import gpu_computes_bf16
 from pretrain.recipes.recipe import Recipe, load_recipe
 from transfer.networks.resnet import Architecture
 
@@ -55,7 +56,7 @@ class Case:
                 f"views.crop_size={self.crop_size}",
                 *([f"saliency.crop_size={local}"] if method == "saliency" else []),
                 f"schedule.batch_size={self.batch_size}",
-                f"run.precision={'bf16' if torch.cuda.is_available() else 'float32'}",
+                f"run.precision={'bf16' if torch.cuda.is_available() and gpu_computes_bf16() else 'float32'}",
                 "run.tensorboard=false",
             ],
         )

@@ -115,14 +115,20 @@ def _spread(args: argparse.Namespace) -> int:
 
 
 def _cost(args: argparse.Namespace) -> int:
-    from benchmarks.speed.cost import machines, predict
-    from benchmarks.speed.cost_table import render
     from pretrain.recipes.recipe import load_recipe
     from scenebench.errors import UserError
+    from scenebench.processors import fit_instruction_sets
 
     if args.seconds <= 0 or (args.images is not None and args.images < 2):
         raise UserError("--seconds must be positive and --images at least 2")
     recipe = load_recipe(args.recipe, args.overrides)
+    fit_instruction_sets(recipe.run.precision)
+
+    from benchmarks.speed.cost import machines, predict
+    from benchmarks.speed.cost_table import render
+    from pretrain.computer import check_device
+
+    check_device(recipe)
     print(f"probing this machine for about {args.seconds:g} s ...", flush=True)
     print(render(recipe, predict(recipe, args.images, args.seconds), machines()))
     return 0

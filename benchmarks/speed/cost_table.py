@@ -10,8 +10,6 @@ from benchmarks.speed.cost import Cost, Machine
 from benchmarks.speed.steps import device_of
 from pretrain.recipes.recipe import Recipe
 
-_BF16_ON_CPU = "  (in bf16, which most CPUs compute many times slower than float32: add run.precision=float32)"
-
 
 def render(recipe: Recipe, cost: Cost, machines: Sequence[Machine]) -> str:
     """A few lines about this machine, then a table of the others."""
@@ -31,7 +29,6 @@ def render(recipe: Recipe, cost: Cost, machines: Sequence[Machine]) -> str:
         f"  memory {cost.memory / 1e9:.1f} GB {'of the GPU' if on_gpu else 'beside the libraries'}, and "
         f"{cost.loader_memory / 1e9:.2f} GB for batches in flight",
         f"  {_hours(cost.hours)}" + (" = GPU-hours" if on_gpu else ""),
-        *([_BF16_ON_CPU] if recipe.run.precision == "bf16" and not on_gpu else []),
         "other machines, from what they reached with a known recipe and the operations of either:",
         f"  {'machine':<42}{'hours':>10}{'GPU-hours':>12}  from",
     ]

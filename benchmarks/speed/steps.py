@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.speed.cases import Case
 from benchmarks.speed.peers import LightlyStep
+from pretrain.computer import device_type
 from pretrain.data.augment import draw_parameters
 from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch
@@ -20,8 +21,7 @@ from pretrain.step import TrainingStep
 
 def device_of(recipe: Recipe) -> torch.device:
     """Where the recipe trains on this machine."""
-    wanted = recipe.run.device
-    return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
+    return torch.device(device_type(recipe))
 
 
 def build_step(recipe: Recipe, images: ImageFiles) -> tuple[Method, TrainingStep]:

@@ -18,6 +18,7 @@ from benchmarks.workflow.plan import Plan
 from benchmarks.workflow.slurm import accounting_arguments, cancel_jobs
 from benchmarks.workflow.status_page import StatusPage
 from scenebench.errors import UserError
+from scenebench.processors import environment_of_commands
 
 SNAKEFILE = Path(__file__).parent / "Snakefile"
 ENGINE_LOG = "logs/snakemake.log"
@@ -113,7 +114,7 @@ def _start(out: Path, options: EngineOptions, lock: int) -> subprocess.Popen[byt
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=os.environ | environment,
+            env=environment_of_commands() | environment,
             start_new_session=True,
             pass_fds=[lock],
         )

@@ -184,9 +184,9 @@ def _pretrain_job(row: BackboneRow, seed: int, data: _Data) -> Job:
     if row.labels:
         overrides.append(annotations)
     what = recipe.identity()
-    if not data.job:  # a published data set is the same wherever it lies
-        what = {**what, "data": {**what["data"], "root": data.id}}
-    identity = config_hash({"recipe": what, "data": data.identity})
+    # Within a workflow a path names the data; a published data set is the same wherever it lies.
+    places = recipe.places() if data.job else {**recipe.places(), "root": data.id}
+    identity = config_hash({"recipe": {**what, "data": {**what["data"], **places}}, "data": data.identity})
     folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
     return Job(
         id=folder,

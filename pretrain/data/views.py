@@ -38,8 +38,14 @@ class Batch:
     local_views: Tensor | None = None  # uint8 (B, K, 2, 3, s, s): anchor and partner
     local_boxes: Tensor | None = None  # float32 (B, K, 2, 4)
     local_photometric: Tensor | None = None  # float32 (B, K, 2, P)
+    host_indices: Tensor | None = None  # ``indices`` on the host, where those are on a device; see :attr:`on_host`
     undecodable: dict[int, str] = field(default_factory=dict)  # images known to be broken, and why
     copied: torch.cuda.Event | None = None  # has happened when a GPU no longer reads this batch's memory
+
+    @property
+    def on_host(self) -> Tensor:
+        """``indices`` where the host can read them without a wait for the device."""
+        return self.indices if self.host_indices is None else self.host_indices
 
     @classmethod
     def empty(

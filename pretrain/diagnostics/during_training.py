@@ -19,7 +19,6 @@ import torch
 from pretrain.data.annotations import KEY
 from pretrain.data.sources import ImageFiles
 from pretrain.diagnostics.files import ABOUT, FOLDER, replace_rows
-from pretrain.distributed import is_main
 from pretrain.methods.base import Method
 from pretrain.recipes.method_registry import method_names
 from pretrain.recipes.recipe import Recipe
@@ -67,19 +66,20 @@ class Diagnostics:
     def at_epoch_boundary(self, method: Method, step: int, steps_per_epoch: int) -> float:
         """Measure, if it is due after ``step`` finished steps; the seconds it took.
 
-        To be called in every process wherever an epoch has just ended or a run starts or goes on. What a file says of
-        this step or later ones, left by a run that went on from here, is replaced.
+        To be called wherever an epoch has just ended or a run starts or goes on, in one process that sees itself as the
+        only one (:func:`pretrain.distributed.only_main`): it reads whole batches, so that what is found does not depend
+        on how many processes train. What a file says of this step or later ones, left by a run that went on from here,
+        is replaced.
         """
         if self.every is None or step % (self.every * steps_per_epoch):
             return 0.0
         started = time.monotonic()
         with torch.random.fork_rng(devices=[]):
             tables = self.measures.tables(method)
-        if is_main():
-            self._write_about()
-            for name, rows in tables.items():
-                epoch = step // steps_per_epoch
-                replace_rows(self.folder / name, step, [{"epoch": epoch, "step": step, **row} for row in rows])
+        self._write_about()
+        for name, rows in tables.items():
+            epoch = step // steps_per_epoch
+            replace_rows(self.folder / name, step, [{"epoch": epoch, "step": step, **row} for row in rows])
         return time.monotonic() - started
 
     def draw(self, figures: Path) -> list[Path]:

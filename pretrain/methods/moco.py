@@ -117,8 +117,7 @@ class MomentumContrast(TwoEncoders):
         first, second = self.both_inputs(batch.global_views, batch.global_photometric)
         features, embeddings = encode_in_groups(self.query_encoder, first, groups_here(self.recipe))
         key_features, key_embeddings = self.encode_keys(second)
-        image_ids = batch.indices.to(self.device, non_blocking=True)
-        keys = Keys(key_features, key_embeddings, image_ids, batch.global_boxes[:, 1])
+        keys = Keys(key_features, key_embeddings, batch.indices, batch.global_boxes[:, 1])
         return features, embeddings, keys
 
     @torch.no_grad()

@@ -80,6 +80,6 @@ class Supervised(Method):
         """Binary cross-entropy."""
         views = self.network_input(batch.global_views[:, 0], batch.global_photometric[:, 0])
         _, logits = encode_in_groups(self.network, views, self.recipe.network.bn_groups)
-        labels = self.labels[batch.indices.to(self.device, non_blocking=True)].bool()
+        labels = self.labels[batch.indices].bool()
         loss = multi_label_bce(logits, labels, temperature=1.0)
         return loss, {"loss_bce": loss.detach()}

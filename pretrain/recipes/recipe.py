@@ -44,6 +44,8 @@ KEYS_WITHOUT_EFFECT = (
     "run.tensorboard",
     "run.threads",
 )
+# Where a run's data lie. A copy elsewhere is the same data: what is found there is compared, not its name.
+PLACES = ("data.root", "data.images", "data.annotations")
 
 
 @dataclass
@@ -234,18 +236,26 @@ class Recipe:
         return (self.data.images_per_epoch or images) // self.schedule.batch_size
 
     def identity(self) -> dict[str, Any]:
-        """What decides the weights: equal identities mean the same run.
+        """What decides the weights: with equal data, equal identities mean the same run.
 
-        Keys of :data:`KEYS_WITHOUT_EFFECT`, sections that the method does not use and values that are the default are
-        left out, so that a new method or a new key changes no identity. The price: a default never changes; where
-        another value becomes better, the recipes say so.
+        Keys of :data:`KEYS_WITHOUT_EFFECT`, :data:`PLACES`, sections that the method does not use and values that are
+        the default are left out, so that a new method or a new key changes no identity. The price: a default never
+        changes; where another value becomes better, the recipes say so.
         """
         plain, defaults = self.to_plain(), _defaults(self.method)
         unused = set(self.about.sections) - set(self.about.sections_used(self))
-        if not self.reads_labels():
-            unused.add("data.annotations")  # at most the probe and the diagnostics read them
         named = {"name": plain.pop("name"), "method": plain.pop("method")}
-        return named | _departures(plain, defaults, unused | set(KEYS_WITHOUT_EFFECT))
+        return named | _departures(plain, defaults, unused | {*KEYS_WITHOUT_EFFECT, *PLACES})
+
+    def places(self) -> dict[str, str]:
+        """The :data:`PLACES` of what is learnt from; annotations that only the probe or the diagnostics read are not.
+
+        Returns:
+            By the names of the keys within ``data``.
+        """
+        data = self.data
+        labels = {"annotations": data.annotations} if self.reads_labels() else {}
+        return {"root": data.root, "images": data.images, **labels}
 
 
 def _departures(plain: dict[str, Any], defaults: dict[str, Any], without: set[str], prefix: str = "") -> dict[str, Any]:

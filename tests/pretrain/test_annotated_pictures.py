@@ -156,7 +156,7 @@ def test_names_of_another_unicode_form_are_found_and_said(
 READ = """
 import sys
 from pretrain.annotations import object_maps
-from pretrain.sources import list_images
+from pretrain.data.sources import list_images
 from scenebench.errors import UserError
 try:
     maps = object_maps(sys.argv[1], list_images(sys.argv[2]), (4, 4))

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +10,7 @@ import pytest
 import torch
 from method_batches import own_keys
 from PIL import Image
+from several_processes import launch, train_in
 
 from pretrain.computer import check_processes
 from pretrain.distributed import AllReduceBatchNorm
@@ -22,7 +19,6 @@ from pretrain.train import pretrain
 from scenebench.errors import UserError
 from transfer.backbone_file import read_info
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-9
 SMALL = [
     "network.stem_width=8", "network.projector.output_dim=8", "schedule.batch_size=8", "schedule.epochs=2",
@@ -76,22 +72,6 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def launch(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run python with ``arguments`` in so many processes that know of one another."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [sys.executable, *(launcher if processes > 1 else []), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            out, errors = process.communicate(timeout=240)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # the launcher's children too
-    return subprocess.CompletedProcess(command, process.returncode, out, errors)
-
-
 def last_checkpoint(run: Path) -> dict[str, object]:
     state: dict[str, object] = torch.load(sorted((run / "checkpoints").iterdir())[-1], weights_only=True)
     return state
@@ -121,33 +101,16 @@ def differences(one: object, other: object, where: str = "") -> list[tuple[float
     return sorted(found, reverse=True)
 
 
-TRAIN_SCRIPT = """
-import json, sys
-from pretrain.recipes.recipe import load_recipe
-from pretrain.train import pretrain
-from pretrain.train import pretrain
-for out, recipe, overrides in json.load(open(sys.argv[1])):
-    pretrain(load_recipe(recipe, overrides), out)
-"""
-
-
 def overrides_of(method: str, images: Path) -> list[str]:
     annotations = [f"data.annotations={images.parent / 'annotations.json'}"] if method == "supervised" else []
     return [*SMALL, *METHODS[method][1], *annotations, f"data.root={images}"]
-
-
-def train_in_two(folder: Path, jobs: list[tuple[Path, str, list[str]]]) -> subprocess.CompletedProcess[str]:
-    """One run after the other, in two processes that are started once."""
-    (folder / "train.py").write_text(TRAIN_SCRIPT)
-    (folder / "jobs.json").write_text(json.dumps([(str(out), *rest) for out, *rest in jobs]))
-    return launch(2, str(folder / "train.py"), str(folder / "jobs.json"))
 
 
 @pytest.fixture(scope="module")
 def in_two_processes(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run of every method, each trained by two processes."""
     folder = tmp_path_factory.mktemp("two")
-    done = train_in_two(folder, [(folder / name, METHODS[name][0], overrides_of(name, images)) for name in METHODS])
+    done = train_in(2, folder, [(folder / name, METHODS[name][0], overrides_of(name, images)) for name in METHODS])
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -254,7 +217,7 @@ def test_a_stop_of_one_process_stops_and_saves_both(images: Path, tmp_path: Path
     stopped = launch(2, str(script), str(run), *overrides)
     assert stopped.returncode != 0
     assert last_checkpoint(run)["step"] == 2, stopped.stdout + stopped.stderr[-2000:]
-    resumed = train_in_two(tmp_path, [(run, "moco_demo", overrides), (tmp_path / "straight", "moco_demo", overrides)])
+    resumed = train_in(2, tmp_path, [(run, "moco_demo", overrides), (tmp_path / "straight", "moco_demo", overrides)])
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     assert f"going on from step 2 of {last_checkpoint(run)['step']}" in resumed.stdout
     assert differences(last_checkpoint(run), last_checkpoint(tmp_path / "straight"))[0][0] == 0

@@ -191,3 +191,41 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
         main(["figures", "--help"])
     assert left.value.code == 0
     assert "scenebench figures runs/mls --checkpoint 1040 --out pictures" in capsys.readouterr().out
+
+
+def test_a_file_of_somebody_is_kept_unless_told_otherwise(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "sampled_boxes.png").write_text("mine")
+    message = refused(capsys, run, "--out", out)
+    assert "mine/sampled_boxes.png: exists already" in message
+    assert "--overwrite" in message
+    assert contents(out) == {"sampled_boxes.png": b"mine"}  # no picture of the others either
+    assert main(["figures", str(run), "--out", str(out), "--overwrite"]) == 0
+    assert contents(out).keys() == {"sampled_boxes.png", "saliency_maps.png", "saliency_over_training.png"}
+    assert (out / "sampled_boxes.png").read_bytes().startswith(b"\x89PNG")
+    assert main(["figures", str(run), "--out", str(out)]) == 0  # nothing is lost: they are the same pictures
+    assert "saliency_maps.png: exists already" in refused(capsys, run, "--checkpoint", "6", "--out", out)
+
+
+def test_a_picture_that_was_learnt_from_is_never_replaced(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies = tmp_path / "copies"
+    shutil.copytree(images, copies)
+    taken = min(copies.iterdir())
+    taken.rename(copies / "sampled_boxes.png")
+    pretrain(load_recipe("saliency_demo", [*KEYS, f"data.root={copies}"]), tmp_path / "run")
+    before = contents(copies)
+    capsys.readouterr()
+    assert "is the input itself" in refused(capsys, tmp_path / "run", "--out", copies, "--overwrite")
+    assert contents(copies) == before
+
+
+def test_the_runs_own_figures_are_renewed_by_any_name(run: Path, tmp_path: Path) -> None:
+    (run / "figures" / "sampled_boxes.png").write_text("old")
+    (tmp_path / "link").symlink_to(run)
+    assert main(["figures", str(run), "--out", str(tmp_path / "link" / "figures")]) == 0
+    assert (run / "figures" / "sampled_boxes.png").read_bytes().startswith(b"\x89PNG")

@@ -160,8 +160,10 @@ def test_identity_ignores_only_what_changes_nothing():
     recipe = recipe_with()
     same = recipe_with("data.workers=1", "data.cache=ram", "run.log_every=7", "run.threads=2")
     assert same.identity() == recipe.identity()
-    for override in ("seed=1", "mls.k=5", "views.augment=reference", "run.precision=float32", "data.root=elsewhere"):
+    for override in ("seed=1", "mls.k=5", "views.augment=reference", "run.precision=float32", "data.max_bad_share=0"):
         assert recipe_with(override).identity() != recipe.identity()
+    for place in ("data.root=elsewhere", "data.images=elsewhere", "data.annotations=elsewhere.json"):
+        assert recipe_with(place).identity() == recipe.identity()  # what is found there is compared
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ METHODS = {
 def method_and_batch(name: str, extra: list[str] | None = None) -> tuple[Method, Batch]:
     recipe = load_recipe(f"{name}_demo", [*SMALL, *METHODS[name], *(extra or [])])
     method = build_method(recipe, IMAGES)
-    pairs = recipe.saliency.pairs if name.startswith("saliency") else 0
+    pairs = recipe.about.local_crops(recipe).pairs
     batch = batch_of(pairs=pairs)
     for photometric, views in ((batch.global_photometric, recipe.views), (batch.local_photometric, recipe.views)):
         if photometric is not None:
@@ -89,11 +89,19 @@ def test_a_step_on_a_gpu_never_waits(name):
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_indices_and_photometric_parameters_stay_on_the_host():
+def test_what_the_host_decides_by_stays_on_it():
     batch = batch_of(pairs=2)
     moved = on_device(batch, torch.device("meta"))
-    assert moved.indices.device.type == moved.global_photometric.device.type == "cpu"
-    assert moved.global_views.device.type == moved.local_boxes.device.type == "meta"
+    assert moved.global_photometric.device.type == moved.local_photometric.device.type == "cpu"
+    assert torch.equal(moved.on_host, batch.indices)
+    assert moved.indices.device.type == moved.global_views.device.type == moved.local_boxes.device.type == "meta"
+
+
+def test_on_the_cpu_nothing_is_copied():
+    batch = batch_of(pairs=2)
+    moved = on_device(batch, torch.device("cpu"))
+    assert moved.global_views.data_ptr() == batch.global_views.data_ptr()
+    assert moved.on_host.data_ptr() == batch.indices.data_ptr()
 
 
 def test_both_views_in_one_pass_are_what_each_is_alone():

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from pretrain.data.images import image_size
 from pretrain.data.sources import ImageFiles
-from pretrain.data.sources.description import Source
 from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
 
@@ -36,15 +33,6 @@ def require_enough(recipe: Recipe, images: int) -> None:
         raise UserError(
             f"schedule.batch_size: {batch} is more than the {images} images of {recipe.data.root}; "
             f"lower it, or set data.images_per_epoch={8 * batch}"
-        )
-
-
-def require_same_images(fingerprint: str, found: Source, recipe: Recipe, out: Path) -> None:
-    """Raise UserError where the run in ``out`` began with other images than ``found``, those of ``data.root`` now."""
-    if fingerprint != found.fingerprint:
-        raise UserError(
-            f"{out}: was trained on other images ({fingerprint}) than {recipe.data.root} holds now "
-            f"({found.fingerprint}); choose another folder, or give the images it began with"
         )
 
 

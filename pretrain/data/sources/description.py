@@ -34,8 +34,7 @@ def describe_source(images: ImageFiles) -> Source:
     """
     tars = {image.archive.path for image in images if isinstance(image, TarMember)}
     if tars:
-        members = [image for image in images if isinstance(image, TarMember)]
-        return Source(tars.pop().stem, _hash_of([(PurePosixPath(member.path), member.size) for member in members]))
+        return Source(tars.pop().stem, names_and_sizes(images))
     files = [image.absolute() for image in images if isinstance(image, Path)]
     folder = _common_folder(files)
     for root in (folder, *folder.parents[:2]):  # ROOT, ROOT/images or ROOT/images/train
@@ -43,7 +42,14 @@ def describe_source(images: ImageFiles) -> Source:
         if described is not None and len(find_images(folder)) == len(files):
             part = "" if root == folder else f"/{folder.relative_to(root).as_posix().removeprefix('images/')}"
             return Source(f"{described.name}{part}", described.fingerprint)
-    return Source(folder.name, _hash_of([(path, path.stat().st_size) for path in files]))
+    return Source(folder.name, names_and_sizes(images))
+
+
+def names_and_sizes(images: ImageFiles) -> str:
+    """Sixteen hexadecimal digits of the images' names, below the folder they have in common, and sizes."""
+    members = [(PurePosixPath(image.path), image.size) for image in images if isinstance(image, TarMember)]
+    files = [image.absolute() for image in images if isinstance(image, Path)]
+    return _hash_of(members) if members else _hash_of([(path, path.stat().st_size) for path in files])
 
 
 def _hash_of(files: list[tuple[AnyPath, int]]) -> str:

@@ -125,7 +125,7 @@ class Saliency(Method):
         crops = PairsOfCrops(
             anchors=anchors,
             partners=partners,
-            image_ids=batch.indices.repeat_interleave(pairs).to(self.device, non_blocking=True),
+            image_ids=batch.indices[:, None].expand(-1, pairs).flatten(),
             partner_boxes=batch.local_boxes[:, :, 1].flatten(0, 1),
         )
         return self.crops.losses(self.base, crops).reshape(images, pairs)
@@ -134,7 +134,7 @@ class Saliency(Method):
         """Loss weights and pair scores, each B x K, without gradient."""
         assert batch.local_boxes is not None
         recipe = self.local
-        maps = saliency.to_float(self.maps.of(batch.indices)).to(batch.local_boxes.device, non_blocking=True)
+        maps = saliency.to_float(self.maps.of(batch.on_host)).to(batch.local_boxes.device, non_blocking=True)
         scores = saliency.pair_scores(maps, batch.local_boxes)
         # Only a mean over the batch needs the scores of the other processes.
         everybody = gather(scores) if recipe.normalise == "batch" else scores
@@ -196,8 +196,12 @@ class SaliencyCache(torch.nn.Module):
         self.refreshed_at = -1
 
     def of(self, indices: Tensor) -> Tensor:
-        """The maps of some images, uint8 B x h x w."""
-        return self.values[indices.cpu()]
+        """The maps of some images, uint8 B x h x w.
+
+        Args:
+            indices: on the CPU.
+        """
+        return self.values[indices]
 
     def refresh(self, maps: Tensor, epoch: int) -> None:
         """Take new maps, in place."""
