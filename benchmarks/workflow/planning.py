@@ -186,7 +186,7 @@ def _pretrain_job(row: BackboneRow, seed: int, data: _Data) -> Job:
     what = recipe.identity()
     # Within a workflow a path names the data; a published data set is the same wherever it lies.
     places = recipe.places() if data.job else {**recipe.places(), "root": data.id}
-    identity = config_hash({"recipe": {**what, "data": {**what["data"], **places}}, "data": data.identity})
+    identity = config_hash({"recipe": {**what, "data": {**what.get("data", {}), **places}}, "data": data.identity})
     folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
     return Job(
         id=folder,

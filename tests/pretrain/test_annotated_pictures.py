@@ -155,7 +155,7 @@ def test_names_of_another_unicode_form_are_found_and_said(
 
 READ = """
 import sys
-from pretrain.annotations import object_maps
+from pretrain.data.annotations import object_maps
 from pretrain.data.sources import list_images
 from scenebench.errors import UserError
 try:
