@@ -8,16 +8,19 @@ from collections.abc import Callable
 
 from scenebench.errors import UserError
 
+SAYS = "scenebench: "
+"""How the one line begins."""
+
 
 def exit_code(command: Callable[[], int | None]) -> int:
     """Run a command; 0 where it returns nothing, 2 for bad input and a disk that cannot be written, 130 for Ctrl-C."""
     try:
         return int(command() or 0)
     except UserError as error:
-        print(f"scenebench: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{SAYS}{' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("scenebench: stopped", file=sys.stderr)
+        print(f"{SAYS}stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of a pipe left (`scenebench protocol list | head`): nothing to say, and nobody to say it to.
@@ -26,5 +29,5 @@ def exit_code(command: Callable[[], int | None]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
-        print(f"scenebench: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        print(f"{SAYS}{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -56,6 +57,11 @@ def building(out: Path) -> Iterator[Path]:
         yield temporary
         temporary.rename(out)  # also over an empty folder
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise UserError(
+                f"cannot write {out}: another command has written there meanwhile, and what it wrote stands; call this "
+                "one again to see whether it is the same data, or choose another folder"
+            ) from error
         raise UserError(
             f"cannot write {out}: {error.strerror or error}; free some space or choose another folder"
         ) from error

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from scenebench.errors import UserError
+from scenebench.filling import filling, moved
+from scenebench.overwriting import add_overwrite_option
 
 TABLES = "tables"
 TABLE_EXAMPLE = """\
@@ -38,6 +41,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "--records", metavar="FOLDER", nargs="*", help="folders with records; RESULTS is then the name of a table"
     )
     table.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/tables; tables for a NAME)")
+    add_overwrite_option(table)
     table.set_defaults(run=_table)
     board = subparsers.add_parser(
         "leaderboard",
@@ -56,16 +60,21 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     board.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/leaderboard)")
     board.add_argument("--to", metavar="FOLDER", help="add: the board's folder (default: results/records)")
     board.add_argument("--own-data", action="store_true", help="add: take records of other data than their suite's")
+    add_overwrite_option(board)
     board.set_defaults(run=_leaderboard)
 
 
 def _table(arguments: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from benchmarks.report.paper_build import build_paper_tables, require_not_results
 
     if arguments.records is not None:
-        build_paper_tables(arguments.results, arguments.records, arguments.out or TABLES)
+        out = Path(arguments.out or TABLES)
+        with filling(out, arguments.overwrite) as folder:
+            said: list[str] = []
+            files = build_paper_tables(arguments.results, arguments.records, folder, said.append)
+        print("\n".join(said[: len(said) - len(files)]))  # the last ones say where the files were made
+        for path in moved(files, folder, out):
+            print(f"  {path}")
         return 0
     require_not_results(arguments.results)
 
@@ -75,8 +84,13 @@ def _table(arguments: argparse.Namespace) -> int:
 
     results = collect(arguments.results)
     tables = make_tables(results)
-    folder = Path(arguments.out or Path(arguments.results) / TABLES_FOLDER)
-    print_report(Report(results, tables, write_tables(results, tables, folder), page=None))
+    if arguments.out:
+        with filling(Path(arguments.out), arguments.overwrite) as folder:
+            written = write_tables(results, tables, folder)
+        files = moved(written, folder, Path(arguments.out))
+    else:  # the folder of the results, which is ours
+        files = write_tables(results, tables, Path(arguments.results) / TABLES_FOLDER)
+    print_report(Report(results, tables, files, page=None))
     return 0
 
 
@@ -90,7 +104,12 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
 
     from benchmarks.report.build import build_leaderboard
 
-    results, page = build_leaderboard(first, arguments.out)
+    if arguments.out:
+        with filling(Path(arguments.out), arguments.overwrite) as folder:
+            results, page = build_leaderboard(first, folder)
+        [page] = moved([page], folder, Path(arguments.out))
+    else:  # the folder of the results, which is ours
+        results, page = build_leaderboard(first)
     print(f"{len(results.records)} records -> {page}")
     return 0
 

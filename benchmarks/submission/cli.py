@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scenebench.errors import UserError
+from scenebench.overwriting import add_overwrite_option, refuse_to_replace
 from transfer.cli import add_import_options, stated_preprocessing
 
 COMPARE_EXAMPLE = """\
@@ -49,6 +50,7 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--write-expected", metavar="FILE", type=Path, help="write what was measured as such a file, with tolerances"
     )
+    add_overwrite_option(parser)
     group.add_argument(
         "--board",
         metavar="RECORDS",
@@ -92,6 +94,9 @@ def judge_by_suite(arguments: argparse.Namespace) -> int:
     if str(arguments.backbone).startswith("reference:"):
         raise UserError(f"{arguments.backbone}: is no checkpoint; the suite's reference rows come by --references")
     require_writable(arguments.out)
+    if arguments.write_expected is not None:
+        inputs = [path for path in (arguments.expected, Path(arguments.backbone)) if path is not None]
+        refuse_to_replace(arguments.write_expected, inputs, overwrite=arguments.overwrite)
     keep_inside(arguments.out.absolute(), os.environ)  # before matplotlib and torch ask where they may write
 
     from benchmarks.submission.submit import Question, judge
@@ -139,6 +144,7 @@ def add_compare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--records", metavar="FOLDER", type=Path, nargs="+", help="where labels and files are found")
     parser.add_argument("--format", default="text", metavar="F", help="text (default), markdown or json")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write there instead of printing")
+    add_overwrite_option(parser)
     parser.set_defaults(run=_compare)
 
 
@@ -150,13 +156,13 @@ def _compare(arguments: argparse.Namespace) -> int:
     from benchmarks.compare.compare import compare
     from benchmarks.compare.sides import find_side
     from benchmarks.compare.text import FORMATS
-    from scenebench.files import write_text
+    from scenebench.filling import write_texts
 
     records = arguments.records or []
     text = FORMATS[arguments.format](compare(find_side(arguments.a, records), find_side(arguments.b, records)))
     if arguments.out is None:
         print(text, end="")
     else:
-        write_text(arguments.out, text)
+        write_texts({arguments.out: text}, arguments.overwrite)
         print(arguments.out)
     return 0

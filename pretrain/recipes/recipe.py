@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.recipes.checks import require, require_multiple
-from pretrain.recipes.data import DataRecipe, ViewsRecipe
+from pretrain.recipes.data import PATH_KEYS, DataRecipe, ViewsRecipe
 from pretrain.recipes.methods import (
     ByolRecipe,
     DenseClRecipe,
@@ -30,7 +30,7 @@ from pretrain.recipes.methods import (
     SaliencyRecipe,
 )
 from pretrain.recipes.vit import VitRecipe, check_family
-from scenebench.config import load_config, parse_overrides, read_yaml, to_plain
+from scenebench.config import load_config, override, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 RECIPE_FOLDER = Path(__file__).parent
@@ -254,7 +254,14 @@ def load_recipe(name_or_path: str | Path, overrides: list[str] | None = None) ->
     path = _find_recipe(str(name_or_path))
     defaults = {"name": path.stem}
     where = f"recipe {path.name}" if path.parent == RECIPE_FOLDER else str(path)
-    return load_config(Recipe, defaults, read_yaml(path), parse_overrides(overrides or []), where=where)
+    given = parse_overrides([_names_kept(pair) for pair in overrides or []])
+    return load_config(Recipe, defaults, read_yaml(path), given, where=where)
+
+
+def _names_kept(pair: str) -> str:
+    """An override whose value is the name of a file in quotes, where YAML would read something else in it."""
+    key, _, value = pair.partition("=")
+    return override(key, value) if key in PATH_KEYS and value[:1] not in ("'", '"') else pair
 
 
 def recipe_names() -> list[str]:

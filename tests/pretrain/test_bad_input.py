@@ -172,7 +172,7 @@ def test_a_run_that_never_saved_gives_its_folder_back(
     assert main(["pretrain", "moco_demo", *keys, "data.max_bad_share=0.5", "seed=1"]) == 0
     assert (out / "backbone.safetensors").is_file()
     assert load_recipe(out / "recipe.yaml").seed == 1
-    assert "99" not in (out / "log.jsonl").read_text()
+    assert ": 99.0" not in (out / "log.jsonl").read_text()
 
 
 def test_a_method_that_cannot_be_built_claims_nothing(
