@@ -76,7 +76,7 @@ status: $(VENV)/.ready ## How far the reproduction is: done, running, failed, ti
 	@$(BIN)/scenebench status "$(REPRODUCED)"
 
 leaderboard: $(VENV)/.ready ## The leaderboard's pages from records (RECORDS=results/records, OUT=results/leaderboard)
-	@$(BIN)/scenebench leaderboard "$(RECORDS)" --out "$(BOARD)"
+	@$(BIN)/scenebench leaderboard "$(RECORDS)" --out "$(BOARD)" --overwrite
 
 # The same command as the image's entrypoint. Its exit codes: 0; 1, below an expected value; 2, bad input. make itself ends
 # with 2 whenever a command fails, and says which code it was: where the code matters, call scenebench.

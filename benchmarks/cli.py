@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks.submission.cli as outside
+from scenebench.overwriting import add_overwrite_option
 
 _EVALUATE_EXAMPLE = """\
 example:
@@ -95,6 +96,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     show.add_argument(
         "--out", metavar="FOLDER", type=Path, help="write protocol.yaml and the toolbox's configuration there"
     )
+    add_overwrite_option(show)
     show.set_defaults(run=_show)
     page = actions.add_parser(
         "page",
@@ -183,7 +185,7 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
 
     from benchmarks.toolbox_config import DEFAULT_BACKBONE, toolbox_config
-    from scenebench.files import write_text
+    from scenebench.filling import write_texts
     from transfer.backbone_file import read_info
 
     info = DEFAULT_BACKBONE if arguments.backbone is None else read_info(arguments.backbone)
@@ -191,10 +193,9 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         print(config, end="" if config.endswith("\n") else "\n")
         return 0
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for file, text in (("protocol.yaml", content), (name, config)):
-        write_text(arguments.out / file, text)
-        print(arguments.out / file)
+    files = {arguments.out / "protocol.yaml": content, arguments.out / name: config}
+    write_texts(files, arguments.overwrite)
+    print(*files, sep="\n")
     return 0
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from pretrain.checkpoint import load_checkpoint, restore, save_checkpoint
 from pretrain.computer import check_device, check_processes, set_up_fabric
 from pretrain.data.loading import PretrainDataset, build_loader
-from pretrain.data.sources import ImageFile, list_images
+from pretrain.data.sources import ImageFile, search_images
 from pretrain.data.sources.checks import check_images
 from pretrain.data.sources.description import describe_source
 from pretrain.diagnostics.during_training import Diagnostics
@@ -73,13 +73,16 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
         return _say_finished(out)
     check_device(recipe)
     check_processes(recipe)
-    images = list_images(recipe.data.root, recipe.data.images)  # before anything is written
+    found = search_images(recipe.data.root, recipe.data.images, out)  # before anything is written
+    images = found.images
     if is_finished:
         require_data_of_finished(out, recipe, images)
         return _say_finished(out)
     if recipe.about.trains:
         check_images(recipe, images)
     fabric = set_up_fabric(recipe)
+    if is_main():
+        print(f"{recipe.name}: {found.line}", flush=True)
     any_process = AnyProcess()
     with only_process(out, partial(print, flush=True)) if is_main() else nullcontext():
         # Another command may have finished it meanwhile.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import benchmarks.cli
@@ -88,11 +89,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     limit_instruction_sets()
 
     def command() -> int | None:
+        _require_working_folder()
         arguments = parse(argv)
         code: int | None = arguments.run(arguments)
         return code
 
     return exit_code(command)
+
+
+def _require_working_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UserError("the folder that this was called in is gone; change to another one, or to it anew") from error
 
 
 if __name__ == "__main__":

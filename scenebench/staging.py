@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import shutil
@@ -62,6 +63,11 @@ def _aside(out: Path, place: Path) -> Iterator[Path]:
         staging.mkdir()
         yield staging
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise UserError(
+                f"cannot write {out}: another command has written there meanwhile, and what it wrote stands; call this "
+                "one again to see whether it is the same data, or choose another folder"
+            ) from error
         raise UserError(
             f"cannot write {out}: {error.strerror or error}; free some space or choose another folder"
         ) from error

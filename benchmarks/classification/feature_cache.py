@@ -20,6 +20,7 @@ from torch import Tensor
 
 from scenebench.errors import UserError
 from scenebench.files import replacing
+from scenebench.user_cache import user_cache
 
 VERSION = 1
 """Rises when the same images and backbone would give other features."""
@@ -28,11 +29,14 @@ _NAME = "features"
 _log = logging.getLogger("scenebench")
 
 
-def cache_folder() -> Path:
-    """``SCENEBENCH_FEATURES``, or ``scenebench/features`` below the user's cache folder; safe to delete."""
+def cache_folder() -> Path | None:
+    """``SCENEBENCH_FEATURES``, or ``scenebench/features`` below the user's cache folder; safe to delete.
+
+    None for a user without a home folder: nothing is kept.
+    """
     if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scenebench" / "features"
+    return user_cache(_NAME)
 
 
 def key_of(**parts: Any) -> str:
@@ -47,7 +51,11 @@ def cached(key: str, images: int, compute: Callable[[], Tensor]) -> Tensor:
     A file that is damaged or of another number of images is computed again. Where nothing can be written the features
     are returned all the same.
     """
-    path = cache_folder() / f"{key}.safetensors"
+    folder = cache_folder()
+    if folder is None:
+        _log.info("features are not kept: there is no home folder; name one with %s", VARIABLE)
+        return compute()
+    path = folder / f"{key}.safetensors"
     found = _read(path, images)
     if found is not None:
         _log.info("features of %d images: read from %s", images, path)
@@ -62,9 +70,9 @@ def cached(key: str, images: int, compute: Callable[[], Tensor]) -> Tensor:
 
 
 def _read(path: Path, images: int) -> Tensor | None:
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         features = safetensors.torch.load_file(path)[_NAME]
     except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
         _log.info("%s: not readable (%s); computed again", path, error)

@@ -83,6 +83,12 @@ def _add_coco(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--max-train", type=int, default=unset, metavar="N", help="train on at most N images")
     parser.add_argument("--max-test", type=int, default=unset, metavar="N", help="test on at most N images")
     parser.add_argument("--name", default=unset, help="of the data set (the name of the folder of images)")
+    parser.add_argument(
+        "--link",
+        action="store_true",
+        default=unset,
+        help="save room: plain JPEGs become hard links (whoever changes one then changes your original), not copies",
+    )
     _add_workers(parser)
     parser.set_defaults(run=_run_coco)
 
@@ -136,7 +142,7 @@ def _run_coco(arguments: argparse.Namespace) -> int:
     from benchmarks.datasets.prepare_coco import CocoSpec, prepare_coco
 
     keys = ("images", "annotations", "test_annotations", "test_images", "test_share", "seed", "max_train", "max_test")
-    spec = CocoSpec(**_given(arguments, *keys, "name"))
+    spec = CocoSpec(**_given(arguments, *keys, "name", "link"))
     before = (Path(arguments.out) / DESCRIPTION).is_file()
     _print_outcome(prepare_coco(arguments.out, spec, arguments.workers), before)
     return 0

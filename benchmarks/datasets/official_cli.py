@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scenebench.overwriting import add_overwrite_option, refuse_to_replace
+
 if TYPE_CHECKING:
     from benchmarks.datasets.registry import Description
 
@@ -56,6 +58,7 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--md5", metavar="FILE", type=Path, help="a checksum list: '<md5>  <path in ROOT>' lines")
     parser.add_argument("--cache", metavar="FOLDER", type=Path, help="for cache and report (default: ~/.cache)")
     parser.add_argument("--report", metavar="FILE", type=Path, help="write the report there too, as JSON")
+    add_overwrite_option(parser)
     parser.add_argument("--again", action="store_true", help="forget what earlier checks saw")
     _add_workers(parser)
     parser.set_defaults(run=_run_check)
@@ -144,6 +147,7 @@ def _run_check(arguments: argparse.Namespace) -> int:
     import json
 
     from benchmarks.datasets.checking.check import CheckOptions, check
+    from benchmarks.datasets.checking.findings import is_report
     from scenebench.files import write_text
 
     options = CheckOptions(
@@ -155,6 +159,9 @@ def _run_check(arguments: argparse.Namespace) -> int:
         again=arguments.again,
         workers=arguments.workers,
     )
+    if arguments.report is not None:
+        inputs = [arguments.md5] if arguments.md5 is not None else []
+        refuse_to_replace(arguments.report, inputs, overwrite=arguments.overwrite, is_ours=is_report)
     report, path = check(arguments.name, arguments.root, options, report_step=_say)
     print("\n".join(report.lines()))
     if arguments.report is not None:

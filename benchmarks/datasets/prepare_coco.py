@@ -75,6 +75,7 @@ class CocoSpec:
         seed: of the split and of the choice of images where there is a maximum.
         max_train, max_test: keep at most so many images; None keeps all.
         name: of the data set; empty: that of the folder of images.
+        link: pictures that stay as they are become hard links to the originals and no copies; the data are the same.
     """
 
     images: str
@@ -86,6 +87,7 @@ class CocoSpec:
     max_train: int | None = None
     max_test: int | None = None
     name: str = ""
+    link: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 < self.test_share < 1.0:
@@ -113,7 +115,7 @@ def prepare_coco(
     out = Path(out)
     train = read_coco(spec.annotations, spec.images)
     test = read_coco(spec.test_annotations, spec.test_images or spec.images) if spec.test_annotations else None
-    splits = _split(train, test, spec)
+    splits = split_sources(train, test, spec)
     name = spec.name or Path(spec.images).resolve().name
     source = _describe_source(spec, splits, workers)
     existing = already_built(out, name, VERSION, source)
@@ -127,7 +129,7 @@ def prepare_coco(
         for split, images in splits.items():
             make_split_folders(root, split)
             tasks = list(zip(images, _output_stems([image.name for image in images]), strict=True))
-            prepare = partial(_prepare_images, root=root, split=split)
+            prepare = partial(_prepare_images, root=root, split=split, link=spec.link)
             parts = run_in_chunks(prepare, tasks, label=f"{name} {split}", workers=workers)
             for image, image_repairs, image_evidence in parts:
                 repairs += image_repairs
@@ -148,7 +150,12 @@ def prepare_coco(
     return folder
 
 
-def _split(train: CocoSource, test: CocoSource | None, spec: CocoSpec) -> dict[str, list[SourceImage]]:
+def split_sources(train: CocoSource, test: CocoSource | None, spec: CocoSpec) -> dict[str, list[SourceImage]]:
+    """Which images train and which test.
+
+    Raises:
+        UserError: too few images, or two JSONs that differ in their categories or share an image.
+    """
     ordered = _hash_order(train.images, spec.seed)
     if test is None:
         if len(ordered) < 2:
@@ -216,16 +223,18 @@ def _output_stems(names: Sequence[str]) -> list[str]:
 
 
 def _prepare_images(
-    tasks: Sequence[tuple[SourceImage, str]], root: Path, split: str
+    tasks: Sequence[tuple[SourceImage, str]], root: Path, split: str, link: bool
 ) -> list[tuple[PreparedImage, Repairs, Evidence]]:
-    return [_prepare_image(image, stem, root, split) for image, stem in tasks]
+    return [_prepare_image(image, stem, root, split, link) for image, stem in tasks]
 
 
-def _prepare_image(image: SourceImage, stem: str, root: Path, split: str) -> tuple[PreparedImage, Repairs, Evidence]:
+def _prepare_image(
+    image: SourceImage, stem: str, root: Path, split: str, link: bool
+) -> tuple[PreparedImage, Repairs, Evidence]:
     repairs: Repairs = Counter()
     evidence: Evidence = Counter()
     target = root / "images" / split / f"{stem}.jpg"
-    taken = take_image(image.path, target, (image.width, image.height), image.where)
+    taken = take_image(image.path, target, (image.width, image.height), image.where, link)
     repairs.update(taken.repairs)
     instances: list[Instance] = []
     for annotation in image.annotations:

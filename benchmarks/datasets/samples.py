@@ -69,6 +69,7 @@ class OfficialData:
         mask_values: what a semantic map may hold; None where there are no maps.
         smallest_box: a box must be wider and higher than this many pixels. 0; for VOC 1, whose coordinates are those of
             the outermost pixels, so that ``xmin == xmax`` is a box without extent that reads as one pixel.
+        notes: what is unusual and no fault, in words.
     """
 
     name: str
@@ -78,6 +79,7 @@ class OfficialData:
     disjoint: Sequence[tuple[str, ...]]
     mask_values: frozenset[int] | None = None
     smallest_box: float = 0.0
+    notes: Sequence[str] = ()
 
     def split(self, name: str) -> list[Sample]:
         """The samples of one split.

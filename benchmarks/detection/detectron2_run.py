@@ -25,6 +25,7 @@ from benchmarks.detection.detectron2_config import build_config
 from benchmarks.detection.drawing import draw_predictions
 from benchmarks.detection.evaluators import Measured, build_evaluator
 from benchmarks.detection.optimiser import build_optimiser
+from benchmarks.detection.precise_bn import show_progress
 from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.inputs import category_names, data_notes
@@ -132,6 +133,9 @@ def build_trainer(cfg: CfgNode, protocol: DetectionProtocol, evaluator: Any) -> 
     class Trainer(DefaultTrainer):
         def build_hooks(self) -> list[HookBase]:
             kept = [hook for hook in super().build_hooks() if not isinstance(hook, hooks.PeriodicCheckpointer)]
+            for hook in kept:
+                if isinstance(hook, hooks.PreciseBN):
+                    show_progress(hook, f"{protocol.id}: PreciseBN batch")
             return [*kept, ProgressLines()]
 
         def build_writers(self) -> list[EventWriter]:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.datasets.folder import DatasetFolder
+from benchmarks.datasets.shape import shape_problem
 from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.protocol import DataSettings
 from scenebench.errors import UserError
+from scenebench.pictures import UnclearPicture, depth_of, to_rgb
 
 MERGED_CATEGORY = "object"
 _SELECTION_SEED = 20230222
@@ -73,8 +75,8 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return to_rgb(image, depth_of(image))
+    except (UnclearPicture, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
             f"{path}: cannot be decoded ({error}); repair or remove it and prepare the data again"
         ) from error
@@ -92,9 +94,11 @@ def require_decodable(paths: Sequence[Path], what: str) -> None:
     """Decode every image once, so that a bad one is named before hours of training and not by a toolbox's trace.
 
     Raises:
-        UserError: naming the first image that cannot be decoded.
+        UserError: naming the first image that cannot be decoded, or whose shape no toolbox can resize.
     """
     progress = Progress(len(paths), f"checking {what} images")
     for path in paths:
-        read_image(path)
+        problem = shape_problem(*read_image(path).size)
+        if problem:
+            raise UserError(f"{path}: {problem}; crop it, or remove it and prepare the data again")
         progress.advance()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from scenebench.filling import filling, moved
+from scenebench.overwriting import add_overwrite_option
 
 TABLES = "tables"
 TABLE_EXAMPLE = """\
@@ -35,16 +39,21 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         help="folders or files with records; RESULTS is then the name of a table",
     )
     table.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/tables; tables for a NAME)")
+    add_overwrite_option(table)
     table.set_defaults(run=_table)
 
 
 def _table(arguments: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from benchmarks.report.paper_report import build_paper_tables, require_not_results
 
     if arguments.records is not None:
-        build_paper_tables(arguments.results, arguments.records, arguments.out or TABLES)
+        out = Path(arguments.out or TABLES)
+        with filling(out, arguments.overwrite) as folder:
+            said: list[str] = []
+            files = build_paper_tables(arguments.results, arguments.records, folder, said.append)
+        print("\n".join(said[: len(said) - len(files)]))  # the last ones say where the files were made
+        for path in moved(files, folder, out):
+            print(f"  {path}")
         return 0
     require_not_results(arguments.results)
 
@@ -54,6 +63,11 @@ def _table(arguments: argparse.Namespace) -> int:
 
     results = collect(arguments.results)
     tables = make_tables(results)
-    folder = Path(arguments.out) if arguments.out else folder_for(arguments.results, TABLES_FOLDER)
-    print_report(Report(results, tables, write_tables(results, tables, folder), page=None))
+    if arguments.out:
+        with filling(Path(arguments.out), arguments.overwrite) as folder:
+            written = write_tables(results, tables, folder)
+        files = moved(written, folder, Path(arguments.out))
+    else:  # the folder of the results, which is ours
+        files = write_tables(results, tables, folder_for(arguments.results, TABLES_FOLDER))
+    print_report(Report(results, tables, files, page=None))
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scenebench.errors import UserError
+from scenebench.overwriting import add_overwrite_option, refuse_to_replace
 from transfer.import_options import DESTINATIONS, add_import_options, stated_preprocessing
 
 COMPARE_EXAMPLE = """\
@@ -51,6 +52,7 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--write-expected", metavar="FILE", type=Path, help="write what was measured as such a file, with tolerances"
     )
+    add_overwrite_option(parser)
     group.add_argument(
         "--board",
         metavar="RECORDS",
@@ -94,6 +96,9 @@ def judge_by_suite(arguments: argparse.Namespace) -> int:
     if str(arguments.backbone).startswith("reference:"):
         raise UserError(f"{arguments.backbone}: is no checkpoint; the suite's reference rows come by --references")
     require_writable(arguments.out)
+    if arguments.write_expected is not None:
+        inputs = [path for path in (arguments.expected, Path(arguments.backbone)) if path is not None]
+        refuse_to_replace(arguments.write_expected, inputs, overwrite=arguments.overwrite)
     keep_inside(arguments.out.absolute(), os.environ)  # before matplotlib and torch ask where they may write
 
     from benchmarks.submission.submit import Question, judge
@@ -143,6 +148,7 @@ def add_compare(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument("--records", metavar="RECORDS", type=Path, nargs="+", help="where labels and files are found")
     parser.add_argument("--format", default="text", metavar="F", help="text (default), markdown or json")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write there instead of printing")
+    add_overwrite_option(parser)
     parser.set_defaults(run=_compare)
 
 
@@ -154,14 +160,14 @@ def _compare(arguments: argparse.Namespace) -> int:
     from benchmarks.compare.compare import compare
     from benchmarks.compare.sides import find_side
     from benchmarks.compare.text import FORMATS
-    from scenebench.files import write_text
+    from scenebench.filling import write_texts
 
     records = arguments.records or []
     text = FORMATS[arguments.format](compare(find_side(arguments.a, records), find_side(arguments.b, records)))
     if arguments.out is None:
         print(text, end="")
     else:
-        write_text(arguments.out, text)
+        write_texts({arguments.out: text}, arguments.overwrite)
         print(arguments.out)
     return 0
 
@@ -186,6 +192,7 @@ def add_leaderboard(subparsers: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("--out", metavar="FOLDER", help="where to write (default: RESULTS/leaderboard)")
     parser.add_argument("--to", metavar="FOLDER", help="add: the board's folder (default: results/records)")
     parser.add_argument("--own-data", action="store_true", help="add: take records of other data than their suite's")
+    add_overwrite_option(parser)
     parser.set_defaults(run=_leaderboard)
 
 
@@ -198,8 +205,14 @@ def _leaderboard(arguments: argparse.Namespace) -> int:
         raise UserError(f"{what}: a page is made of one folder; to add records: scenebench leaderboard add RECORD...")
 
     from benchmarks.report.run_report import build_leaderboard
+    from scenebench.filling import filling, moved
 
-    results, page = build_leaderboard(first, arguments.out)
+    if arguments.out:
+        with filling(Path(arguments.out), arguments.overwrite) as folder:
+            results, page = build_leaderboard(first, folder)
+        [page] = moved([page], folder, Path(arguments.out))
+    else:  # the folder of the results, which is ours
+        results, page = build_leaderboard(first)
     for one in results.refused:
         print(f"scenebench: not admitted: {one}", file=sys.stderr)
     left_out = f", {len(results.refused)} not admitted" if results.refused else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.datasets import prepare_coco, scenes
 from benchmarks.datasets.coco_source import read_coco
+from benchmarks.datasets.prepare_coco import CocoSpec, split_sources
 from benchmarks.datasets.registry import describe
 from benchmarks.datasets.scenes import ScenesSpec
 from benchmarks.suites.suite import UserDataSpec
@@ -75,7 +76,8 @@ def coco_source(
     """The user's own data. Every file that takes part is read once, for its share in the identity.
 
     Raises:
-        UserError: an argument is missing, a folder or file is missing or is not what it should be.
+        UserError: an argument is missing, a folder or file is missing or is not what it should be, or training and
+            testing cannot be told apart.
     """
     if images is None:
         raise UserError("annotations were given without images; add --data FOLDER (make: DATA=FOLDER)")
@@ -90,7 +92,9 @@ def coco_source(
     for flag, limit in (("--max-train", spec.max_train), ("--max-test", spec.max_test)):
         if limit is not None:
             command += [flag, str(limit)]
-    pictures = {image.path for file in files for image in read_coco(file, folder).images}
+    sources = [read_coco(file, folder) for file in files]
+    split_sources(sources[0], sources[1] if len(sources) > 1 else None, _coco_spec(folder, files, spec))
+    pictures = {image.path for source in sources for image in source.images}
     identity = config_hash(
         {
             "version": prepare_coco.VERSION,
@@ -101,6 +105,12 @@ def coco_source(
         }
     )
     return Source(folder.name, str(folder), identity, command, scene_types=False)
+
+
+def _coco_spec(folder: Path, files: list[Path], spec: UserDataSpec) -> CocoSpec:
+    """What the data job's command asks for."""
+    test = str(files[1]) if len(files) > 1 else ""
+    return CocoSpec(str(folder), str(files[0]), test, max_train=spec.max_train, max_test=spec.max_test)
 
 
 def _hash_of_images(folder: Path, paths: Iterable[Path]) -> str:

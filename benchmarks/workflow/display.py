@@ -11,6 +11,7 @@ from typing import TextIO
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event
 from benchmarks.workflow.job import tail
 from benchmarks.workflow.plan import Job
+from scenebench.exit_codes import SAYS
 
 STATUS_SECONDS = 30.0
 """How often a file or pipe gets a line on the running jobs; a terminal's last line always shows them."""
@@ -56,6 +57,8 @@ class Display:
         elif event.state == FAILED:
             self.failed[job.id] = event
             self._line("FAILED", f"{job.label}: {event.reason}")
+            if event.reason.startswith(SAYS):
+                return  # the one line says it all
             for line in tail(self._out / job.log, LOG_LINES):
                 self._write(f"          | {line[:160]}")
             self._write(f"          log: {self._out / job.log}")

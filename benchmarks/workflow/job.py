@@ -20,6 +20,7 @@ from benchmarks.workflow.devices import held_devices
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, STOPPED, Event, EventLog, now
 from benchmarks.workflow.lifeline import ENGINE_PID
 from benchmarks.workflow.plan import PLAN_FILE, THEN, Job, read_plan
+from scenebench.exit_codes import SAYS
 
 GPU_SLOTS = "SCENEBENCH_GPU_SLOTS"
 """Environment variable: how many GPUs of this machine the jobs share; 0 or unset: whoever starts us gives them out."""
@@ -137,6 +138,12 @@ def _reason(code: int, log: Path) -> str:
         return f"killed by {name}{hint}"
     last = (tail(log, 1) or ["$ "])[0].strip()
     return f"exit code {code}, nothing printed" if last.startswith("$ ") else last[:300]
+
+
+def refusal(log: Path) -> str:
+    """The line with which a command refused its input, as it stands at the end of its log; "" where it did not."""
+    last = (tail(log, 1) or [""])[0]
+    return last.removeprefix(SAYS) if last.startswith(SAYS) else ""
 
 
 def tail(log: Path, lines: int) -> list[str]:

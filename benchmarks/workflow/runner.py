@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.evaluation.toolboxes import require_toolbox
@@ -13,6 +15,7 @@ from benchmarks.suites.source import Source
 from benchmarks.workflow.damage import set_aside
 from benchmarks.workflow.engine import Outcome, execute
 from benchmarks.workflow.engine_options import EngineOptions, with_gpus
+from benchmarks.workflow.job import refusal
 from benchmarks.workflow.plan import PLAN_FILE, SUITE_FILE, Plan
 from benchmarks.workflow.slurm import check_cluster
 from benchmarks.workflow.status_page import write_page
@@ -77,13 +80,16 @@ def run_work(
         report: called when no signal stopped the jobs; its result is the exit code.
 
     Raises:
-        UserError: data or a toolbox is missing, or ``out`` belongs to other results or is in use.
+        UserError: data or a toolbox is missing, the data job refused its input (its line; a folder that was made for it
+            goes again), or ``out`` belongs to other results or is in use.
     """
     require_complete(work.places)
     for protocol in work.protocols:
         require_toolbox(protocol)
+    is_new = not out.exists()
     _claim(out, work.name, work.source)
-    with only_process(out, patience=_LOCK_SECONDS, busy="another 'scenebench run' is at work there") as lock:
+    busy = "another 'scenebench run' is at work there"
+    with only_process(out, patience=_LOCK_SECONDS, busy=busy) as lock, _taken_back(out, is_new):
         if before is not None:
             before(out)
         plan = with_gpus(work.plan, options)
@@ -91,6 +97,7 @@ def run_work(
         if len(work.plans) == 1:
             write_text(out / SUITE_FILE, json.dumps(work.plans[0].values, indent=1) + "\n")
         outcome = run_plan(plan, out, options, lock)
+        _require_data(plan, out, outcome)
         write_page(out, time.time())
         if outcome.signal:
             print("stopped; the finished jobs are kept, and the same command goes on from here")
@@ -116,7 +123,10 @@ def show_plan(
     options = options or EngineOptions()
     here = options.slots > 0 or options.on_cluster  # else for another machine: what the suite asks for
     print("\n".join(preview_lines(work, with_gpus(work.plan, options) if here else work.plan, out)))
-    print(f"graph: {draw_graph(work, out, out.with_name(f'{out.name}-plan.png'))}")
+    try:
+        print(f"graph: {draw_graph(work, out, out.with_name(f'{out.name}-plan.png'))}")
+    except UserError as error:  # the plan was asked for, and is said
+        print(f"graph: not drawn ({error})")
     return 0
 
 
@@ -132,6 +142,32 @@ def run_plan(plan: Plan, out: Path, options: EngineOptions, lock: int) -> Outcom
     kept = len(plan.jobs) - len(unfinished)
     print(f"{plan.title}: {len(unfinished)} jobs to run{f', {kept} kept' if kept else ''}  ->  {out}", flush=True)
     return execute(plan, out, options, lock) if unfinished else Outcome({})
+
+
+class _BadData(UserError):
+    """The data job has refused its input."""
+
+
+def _require_data(plan: Plan, out: Path, outcome: Outcome) -> None:
+    """Where the data job refused its input there is nothing to report: its line is the outcome.
+
+    Raises:
+        UserError: with that line.
+    """
+    for job in plan.jobs:
+        if job.kind == "data" and job.id in outcome.failed and (line := refusal(out / job.log)):
+            raise _BadData(line)
+
+
+@contextmanager
+def _taken_back(out: Path, is_new: bool) -> Iterator[None]:
+    """Remove a results folder that this call has made, where bad data left nothing in it."""
+    try:
+        yield
+    except _BadData:
+        if is_new:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def _claim(out: Path, name: str, source: Source) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -14,12 +11,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 
 from pretrain.data.sources import ImageFile, ImageFiles
 from pretrain.data.sources.image_file import open_image_file, read_image_file
+from scenebench.pictures import DECODING_ERRORS, UnclearPicture, depth_of, to_rgb
 
-# What Pillow raises on broken files, apart from OSError.
-_DECODING_ERRORS = (
-    SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
-    struct.error, zlib.error, Image.DecompressionBombError,
-)  # fmt: skip
 _EXIF_ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)  # values of the tag that swap width and height
 
@@ -29,13 +22,14 @@ class UndecodableImage(Exception):
 
 
 def decode_image(file: ImageFile | str) -> Tensor:
-    """Decode a file as RGB: grey, palette, CMYK, transparent and 16-bit images alike, turned upright by their EXIF tag.
+    """Decode a file as RGB by the rule of :mod:`scenebench.pictures`, turned upright by its EXIF tag.
 
     Returns:
         uint8, 3 x H x W, physically channels-last.
 
     Raises:
-        UndecodableImage: missing, truncated, empty or no image; the message says why.
+        UndecodableImage: missing, truncated, empty, no image, or its values do not say what is white; the message says
+            why.
         UserError: the tar that it is in has changed since the run began.
     """
     try:
@@ -57,22 +51,17 @@ def decode_image(file: ImageFile | str) -> Tensor:
 def _decode_with_pillow(file: ImageFile | str) -> Tensor:
     try:
         with open_image_file(file) as stream, Image.open(stream) as opened:
-            image = _as_rgb(ImageOps.exif_transpose(opened))
+            depth = depth_of(opened)
+            image = to_rgb(ImageOps.exif_transpose(opened), depth)
+    except UnclearPicture as error:
+        raise UndecodableImage(str(error)) from error
     except UnidentifiedImageError as error:
         raise UndecodableImage("empty, cut short, or no image of a known kind") from error
     except OSError as error:
         raise UndecodableImage(error.strerror or str(error)) from error
-    except _DECODING_ERRORS as error:
+    except DECODING_ERRORS as error:
         raise UndecodableImage(f"{type(error).__name__}: {error}") from error
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow would clip it at 255
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -86,7 +75,7 @@ def image_size(file: ImageFile | str) -> tuple[int, int] | None:
         with open_image_file(file) as stream, Image.open(stream) as image:
             sideways = image.getexif().get(_EXIF_ORIENTATION) in _SIDEWAYS
             return (image.height, image.width) if sideways else (image.width, image.height)
-    except (OSError, *_DECODING_ERRORS):
+    except (OSError, *DECODING_ERRORS):
         return None
 
 

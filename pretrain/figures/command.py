@@ -90,7 +90,7 @@ def _make(folder: Path) -> None:
 
 def _images_of(run: Path, recipe: Recipe) -> list[ImageFile]:
     try:
-        return list_images(recipe.data.root, recipe.data.images)
+        return list_images(recipe.data.root, recipe.data.images, run)
     except UserError as error:
         relative = not Path(recipe.data.root).is_absolute()
         hint = " (relative: call from the folder that the run was started in)" if relative else ""

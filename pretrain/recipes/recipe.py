@@ -22,11 +22,11 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from omegaconf import OmegaConf
 
 from pretrain.recipes.checks import require
-from pretrain.recipes.data import DataRecipe, ViewsRecipe
+from pretrain.recipes.data import PATH_KEYS, DataRecipe, ViewsRecipe
 from pretrain.recipes.method_registry import method_class, method_names
 from pretrain.recipes.network import NetworkRecipe, VitRecipe, require_patches
 from pretrain.recipes.watching import DiagnosticsRecipe, ProbeRecipe
-from scenebench.config import load_config, parse_overrides, read_yaml, to_plain
+from scenebench.config import load_config, override, parse_overrides, read_yaml, to_plain
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 RECIPE_FOLDER = Path(__file__).parent
@@ -323,7 +323,14 @@ def load_recipe(name_or_path: str | Path, overrides: list[str] | None = None) ->
     """
     path = _find_recipe(str(name_or_path))
     where = f"recipe {path.name}" if path.parent == RECIPE_FOLDER else str(path)
-    return resolve_recipe({"name": path.stem}, read_yaml(path), parse_overrides(overrides or []), where=where)
+    given = parse_overrides([_names_kept(pair) for pair in overrides or []])
+    return resolve_recipe({"name": path.stem}, read_yaml(path), given, where=where)
+
+
+def _names_kept(pair: str) -> str:
+    """An override whose value is the name of a file in quotes, where YAML would read something else in it."""
+    key, _, value = pair.partition("=")
+    return override(key, value) if key in PATH_KEYS and value[:1] not in ("'", '"') else pair
 
 
 def resolve_recipe(*layers: Mapping[str, Any], where: str = "recipe") -> Recipe:

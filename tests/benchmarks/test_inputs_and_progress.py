@@ -53,6 +53,16 @@ def test_reading(tmp_path: Path) -> None:
             require_decodable([tmp_path / "grey.png", path], "test")
 
 
+@pytest.mark.parametrize(("size", "refused"), [((3000, 1), True), ((1, 3000), True), ((2000, 20), False)])
+def test_a_picture_that_no_toolbox_can_resize_is_named(tmp_path: Path, size: tuple[int, int], refused: bool) -> None:
+    Image.new("RGB", size).save(tmp_path / "strip.png")
+    if not refused:
+        require_decodable([tmp_path / "strip.png"], "test")
+        return
+    with pytest.raises(UserError, match=rf"strip\.png: {size[0]} x {size[1]} pixels: one side is more than 100 times"):
+        require_decodable([tmp_path / "strip.png"], "test")
+
+
 def test_progress_lines_say_rate_and_time_left() -> None:
     now, lines = [0.0], []
     progress = Progress(100, "training step", every=10, clock=lambda: now[0], write=lines.append)

@@ -189,7 +189,7 @@ def test_a_json_that_is_none_of_coco_is_refused(content: str, message: str, tmp_
         (b"a.jpg\n\nb.jpg\nc.jpg\n", r"line 3: .*b.jpg is not a file \(2 of 3 files are absent\)"),
         (b"a.jpg\n#\nsub/../a.jpg", r"line 3: sub/../a.jpg is named before \(line 1\)"),
         (b"a.jpg\n\xff\xfe", "not UTF-8"),
-        (b"a.jpg 0\n", r"line 1: .*a.jpg 0 is not a file"),
+        (b"a.jpg 0\nb.jpg 1\n", r"line 2: .*b.jpg 1 is not a file"),
     ],
 )
 def test_a_list_with_a_mistake_is_refused(content: bytes, message: str, tmp_path: Path) -> None:

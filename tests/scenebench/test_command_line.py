@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,18 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     monkeypatch.setattr("scenebench.cli.parse", lambda argv: argparse.Namespace(run=interrupted))
     assert main([]) == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_package_is_a_command_and_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    call = [sys.executable, "-m", "scenebench", "--version"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run(call, cwd=gone, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("scenebench ")
+    script = f"rmdir '{gone}'; exec \"$@\""
+    words = ["sh", "-c", script, "sh", *call]
+    done = subprocess.run(words, cwd=gone, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "the folder that this was called in is gone" in done.stderr

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +19,51 @@ from benchmarks.datasets.checking.inspect import BYTES, Content
 from benchmarks.datasets.tree import Stamp
 from scenebench.errors import UserError
 from scenebench.files import write_text
+from scenebench.user_cache import user_cache
 
 VERSION = 2
 """Rises when a check would see something else in the same files."""
 
 
-def default_folder(name: str, root: Path) -> Path:
-    """Where the cache of a root is kept: below the user's cache folder, for data folders are often read-only."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
-    return base / "scenebench" / "checks" / f"{name}-{place}"
+def choose_folder(asked: Path | None, name: str, root: Path, say: Callable[[str], None]) -> Path:
+    """The folder of the cache and the report of a root, made and writable, before any work is done for it.
 
+    It lies below the user's cache folder, for data folders are often read-only; where there is none, or none that can
+    be written, in a temporary folder, which is said.
 
-def require_writable(folder: Path) -> None:
-    """Make the folder, before any work is done for it.
+    Args:
+        asked: what the user chose; None: nothing.
 
     Raises:
-        UserError: it cannot be made or written.
+        UserError: ``asked`` cannot be made or written.
     """
+    if asked is not None:
+        why = _why_not_writable(asked)
+        if why:
+            raise UserError(f"{asked}: {why}; choose another with --cache")
+        return asked
+    base = user_cache("checks")
+    if base is None:
+        why = "there is no home folder for the cache"
+    else:
+        place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:12]
+        folder = base / f"{name}-{place}"
+        why = _why_not_writable(folder)
+        if not why:
+            return folder
+        why = f"{folder}: {why}"
+    temporary = Path(tempfile.mkdtemp(prefix="scenebench-check-"))
+    say(f"{why}; this check keeps its cache and report in {temporary} (name a folder with --cache)")
+    return temporary
+
+
+def _why_not_writable(folder: Path) -> str:
+    """Make a folder; why that or writing into it is impossible, "" where both are possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another with --cache") from error
-    if not writable:
-        raise UserError(f"{folder}: cannot be written; choose another with --cache")
+        return f"cannot be made ({error.strerror})"
+    return "" if os.access(folder, os.W_OK) else "cannot be written"
 
 
 class ContentCache:

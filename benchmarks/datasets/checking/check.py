@@ -76,8 +76,7 @@ def check(
     say("listing files")
     stamps = tree.all_stamps()
     expected_md5 = dict(description.md5) | (read_md5_list(options.md5) if options.md5 else {})
-    folder = options.cache or cache.default_folder(name, root)
-    cache.require_writable(folder)
+    folder = cache.choose_folder(options.cache, name, root, say)
     key = _key(digest(stamps), description, expected_md5, options)
     known = None if options.again else cache.find_report(folder, key)
     if known is not None:
@@ -184,6 +183,7 @@ def _report(
 ) -> Report:
     report = Report(name, str(tree.root), "quick" if options.quick else "full", digest(stamps), len(stamps), inspected)
     report.classes = len(data.classes)
+    report.notes += data.notes
     report.images = {split: len(samples) for split, samples in data.splits.items()}
     report.objects = {split: sum(rules.count_objects(data, split).values()) for split in data.splits}
     for finding in findings:
@@ -209,4 +209,4 @@ def _key(tree_digest: str, description: Description, expected_md5: dict[str, str
     """Names everything a report depends on."""
     chosen = dataclasses.asdict(dataclasses.replace(options, md5=None, cache=None, again=False, workers=1))
     md5 = hashlib.sha256(repr(sorted(expected_md5.items())).encode()).hexdigest()
-    return config_hash([cache.VERSION, tree_digest, to_plain(description), md5, chosen])
+    return config_hash([cache.VERSION, rules.VERSION, tree_digest, to_plain(description), md5, chosen])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 KINDS = {
@@ -92,3 +94,12 @@ class Report:
                 lines += [f"  ... and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
         lines.append(f"{sum(counts.values())} faults" if self.findings else "no faults")
         return lines
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is the report of an earlier check, as ``--report`` writes it."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"digest", "findings", "notes", "exit_code"} <= content.keys()

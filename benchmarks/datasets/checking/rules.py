@@ -9,7 +9,10 @@ from benchmarks.datasets.checking.findings import Finding
 from benchmarks.datasets.checking.inspect import Content
 from benchmarks.datasets.registry import Description
 from benchmarks.datasets.samples import Box, OfficialData, Sample
+from benchmarks.datasets.shape import shape_problem
 
+VERSION = 2
+"""Rises when the same contents would be judged otherwise."""
 Relative = Callable[[Path], str]
 TOLERANCE = 0.5
 """Pixels that a box may reach over the edge: annotations are rounded."""
@@ -108,6 +111,9 @@ def _check_image(
     elif description.image_size is not None and description.image_size != [width, height]:
         expected = "x".join(map(str, description.image_size))
         yield Finding("size", path, f"{width}x{height} pixels, published {expected}")
+    shape = shape_problem(width, height)
+    if shape:
+        yield Finding("size", path, shape)
     for box in sample.boxes:
         problem = box_problem(box, *(sample.size or content.upright), data.smallest_box)
         if problem:

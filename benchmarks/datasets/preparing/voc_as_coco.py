@@ -25,6 +25,7 @@ def write_instances(tree: Tree, outputs: Outputs) -> None:
         UserError: a fault of the lists or XML files, an image that is none, or a file in the way.
     """
     data = read_voc(tree)
+    outputs.lines += data.notes
     samples = {sample.image: sample for split in data.splits.values() for sample in split}
     numbers = {image: number for number, image in enumerate(sorted(samples), start=1)}
     categories = [{"id": number, "name": name} for number, name in enumerate(data.classes, start=1)]

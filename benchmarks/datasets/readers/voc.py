@@ -1,4 +1,5 @@
-"""PASCAL VOC: XML boxes with the difficult flag, ``ImageSets`` lists, palette PNGs. Also anybody's data in that layout.
+"""PASCAL VOC: XML boxes with the difficult flag, ``ImageSets`` lists, palette PNGs. Also anybody's data in that layout
+(:mod:`.voc_files`: pictures of any suffix, names with blanks).
 
 ::
 
@@ -16,9 +17,11 @@ import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from benchmarks.datasets.readers.lists import read_lines, require_image
+from benchmarks.datasets.readers.lists import require_image
+from benchmarks.datasets.readers.voc_files import OwnFiles, VocFiles
 from benchmarks.datasets.samples import Box, Fault, OfficialData, Sample, strict
 from benchmarks.datasets.tree import Tree
+from scenebench.pictures import suffix_of
 
 VOC_CLASSES = [
     "aeroplane",
@@ -55,10 +58,11 @@ def read_voc(tree: Tree, fault: Fault = strict, name: str = "voc", classes: list
     Args:
         classes: names in the order of the labels; None: those that the annotations name, sorted.
     """
-    annotations = _Annotations(tree, fault, classes)
+    files: VocFiles = OwnFiles(tree, fault) if classes is None else VocFiles(tree, fault)
+    annotations = _Annotations(files, classes)
     found = [split for split in SPLITS if tree.has_file(f"ImageSets/Main/{split}.txt")]
     if not found:
-        read_lines(tree, "ImageSets/Main/trainval.txt")  # says what is there instead
+        tree.require_file("ImageSets/Main/trainval.txt")  # says what is there instead
     splits = {split: annotations.samples(f"ImageSets/Main/{split}.txt") for split in found}
     disjoint = [tuple(split for split in found if split in _DISJOINT)]
     segmented = [split for split in SPLITS if tree.has_file(f"ImageSets/Segmentation/{split}.txt")]
@@ -67,16 +71,17 @@ def read_voc(tree: Tree, fault: Fault = strict, name: str = "voc", classes: list
             key = f"segmentation_{split}"
             splits[key] = read_masks(tree, f"ImageSets/Segmentation/{split}.txt", "SegmentationClass", fault)
         disjoint.append(tuple(f"segmentation_{split}" for split in segmented if split in _DISJOINT))
-    _report_unpaired(tree, fault)
+    files.report_unpaired()
     values = MASK_VALUES if classes and segmented else None
-    return OfficialData(name, tree.root, annotations.classes, splits, disjoint, values, smallest_box=1.0)
+    classes = annotations.classes
+    return OfficialData(name, tree.root, classes, splits, disjoint, values, smallest_box=1.0, notes=files.notes)
 
 
 def read_voc0712(tree: Tree, fault: Fault = strict) -> OfficialData:
     """VOC 2007 and 2012 below one folder: ``trainval`` of both (16,551 images), ``test`` of 2007 (4,952)."""
     splits: dict[str, list[Sample]] = {"trainval": [], "test": []}
     for year, split in (("VOC2007", "trainval"), ("VOC2012", "trainval"), ("VOC2007", "test")):
-        annotations = _Annotations(tree, fault, list(VOC_CLASSES), prefix=f"{year}/")
+        annotations = _Annotations(VocFiles(tree, fault, prefix=f"{year}/"), list(VOC_CLASSES))
         splits[split] += annotations.samples(f"{year}/ImageSets/Main/{split}.txt")
     disjoint = [("trainval", "test")]
     return OfficialData("voc0712", tree.root, list(VOC_CLASSES), splits, disjoint, smallest_box=1.0)
@@ -98,8 +103,9 @@ def read_voc2012aug(tree: Tree, fault: Fault = strict) -> OfficialData:
 def read_masks(tree: Tree, listed_in: str, folder: str, fault: Fault) -> list[Sample]:
     """The images of a segmentation list with their maps in ``folder``."""
     samples: list[Sample] = []
-    for stem in _stems(tree, listed_in, fault):
-        image, mask = f"JPEGImages/{stem}.jpg", f"{folder}/{stem}.png"
+    files = VocFiles(tree, fault)
+    for stem in files.stems(listed_in):
+        image, mask = files.image(stem), f"{folder}/{stem}.png"
         if require_image(tree, image, fault, listed_in) and require_image(tree, mask, fault, listed_in):
             samples.append(Sample(tree.path(image), mask=tree.path(mask)))
     return samples
@@ -108,15 +114,15 @@ def read_masks(tree: Tree, listed_in: str, folder: str, fault: Fault) -> list[Sa
 class _Annotations:
     """The XML files of one year; each is read once, however many splits name it."""
 
-    def __init__(self, tree: Tree, fault: Fault, classes: list[str] | None, prefix: str = "") -> None:
-        self.tree, self.fault, self.prefix = tree, fault, prefix
-        self.classes = classes if classes is not None else _named_classes(tree, fault)
+    def __init__(self, files: VocFiles, classes: list[str] | None) -> None:
+        self.tree, self.fault, self.files = files.tree, files.fault, files
+        self.classes = classes if classes is not None else self._named_classes()
         self._label_of = {name: index for index, name in enumerate(self.classes)}
         self._samples: dict[str, Sample | None] = {}
 
     def samples(self, listed_in: str) -> list[Sample]:
         samples: list[Sample] = []
-        for stem in _stems(self.tree, listed_in, self.fault):
+        for stem in self.files.stems(listed_in):
             if stem not in self._samples:
                 self._samples[stem] = self._sample(stem, listed_in)
             sample = self._samples[stem]
@@ -125,7 +131,7 @@ class _Annotations:
         return samples
 
     def _sample(self, stem: str, listed_in: str) -> Sample | None:
-        image, xml = f"{self.prefix}JPEGImages/{stem}.jpg", f"{self.prefix}Annotations/{stem}.xml"
+        image, xml = self.files.image(stem), self.files.annotation(stem)
         if not require_image(self.tree, image, self.fault, listed_in):
             return None
         if not require_image(self.tree, xml, self.fault, listed_in):
@@ -134,12 +140,19 @@ class _Annotations:
         root = parse_xml(path, self.fault)
         if root is None:
             return None
-        named = (root.findtext("filename") or "").strip()
-        if named and Path(named).stem != stem:
-            self.fault("list", path, f"says that it belongs to {named}")
+        self.files.compare_name(stem, path, (root.findtext("filename") or "").strip())
         boxes = tuple(box for node in root.findall("object") if (box := self._box(path, node)) is not None)
         labels = tuple(sorted({box.label for box in boxes if not box.difficult}))
         return Sample(self.tree.path(image), labels, boxes, size=_size(root))
+
+    def _named_classes(self) -> list[str]:
+        names: set[str] = set()
+        for file in self.tree.files("Annotations"):
+            if suffix_of(file) == ".xml":
+                root = parse_xml(self.tree.path(f"Annotations/{file}"), self.fault)
+                if root is not None:
+                    names |= {(node.findtext("name") or "").strip() for node in root.findall("object")}
+        return sorted(names - {""})
 
     def _box(self, path: Path, node: ElementTree.Element) -> Box | None:
         name = (node.findtext("name") or "").strip()
@@ -168,27 +181,6 @@ def parse_xml(path: Path, fault: Fault) -> ElementTree.Element | None:
         return None
 
 
-def _named_classes(tree: Tree, fault: Fault) -> list[str]:
-    names: set[str] = set()
-    for file in tree.files("Annotations"):
-        if file.endswith(".xml"):
-            root = parse_xml(tree.path(f"Annotations/{file}"), fault)
-            if root is not None:
-                names |= {(node.findtext("name") or "").strip() for node in root.findall("object")}
-    return sorted(names - {""})
-
-
-def _stems(tree: Tree, listed_in: str, fault: Fault) -> list[str]:
-    """The first field of each line: lists of single classes carry a second one."""
-    stems = [line.split()[0] for line in read_lines(tree, listed_in)]
-    seen: set[str] = set()
-    for stem in stems:
-        if stem in seen:
-            fault("list", tree.path(listed_in), f"names {stem} twice")
-        seen.add(stem)
-    return list(dict.fromkeys(stems))
-
-
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:
     width, height = (_number(root.findtext(f"size/{key}")) for key in ("width", "height"))
     return (int(width), int(height)) if width and height else None
@@ -201,12 +193,3 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def _report_unpaired(tree: Tree, fault: Fault) -> None:
-    images = {Path(name).stem for name in tree.files("JPEGImages")}
-    annotations = {Path(name).stem for name in tree.files("Annotations")}
-    for stem in sorted(images - annotations):
-        fault("unlisted", tree.path(f"JPEGImages/{stem}.jpg"), f"has no Annotations/{stem}.xml")
-    for stem in sorted(annotations - images):
-        fault("missing", tree.path(f"Annotations/{stem}.xml"), f"has no JPEGImages/{stem}.jpg")

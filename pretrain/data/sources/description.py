@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from typing import TypeVar
 
 from pretrain.data.sources import ImageFiles, TarMember
 from pretrain.data.sources.folder import find_images
+from pretrain.data.sources.own_outputs import read_description
 
 AnyPath = TypeVar("AnyPath", Path, PurePosixPath)
 
@@ -70,8 +70,5 @@ def _common_folder(paths: list[AnyPath]) -> AnyPath:
 def _read_description(path: Path) -> Source | None:
     if not path.is_file():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Source(str(content["name"]), str(content["fingerprint"]))
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        return None  # some other dataset.json
+    described = read_description(path.read_bytes())
+    return Source(*described) if described is not None else None

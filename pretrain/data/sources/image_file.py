@@ -5,21 +5,38 @@ from __future__ import annotations
 import io
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
+from PIL import Image
 
 from scenebench.errors import UserError
+from scenebench.pictures import DECODING_ERRORS, FORMATS, IMAGE_SUFFIXES, suffix_of
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+__all__ = [
+    "IMAGE_SUFFIXES", "ImageFile", "ImageFiles", "TarArchive", "TarMember", "is_image_content", "is_image_name",
+    "open_image_file", "read_image_file", "suffix_of",
+]  # fmt: skip
 
 
 def is_image_name(name: str) -> bool:
     """Whether a file of this name is taken for an image: a known suffix, and not hidden."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - 10x faster
+    return not name.startswith(".") and suffix_of(name) in IMAGE_SUFFIXES
+
+
+def is_image_content(file: ImageFile) -> bool:
+    """Whether a file begins as an image of a known format does; for files whose names say nothing."""
+    try:
+        with warnings.catch_warnings(), open_image_file(file) as stream:
+            warnings.simplefilter("ignore")
+            with Image.open(stream, formats=list(FORMATS)):
+                return True
+    except (OSError, *DECODING_ERRORS):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pretrain.data.sources.found import Found
 from pretrain.distributed import is_main
 from scenebench.coco.file_names import FileFinder, describe_other_forms, inside
 from scenebench.errors import UserError
 
+_LABELLED = re.compile(r"(.*[^\s,])[\s,]+-?\d+")
 Names = list[tuple[str, str]]  # (where it stands, the name of a file)
 
 
@@ -34,8 +37,11 @@ def list_coco(json_file: Path, folder: Path | None) -> list[Path]:
     return found
 
 
-def list_lines(list_file: Path, folder: Path | None) -> list[Path]:
+def list_lines(list_file: Path, folder: Path | None) -> Found:
     """The files in a text file, one path a line, sorted by path; empty lines and lines that begin with # do not count.
+
+    Whole numbers behind a name, as lists for classification have them, are not read where the line as a whole is no
+    file.
 
     Args:
         folder: what relative paths are relative to; None: the list's own folder.
@@ -53,8 +59,24 @@ def list_lines(list_file: Path, folder: Path | None) -> list[Path]:
     names = [(where, line) for where, line in stripped if line and not line.startswith("#")]
     if not names:
         raise UserError(f"{list_file}: names no image; write one path a line")
+    base = list_file.parent if folder is None else folder
+    unlabelled = [(where, _without_labels(line, base)) for where, line in names]
+    labelled = sum(before != after for before, after in zip(names, unlabelled, strict=True))
     remedy = "one path a line, relative to the list; or set data.images to the folder that they are relative to"
-    return _existing(names, list_file, list_file.parent if folder is None else folder, lambda: remedy)
+    images = _existing(unlabelled, list_file, base, lambda: remedy)
+    notes = [f"the labels behind {labelled} names are not read"] if labelled else []
+    return Found([*images], list_file, notes=notes)
+
+
+def _without_labels(line: str, base: Path) -> str:
+    """The name alone, where ``line`` is the name of a file and whole numbers behind it."""
+    name = line
+    while not (base / name).is_file():
+        match = _LABELLED.fullmatch(name)
+        if match is None:
+            return line
+        name = match[1]
+    return name
 
 
 def _existing(

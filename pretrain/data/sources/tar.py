@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from pretrain.data.sources.found import Found, LeftOut, require_some
 from pretrain.data.sources.image_file import (
     IMAGE_SUFFIXES,
     TarArchive,
     TarMember,
+    is_image_content,
     is_image_name,
+    read_image_file,
+    suffix_of,
+)
+from pretrain.data.sources.own_outputs import (
+    DESCRIPTION,
+    IMAGES,
+    MARKING_NAMES,
+    PREPARED_SET,
+    RUN_FOLDER,
+    WRITTEN_BY_A_RUN,
+    kind_of_output,
 )
 from scenebench.errors import UserError
 
@@ -20,8 +34,8 @@ _BLOCK = 512
 _CHUNK = 1 << 20
 
 
-def list_tar(path: Path) -> list[TarMember]:
-    """The images of an uncompressed tar, sorted by path; hidden files and files of other kinds are left out.
+def search_tar(path: Path) -> Found:
+    """The images of an uncompressed tar, sorted by path; what is left out is what is left out of a folder.
 
     The order is that of the folder it was packed from, so that a run on either sees the same samples.
 
@@ -30,22 +44,69 @@ def list_tar(path: Path) -> list[TarMember]:
             twice, or no image in it.
     """
     archive = TarArchive.at(path)
-    images: dict[str, TarMember] = {}
+    files: dict[str, TarMember] = {}  # those that may be images, or say what a folder is
+    marks: dict[str, set[str]] = {}  # of each folder, the names in it that say what it is
+    left_out = LeftOut()
     for member in _members(path):
         name = _safe_path(path, member.name)
-        if member.isdir() or any(part.startswith(".") for part in name.parts):
+        for folder, part in zip(name.parents, reversed(name.parts), strict=False):
+            if part in MARKING_NAMES:
+                marks.setdefault(folder.as_posix(), set()).add(part)
+        if member.isdir():
+            continue
+        if any(part.startswith(".") for part in name.parts):
+            left_out.hidden_images += is_image_name(name.name.lstrip("."))
             continue
         if not member.isreg() or member.issparse():
             raise UserError(f"{path}: {member.name} is a link or no plain file; pack with tar --dereference -cf")
-        if not is_image_name(name.name):
-            continue
-        key = name.as_posix()
-        if key in images:
-            raise UserError(f"{path}: {key} is there twice; pack it anew")
-        images[key] = TarMember(archive, key, member.offset_data, member.size)
-    if not images:
-        raise UserError(f"data.root: no image in {path} (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(images.values(), key=lambda image: image.path.split("/"))
+        suffix = suffix_of(name.name)
+        if suffix in IMAGE_SUFFIXES or not suffix or name.name == DESCRIPTION:
+            key = name.as_posix()
+            if key in files:
+                raise UserError(f"{path}: {key} is there twice; pack it anew")
+            files[key] = TarMember(archive, key, member.offset_data, member.size)
+        else:
+            left_out.by_suffix[suffix] += 1
+    images = _without_own_outputs(files, marks, left_out)
+    ordered = sorted(images, key=lambda image: image.path.split("/"))
+    return require_some(Found([*ordered], path, left_out.phrases()))
+
+
+def _without_own_outputs(files: dict[str, TarMember], marks: dict[str, set[str]], left_out: LeftOut) -> list[TarMember]:
+    """The images among ``files`` but those in folders that this suite has written."""
+    root = PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in files]) if files else ".")
+    kinds: dict[PurePosixPath, str] = {}
+    for folder, names in marks.items():
+
+        def read(name: str, folder: str = folder) -> bytes:
+            member = files.get((PurePosixPath(folder) / name).as_posix())
+            return read_image_file(member).tobytes() if member is not None else b""
+
+        kind = kind_of_output(names, read)
+        if kind:
+            kinds[PurePosixPath(folder)] = kind
+    images = []
+    for key, member in files.items():
+        name = PurePosixPath(key)
+        owner = _owner(name, root, kinds) if kinds else ""
+        if owner:
+            left_out.of_own[owner] += is_image_name(name.name)
+        elif is_image_name(name.name) or (not suffix_of(name.name) and is_image_content(member)):
+            images.append(member)
+        else:
+            left_out.by_suffix[suffix_of(name.name)] += 1
+    return images
+
+
+def _owner(name: PurePosixPath, root: PurePosixPath, kinds: dict[PurePosixPath, str]) -> str:
+    """Which output of this suite a member belongs to; "" where to none. The root is the folder that was packed."""
+    if root in kinds:
+        first = name.relative_to(root).parts[0]
+        kind = kinds[root]
+        if (kind == PREPARED_SET and first != IMAGES) or (kind == RUN_FOLDER and first in WRITTEN_BY_A_RUN):
+            return f"{kind} itself"
+    outermost_first = [folder for folder in reversed(name.parents) if folder in kinds and folder != root]
+    return f"{kinds[outermost_first[0]]} {outermost_first[0].as_posix()}" if outermost_first else ""
 
 
 def refuse_compressed_name(path: Path) -> None:

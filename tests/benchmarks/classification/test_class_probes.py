@@ -135,6 +135,33 @@ def test_where_features_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert cache_folder() == tmp_path / "scenebench/features"
 
 
+def test_a_user_without_a_home_keeps_no_features(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    for name in ("SCENEBENCH_FEATURES", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    caplog.set_level(logging.INFO, logger="scenebench")
+    assert cache_folder() is None
+    assert torch.equal(cached("key", 2, lambda: torch.ones(2, 2)), torch.ones(2, 2))
+    assert "features are not kept: there is no home folder; name one with SCENEBENCH_FEATURES" in caplog.text
+
+
+def test_a_home_that_cannot_be_looked_into_is_done_without(
+    feature_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HOME=/root of a container that runs as somebody else."""
+
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+    assert torch.equal(cached("key", 2, lambda: torch.ones(2, 2)), torch.ones(2, 2))
+
+
 def test_a_store_that_cannot_be_written_is_done_without(feature_cache: Path) -> None:
     feature_cache.write_text("a file in the way")
     assert torch.equal(cached("key", 2, lambda: torch.ones(2, 2)), torch.ones(2, 2))

@@ -165,6 +165,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         main(["compare", "moco", "mls", "--records", str(board), "--format", "json", "--out", str(tmp_path / "c")]) == 0
     )
     assert json.loads((tmp_path / "c").read_text())["differences"][0]["test"] == "paired t"
+    call = ["compare", "moco", "mls", "--records", str(board), "--out", str(tmp_path / "c")]
+    capsys.readouterr()
+    assert main(call) == 2
+    assert "c: exists already and would be lost" in capsys.readouterr().err
+    assert json.loads((tmp_path / "c").read_text()), "kept as it was"
+    assert main([*call, "--overwrite"]) == main(call) == 0, "the same text again is no loss"
     capsys.readouterr()
     assert main(["compare", "moco", "mls", "--records", str(board), "--format", "jsn"]) == 2
     assert "did you mean 'json'" in capsys.readouterr().err

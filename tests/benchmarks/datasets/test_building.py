@@ -31,6 +31,21 @@ def test_success_renames_and_failure_removes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep"]
 
 
+def test_the_second_of_two_commands_at_once_says_what_happened(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def build() -> None:
+        with building(out) as folder:
+            (folder / "file").write_text("second")
+            out.mkdir()
+            (out / "file").write_text("first")
+
+    with pytest.raises(UserError, match="another command has written there meanwhile, and what it wrote stands"):
+        build()
+    assert (out / "file").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_an_empty_folder_is_taken_and_a_full_one_is_not(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -129,6 +130,38 @@ def test_a_cache_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be made .*; choose another with --cache"):
         run("voc2007", root, cache=tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize("home", ["none", "read-only"])
+def test_without_a_home_the_report_lies_in_a_temporary_folder_and_that_is_said(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if home == "none":
+        monkeypatch.setattr(Path, "home", no_home)
+    else:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    said: list[str] = []
+    root = build_voc2007(tmp_path / "data")
+    report, path = check("voc2007", root, CheckOptions(partial=True), report_step=said.append)
+    assert report.exit_code == 0
+    assert path.is_file()
+    assert path.parent.parent == tmp_path
+    why = "there is no home folder" if home == "none" else "cannot be made"
+    assert any(why in line and str(path.parent) in line and "--cache" in line for line in said)
+
+
+def test_a_picture_that_no_toolbox_can_resize_is_found(tmp_path: Path) -> None:
+    root = build_voc2007(tmp_path / "data")
+    path = root / "JPEGImages/000001.jpg"
+    Image.new("RGB", (3000, 1)).save(path)
+    report = run("voc2007", root)
+    assert any("3000 x 1 pixels: one side is more than 100 times" in finding.message for finding in report.findings)
 
 
 def test_zero_based_classes_mixed_with_255_are_found(tmp_path: Path) -> None:

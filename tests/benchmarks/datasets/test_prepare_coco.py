@@ -134,6 +134,36 @@ def test_plain_jpegs_keep_their_bytes(source: Source) -> None:
         assert path.read_bytes() == (source.folder / f"{number}.jpg").read_bytes()
 
 
+def test_prepared_pictures_are_copies_and_hard_links_only_where_asked(source: Source, tmp_path: Path) -> None:
+    folder = source.prepare()
+    original = source.folder / "0.jpg"
+    path, _, _ = source.prepared("0.jpg")
+    before = original.read_bytes()
+    assert original.stat().st_nlink == 1
+    assert "4 pictures taken over byte for byte, as copies" in source.summary
+    with open(path, "r+b") as file:
+        file.write(b"changed in place")
+    assert original.read_bytes() == before
+    shutil.rmtree(source.out)
+    linked = source.prepare(link=True)
+    assert linked.fingerprint == folder.fingerprint
+    assert linked.source == folder.source, "how it was taken is no part of what it is"
+    assert "4 pictures taken over as hard links: WHOEVER CHANGES ONE CHANGES YOUR ORIGINAL" in source.summary
+    assert original.stat().st_nlink == 2
+
+
+def test_where_no_link_can_be_made_it_is_a_copy_and_that_is_said(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(source: Path, target: Path) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", no_links)
+    source.prepare(link=True)
+    assert "4 pictures taken over byte for byte, as copies" in source.summary
+    assert "hard links" not in source.summary
+
+
 def test_pycocotools_reads_it_and_masks_equal_the_polygons(source: Source, capsys: pytest.CaptureFixture) -> None:
     polygon = [3.0, 2.5, 30.2, 4.0, 20.0, 25.0]
     source.annotate(0, 3, [3, 2.5, 27.2, 22.5], segmentation=[polygon], area=311.5)
@@ -469,6 +499,31 @@ def test_picture_that_cannot_be_decoded_is_named(source: Source, content: bytes 
     path.write_bytes(data[: data.index(b"\xff\xda") + 12] if isinstance(content, str) else content)
     source.content["images"][-1] |= {"width": 400, "height": 300}
     with pytest.raises(UserError, match=r"bad\.jpg"):
+        source.prepare()
+    assert not source.out.exists()
+
+
+def test_a_picture_that_no_toolbox_can_resize_is_refused_by_name(source: Source) -> None:
+    source.add_image(50, "strip.jpg", colourful(3000, 1))
+    source.content["images"][-1] |= {"width": 3000, "height": 1}
+    with pytest.raises(UserError, match=r"strip\.jpg.* has 3000 x 1 pixels: one side is more than 100 times") as caught:
+        source.prepare()
+    assert "\n" not in str(caught.value)
+    assert not source.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("float.tif", np.full((HEIGHT, WIDTH), 3.5, dtype=np.float32), "floating-point numbers from 3.5 to 3.5"),
+        ("twelve.png", np.full((HEIGHT, WIDTH), 4095, dtype=np.uint16), "neither 8 nor 16 bits"),
+    ],
+)
+def test_a_picture_of_unclear_depth_is_refused_by_name(
+    source: Source, name: str, values: np.ndarray, message: str
+) -> None:
+    source.add_image(50, name, Image.fromarray(values))
+    with pytest.raises(UserError, match=f"{name}.*{message}"):
         source.prepare()
     assert not source.out.exists()
 

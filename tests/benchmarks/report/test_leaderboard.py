@@ -186,7 +186,7 @@ def test_commands_rebuild_from_records_alone(tmp_path: Path, capsys: pytest.Capt
     fill(tmp_path / "results", demo_records())
     assert main(["table", str(tmp_path / "results"), "--out", str(tmp_path / "tables")]) == 0
     assert "| mls " in capsys.readouterr().out
-    assert {path.suffix for path in (tmp_path / "tables").iterdir()} == {".md", ".tex", ".csv", ".png", ".svg"}
+    assert {path.suffix for path in (tmp_path / "tables").glob("[!.]*")} == {".md", ".tex", ".csv", ".png", ".svg"}
     assert main(["leaderboard", str(tmp_path / "results"), "--out", str(tmp_path / "board")]) == 0
     assert (tmp_path / "board" / "index.html").is_file()
     assert main(["table", str(tmp_path / "nowhere")]) == 2

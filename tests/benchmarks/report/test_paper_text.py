@@ -230,10 +230,15 @@ def test_the_command_writes_tables_and_figures(tmp_path: Path, capsys: pytest.Ca
     assert main(["table", "mls_table8", "--records", str(folder), "--out", str(out)]) == 0
     names = ["mls_table8.md", "mls_table8.csv", "mls_table8.tex"]
     names += [f"mls_table8-{what}.{suffix}" for what in ("bars", "cost", "curve") for suffix in ("png", "svg")]
-    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == sorted(names)
     shown = capsys.readouterr().out
+    assert f"  {out}/mls_table8.md" in shown
     assert "| MLS k=5 " in shown
     assert "apart: scenes, size demo" in shown
+    (out / "mls_table8.md").write_text("edited by hand")
+    assert main(["table", "mls_table8", "--records", str(folder), "--out", str(out)]) == 2
+    assert "mls_table8.md: exists already and would be lost" in capsys.readouterr().err
+    assert (out / "mls_table8.md").read_text() == "edited by hand"
 
 
 def test_without_records_the_published_values_and_curve_are_there(tmp_path: Path) -> None:
