@@ -121,17 +121,17 @@ def _export(args: argparse.Namespace) -> int:
 
         report = to_timm.export(args.backbone, args.out, overwrite=args.overwrite)
     elif args.to == "detectron2":
-        from transfer.exporters.detectron2 import build as to_detectron2
+        from transfer.exporters.detectron2 import files as detectron2_files
 
-        report = to_detectron2.export(args.backbone, args.out, neck=args.neck, overwrite=args.overwrite)
+        report = detectron2_files.export(args.backbone, args.out, neck=args.neck, overwrite=args.overwrite)
     elif args.to == "mmseg":
-        from transfer.exporters.mmseg import build as to_mmseg
+        from transfer.exporters.mmseg import files as mmseg_files
 
-        report = to_mmseg.export(args.backbone, args.out, output_stride=args.output_stride, overwrite=args.overwrite)
+        report = mmseg_files.export(args.backbone, args.out, output_stride=args.output_stride, overwrite=args.overwrite)
     elif args.to == "mmdet":
-        from transfer.exporters.mmdet import build as to_mmdet
+        from transfer.exporters.mmdet import files as mmdet_files
 
-        report = to_mmdet.export(args.backbone, args.out, neck=args.neck, overwrite=args.overwrite)
+        report = mmdet_files.export(args.backbone, args.out, neck=args.neck, overwrite=args.overwrite)
     else:
         from transfer.exporters import torchvision as to_torchvision
 

@@ -14,7 +14,7 @@ from scenebench.errors import TransferError, UserError
 from scenebench.exit_codes import DIFFERENT, NOT_BUILT
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, is_backbone_file, save_backbone
-from transfer.export_proof import NotInstalled, prove_folder
+from transfer.exporters.export_proof import NotInstalled, prove_folder
 from transfer.exporters.read_back import read_anything
 from transfer.networks.network import build_network
 from transfer.proof import TransferReport

@@ -14,8 +14,8 @@ from transfer.backbone_file import BackboneInfo, Preprocessing, save_backbone
 from transfer.config_lint.lint import has_findings, lint_config, lint_paths
 from transfer.config_lint.rule import Finding
 from transfer.config_lint.weights_files import read_weights
-from transfer.exporters.detectron2 import build as to_detectron2
-from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.detectron2 import files as detectron2_files
+from transfer.exporters.mmseg import files as mmseg_files
 from transfer.networks.network import build_network
 from transfer.networks.resnet import Architecture, build_resnet
 from transfer.networks.vit_architecture import VitArchitecture
@@ -147,7 +147,7 @@ def test_the_zoo_against_a_backbone_file(make_backbone: MakeBackbone, tmp_path: 
 @pytest.mark.parametrize("neck", ["fpn", "c4"])
 def test_our_detectron2_exports_are_clean(neck: str, make_backbone: MakeBackbone, tmp_path: Path) -> None:
     path = make_backbone(50, 16)
-    to_detectron2.export(path, tmp_path / "out", neck=neck)
+    detectron2_files.export(path, tmp_path / "out", neck=neck)
     for weights in (None, read_weights(path), read_weights(tmp_path / "out")):
         findings = lint_config(tmp_path / "out" / "detectron2.yaml", weights)
         assert not has_findings(findings), [one.text() for one in findings]
@@ -160,7 +160,7 @@ def test_our_detectron2_exports_are_clean(neck: str, make_backbone: MakeBackbone
 @pytest.mark.parametrize("preprocessing", [CAFFE, SIMCLR], ids=["caffe", "simclr"])
 def test_our_mmseg_exports_are_clean(preprocessing: Preprocessing, make_backbone: MakeBackbone, tmp_path: Path) -> None:
     path = make_backbone(18, 16, preprocessing=preprocessing)
-    to_mmseg.export(path, tmp_path / "out")
+    mmseg_files.export(path, tmp_path / "out")
     config = tmp_path / "out" / "mmseg_fcn.py"
     for weights in (None, read_weights(path), read_weights(tmp_path / "out")):
         assert lint_config(config, weights) == []

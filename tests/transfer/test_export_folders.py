@@ -18,15 +18,16 @@ from scenebench.cli import main
 from scenebench.errors import UserError
 from transfer.exporters import timm as to_timm
 from transfer.exporters import torchvision as to_torchvision
-from transfer.exporters.detectron2 import build as to_detectron2
+from transfer.exporters.detectron2 import files as detectron2_files
 from transfer.exporters.mmdet import build as to_mmdet
 from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.mmseg import files as mmseg_files
 from transfer.verify import compare
 
 TARGETS = {
-    "detectron2": (to_detectron2, "detectron2.yaml"),
-    "mmseg": (to_mmseg, "mmseg_fcn.py"),
-    "mmdet": (to_mmdet, "mmdet_rcnn.py"),
+    "detectron2": (detectron2_files, "detectron2.yaml"),
+    "mmseg": (mmseg_files, "mmseg_fcn.py"),
+    "mmdet": (mmdet_files, "mmdet_rcnn.py"),
     "timm": (to_timm, "config.json"),
     "torchvision": (to_torchvision, "torchvision_report.json"),
 }
@@ -64,8 +65,8 @@ def test_what_was_changed_stays_until_told(
 
 def test_an_untouched_export_of_another_backbone_is_replaced(make_backbone: MakeBackbone, tmp_path: Path) -> None:
     first, second = make_backbone(18, 16), make_backbone(18, 16, seed=1)
-    to_mmseg.export(first, tmp_path / "out")
-    to_mmseg.export(second, tmp_path / "out", 16)
+    mmseg_files.export(first, tmp_path / "out")
+    mmseg_files.export(second, tmp_path / "out", 16)
     assert compare(second, tmp_path / "out").same
 
 
@@ -73,7 +74,7 @@ def test_a_users_own_file_of_that_name_is_kept(make_backbone: MakeBackbone, tmp_
     for name in ("detectron2.yaml", "detectron2_report.json"):
         (tmp_path / name).write_text("MODEL: {}\n")
         with pytest.raises(UserError, match=rf"{name}: exists already"):
-            to_detectron2.export(make_backbone(), tmp_path)
+            detectron2_files.export(make_backbone(), tmp_path)
         assert _files(tmp_path) == {name: b"MODEL: {}\n"}
         (tmp_path / name).unlink()
 
@@ -150,7 +151,7 @@ def test_what_mmengine_cannot_read_is_said_before_anything_is_written(
 
 def test_into_the_present_folder(make_backbone: MakeBackbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    report = to_mmseg.export(make_backbone(), ".")
+    report = mmseg_files.export(make_backbone(), ".")
     assert sorted(_files(tmp_path)) == sorted(report.files.values())
     assert compare(make_backbone(), ".").same
 
@@ -174,7 +175,7 @@ def test_stock_detectron2_loads_a_moved_export_as_the_yaml_says(make_backbone: M
     from transfer.backbone_file import load_backbone
 
     expected = float(load_backbone(make_backbone())[1]["conv1.weight"].abs().sum())
-    report = to_detectron2.export(make_backbone(), tmp_path / "out")
+    report = detectron2_files.export(make_backbone(), tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / "moved")
     weights = report.files["weights"]
     assert f"MODEL.WEIGHTS FOLDER/{weights}" in (tmp_path / "moved" / "detectron2.yaml").read_text()

@@ -14,6 +14,7 @@ from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 from scenebench.errors import TransferError, UserError
 from transfer.backbone_file import BackboneInfo, load_backbone, read_info
 from transfer.exporters.detectron2 import build as to_detectron2
+from transfer.exporters.detectron2 import files as detectron2_files
 from transfer.exporters.detectron2.files import export_config, prove_export
 from transfer.exporters.silenced_logs import quiet_detectron2
 from transfer.networks.resnet import Architecture, build_resnet
@@ -218,7 +219,7 @@ def test_export_writes_what_stock_detectron2_loads_by_exact_names(
     depth: int, neck: str, make_backbone: MakeBackbone, tmp_path: Path
 ) -> None:
     path = make_backbone(depth=depth)
-    report = to_detectron2.export(path, tmp_path / "out", neck=neck)
+    report = detectron2_files.export(path, tmp_path / "out", neck=neck)
     folder = tmp_path / "out"
     assert sorted(file.name for file in folder.iterdir()) == sorted(report.files.values())
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
@@ -245,10 +246,10 @@ def test_export_writes_what_stock_detectron2_loads_by_exact_names(
 
 def test_a_failed_export_leaves_nothing(make_backbone: MakeBackbone, tmp_path: Path) -> None:
     with pytest.raises(TransferError, match="C4"):
-        to_detectron2.export(make_backbone(depth=18), tmp_path / "out", neck="c4")
+        detectron2_files.export(make_backbone(depth=18), tmp_path / "out", neck="c4")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
-        to_detectron2.export(make_backbone(depth=18), tmp_path / "file")
+        detectron2_files.export(make_backbone(depth=18), tmp_path / "file")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
@@ -257,5 +258,5 @@ def test_a_failed_export_leaves_nothing(make_backbone: MakeBackbone, tmp_path: P
 def test_full_size_networks_are_exported_bit_equal(
     depth: int, width: int, make_backbone: MakeBackbone, tmp_path: Path
 ) -> None:
-    report = to_detectron2.export(make_backbone(depth=depth, stem_width=width), tmp_path / "out")
+    report = detectron2_files.export(make_backbone(depth=depth, stem_width=width), tmp_path / "out")
     assert sum(report.tensors.values()) == COUNTS[depth][0]

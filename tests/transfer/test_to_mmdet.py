@@ -19,6 +19,7 @@ from transfer.backbone_file import BackboneInfo, load_backbone, read_info
 from transfer.cli import add_commands
 from transfer.exporters.mmcv_ops import missing_mmdet, require_mmcv_ops, require_mmdet
 from transfer.exporters.mmdet import build as to_mmdet
+from transfer.exporters.mmdet import files as mmdet_files
 from transfer.exporters.mmdet import standin as mmdet_standin
 from transfer.exporters.mmdet.files import prove_export
 from transfer.exporters.mmdet.models import detector_config
@@ -144,7 +145,7 @@ def test_another_network_or_preprocessing_is_refused(
 
 def _exported(make_backbone: MakeBackbone, out: Path, neck: str, depth: int = 18) -> tuple[Path, dict[str, Any]]:
     path = make_backbone(depth=depth)
-    report = to_mmdet.export(path, out, neck)
+    report = mmdet_files.export(path, out, neck)
     return path, config(read_info(path), neck, checkpoint=str(out / report.files["weights"]))
 
 
@@ -178,7 +179,7 @@ def test_export_and_the_way_back(
     depth: int, neck: str, make_backbone: MakeBackbone, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = make_backbone(depth=depth)
-    report = to_mmdet.export(path, tmp_path / "out", neck)
+    report = mmdet_files.export(path, tmp_path / "out", neck)
     folder = tmp_path / "out"
     assert sorted(file.name for file in folder.iterdir()) == sorted(report.files.values())
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
@@ -231,7 +232,7 @@ def test_operators_of_other_packages_are_told(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_head_of_another_network_is_found_on_the_way_back(make_backbone: MakeBackbone, tmp_path: Path) -> None:
-    to_mmdet.export(make_backbone(depth=50), tmp_path / "out", "c4")
+    mmdet_files.export(make_backbone(depth=50), tmp_path / "out", "c4")
     file = tmp_path / "out/mmdet_rcnn.py"
     before, head = file.read_text().split("'shared_head'")
     file.write_text(f"{before}'shared_head'{head.replace('pytorch', 'caffe', 1)}")
@@ -242,9 +243,9 @@ def test_a_head_of_another_network_is_found_on_the_way_back(make_backbone: MakeB
 def test_export_into_a_full_place_leaves_nothing(make_backbone: MakeBackbone, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
-        to_mmdet.export(make_backbone(), tmp_path / "file")
+        mmdet_files.export(make_backbone(), tmp_path / "file")
     with pytest.raises(UserError, match="neck"):
-        to_mmdet.export(make_backbone(), tmp_path / "out", neck="pan")
+        mmdet_files.export(make_backbone(), tmp_path / "out", neck="pan")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
@@ -267,7 +268,7 @@ def test_the_exported_configuration_is_stock_mmdets(neck: str, make_backbone: Ma
     from mmengine.registry import DefaultScope
 
     path = make_backbone()
-    to_mmdet.export(path, tmp_path / "out", neck)
+    mmdet_files.export(path, tmp_path / "out", neck)
     data = Path(mmdet.__file__).parent / ".mim/configs/_base_/datasets/coco_instance.py"
     mine = tmp_path / "mine.py"
     mine.write_text(f"_base_ = ['{data}', './out/mmdet_rcnn.py']\n")
@@ -286,5 +287,5 @@ def test_the_exported_configuration_is_stock_mmdets(neck: str, make_backbone: Ma
 def test_full_size_networks_are_exported_bit_equal(
     depth: int, width: int, neck: str, make_backbone: MakeBackbone, tmp_path: Path
 ) -> None:
-    report = to_mmdet.export(make_backbone(depth=depth, stem_width=width), tmp_path / "out", neck)
+    report = mmdet_files.export(make_backbone(depth=depth, stem_width=width), tmp_path / "out", neck)
     assert sum(report.tensors.values()) == {50: 318, 101: 624}[depth]

@@ -12,6 +12,7 @@ from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 from scenebench.errors import TransferError, UserError
 from transfer.backbone_file import BackboneInfo, load_backbone, read_info
 from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.mmseg import files as mmseg_files
 from transfer.exporters.mmseg.files import export_config, prove_export
 from transfer.exporters.silenced_logs import quiet_mmseg
 from transfer.networks.resnet import Architecture
@@ -138,7 +139,7 @@ def test_export_writes_what_stock_mmseg_loads(
     depth: int, output_stride: int, make_backbone: MakeBackbone, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = make_backbone(depth=depth)
-    report = to_mmseg.export(path, tmp_path / "out", output_stride)
+    report = mmseg_files.export(path, tmp_path / "out", output_stride)
     folder = tmp_path / "out"
     assert sorted(file.name for file in folder.iterdir()) == sorted(report.files.values())
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
@@ -153,9 +154,9 @@ def test_export_writes_what_stock_mmseg_loads(
 def test_export_into_a_full_place_leaves_nothing(make_backbone: MakeBackbone, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
-        to_mmseg.export(make_backbone(), tmp_path / "file")
+        mmseg_files.export(make_backbone(), tmp_path / "file")
     with pytest.raises(UserError, match="output_stride"):
-        to_mmseg.export(make_backbone(), tmp_path / "out", output_stride=4)
+        mmseg_files.export(make_backbone(), tmp_path / "out", output_stride=4)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
@@ -164,5 +165,5 @@ def test_export_into_a_full_place_leaves_nothing(make_backbone: MakeBackbone, tm
 def test_full_size_networks_are_exported_bit_equal(
     depth: int, width: int, make_backbone: MakeBackbone, tmp_path: Path
 ) -> None:
-    report = to_mmseg.export(make_backbone(depth=depth, stem_width=width), tmp_path / "out")
+    report = mmseg_files.export(make_backbone(depth=depth, stem_width=width), tmp_path / "out")
     assert sum(report.tensors.values()) == {50: 318, 101: 624}[depth]

@@ -43,14 +43,14 @@ def sources(make_backbone: MakeBackbone, source: Path) -> Sources:
 @pytest.fixture(scope="module")
 def detectron2_folder(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detectron2") / "export"
-    detectron2_export.export_files(source, folder)
+    detectron2_export.export(source, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def mmseg_folder(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mmseg") / "export"
-    mmseg_export.export_files(source, folder)
+    mmseg_export.export(source, folder)
     return folder
 
 

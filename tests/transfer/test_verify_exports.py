@@ -19,9 +19,9 @@ from scenebench.errors import UserError
 from transfer.backbone_file import load_backbone
 from transfer.exporters import timm as to_timm
 from transfer.exporters import torchvision as to_torchvision
-from transfer.exporters.detectron2 import build as to_detectron2
-from transfer.exporters.mmdet import build as to_mmdet
-from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.detectron2 import files as detectron2_files
+from transfer.exporters.mmdet import files as mmdet_files
+from transfer.exporters.mmseg import files as mmseg_files
 from transfer.verify import compare
 
 Edit = Callable[[Path], None]
@@ -36,11 +36,11 @@ def source(make_backbone: MakeBackbone) -> Path:
 @pytest.fixture(scope="module")
 def folders(make_backbone: MakeBackbone, source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("exported")
-    to_detectron2.export(source, place / "detectron2")
+    detectron2_files.export(source, place / "detectron2")
     _yaml(("MODEL.FPN", {"OUT_CHANNELS": 16}), ("MODEL.ROI_BOX_HEAD", {"FC_DIM": 16}))(place / "detectron2")  # speed
-    to_mmseg.export(source, place / "mmseg")
-    to_mmdet.export(source, place / "mmdet")
-    to_mmdet.export(source, place / "mmdet_c4", "c4")
+    mmseg_files.export(source, place / "mmseg")
+    mmdet_files.export(source, place / "mmdet")
+    mmdet_files.export(source, place / "mmdet_c4", "c4")
     to_timm.export(make_backbone(18, 64), place / "timm")
     to_torchvision.export(make_backbone(18, 64), place / "torchvision")
     return {folder.name: folder for folder in place.iterdir()}

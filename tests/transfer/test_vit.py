@@ -23,7 +23,9 @@ from transfer.backbone_file import BackboneInfo, load_backbone, load_network, re
 from transfer.cli import add_commands
 from transfer.exporters import torchvision as to_torchvision
 from transfer.exporters.detectron2 import build as to_detectron2
+from transfer.exporters.detectron2 import files as detectron2_files
 from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.mmseg import files as mmseg_files
 from transfer.networks.network import build_network, parse_architecture, require_resnet
 from transfer.networks.output_stride import set_output_stride
 from transfer.networks.resnet import Architecture
@@ -314,7 +316,7 @@ def test_patches_that_do_not_divide_the_reference_image_are_compared(tmp_path: P
 REFUSED = "takes ResNets only, and this backbone is a vit_w32d3h4_patch8_64; give a ResNet, or judge this one with a"
 
 
-@pytest.mark.parametrize("toolbox", [to_detectron2, to_mmseg, to_torchvision])
+@pytest.mark.parametrize("toolbox", [detectron2_files, mmseg_files, to_torchvision])
 def test_exports_refuse(toolbox: object, vit_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=REFUSED) as caught:
         toolbox.export(vit_file, tmp_path / "out")  # type: ignore[attr-defined]

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from scenebench.errors import TransferError, UserError
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_backbone
-from transfer.exported_names import weights_name
+from transfer.exporters.exported_names import weights_name
+from transfer.exporters.plain_config import require_known_types, require_plain, substituted
 from transfer.exporters.staging import staged_folder
 from transfer.networks.network import require_resnet
-from transfer.plain_config import require_known_types, require_plain, substituted
 from transfer.proof import TransferReport
 
 PREFIX = "backbone."

@@ -1,6 +1,7 @@
 """Reading back what the exporters wrote, without a toolbox and without running a configuration file.
 
-That is no proof: a toolbox heeds more keys than are read here. What judges an export is :mod:`transfer.export_proof`.
+That is no proof: a toolbox heeds more keys than are read here. An export is judged by
+:mod:`transfer.exporters.export_proof`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from scenebench.errors import TransferError, UserError
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_resnet
-from transfer.exported_names import weights_name
+from transfer.exporters.exported_names import weights_name
 from transfer.exporters.staging import staged_folder
 from transfer.json_file import read_json
 from transfer.networks.forward_hooks import captured_outputs

@@ -191,13 +191,6 @@ def backbone_names(model: nn.Module) -> dict[str, str]:
     return names
 
 
-def export(path: Path | str, out: Path | str, neck: str = "fpn", overwrite: bool = False) -> TransferReport:
-    """Write weights, configuration and report for stock Detectron2; see :mod:`transfer.exporters.detectron2.files`."""
-    from transfer.exporters.detectron2.files import export_files
-
-    return export_files(path, out, neck, overwrite)
-
-
 def _builder(architecture: Architecture, neck: str) -> str:
     bottlenecks = BLOCKS_BY_DEPTH[architecture.depth][0].expansion > 1
     if neck != "fpn" and not bottlenecks:

@@ -16,9 +16,9 @@ from scenebench.config import read_yaml
 from scenebench.errors import TransferError, UserError
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_backbone
-from transfer.exported_names import described, weights_name
 from transfer.exporters.detectron2 import build as to_detectron2
 from transfer.exporters.detectron2.build import EXTRA_NORM_MODULE, NARROW_BUILDERS_MODULE
+from transfer.exporters.exported_names import described, weights_name
 from transfer.exporters.silenced_logs import quiet_detectron2
 from transfer.exporters.staging import staged_folder
 from transfer.numpy_pickle import load_arrays
@@ -60,7 +60,7 @@ _MASK_RCNN_C4: dict[str, Any] = {
 }
 
 
-def export_files(path: Path | str, out: Path | str, neck: str = "fpn", overwrite: bool = False) -> TransferReport:
+def export(path: Path | str, out: Path | str, neck: str = "fpn", overwrite: bool = False) -> TransferReport:
     """Write ``<name>_detectron2.pkl``, ``detectron2.yaml`` and ``detectron2_report.json`` into ``out``.
 
     All are proven through the stock loader before any of them appears.
@@ -102,7 +102,7 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
     and of a ``.pkl`` it gets a copy that holds what the file does as plain data.
 
     Args:
-        folder: what :func:`export_files` wrote, perhaps moved since.
+        folder: what :func:`export` wrote, perhaps moved since.
         path: the backbone file that the folder is meant to carry.
 
     Raises:

@@ -175,15 +175,6 @@ def backbone_names(model: nn.Module) -> dict[str, str]:
     return names
 
 
-def export(
-    path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True, overwrite: bool = False
-) -> TransferReport:
-    """Write weights, configuration and report for stock MMDetection; see :mod:`transfer.exporters.mmdet.files`."""
-    from transfer.exporters.mmdet.files import export_files
-
-    return export_files(path, out, neck, masks, overwrite)
-
-
 def _prove(model: nn.Module, path: Path | str, info: BackboneInfo, network: ResNet, where: str) -> TransferReport:
     source = network.state_dict()
     tensors = proof.check_values(source, _by_torchvision_name(model, backbone_names(model)), where)

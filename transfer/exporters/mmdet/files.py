@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from transfer.backbone_file import BackboneInfo
-from transfer.exported_names import described
 from transfer.exporters import openmmlab
+from transfer.exporters.exported_names import described
 from transfer.exporters.mmdet import build as to_mmdet
 from transfer.exporters.mmdet.build import EXTRA_NORM_MODULE
 from transfer.exporters.mmdet.models import detector_config
@@ -17,7 +17,7 @@ from transfer.proof import TransferReport
 CONFIG_NAME = "mmdet_rcnn.py"
 
 
-def export_files(
+def export(
     path: Path | str, out: Path | str, neck: str = "fpn", masks: bool = True, overwrite: bool = False
 ) -> TransferReport:
     """Write ``<name>_mmdet.pth``, ``mmdet_rcnn.py`` and ``mmdet_report.json`` into ``out``.
@@ -52,7 +52,7 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
     The configuration is Python and is run by mmengine, but only if it assigns plain values and nothing else.
 
     Args:
-        folder: what :func:`export_files` wrote, perhaps moved since.
+        folder: what :func:`export` wrote, perhaps moved since.
         path: the backbone file that the folder is meant to carry.
 
     Raises:

@@ -128,13 +128,6 @@ def check_pretrained(model_config: Any, path: Path | str) -> TransferReport:
     return prove(model, path)
 
 
-def export(path: Path | str, out: Path | str, output_stride: int = 8, overwrite: bool = False) -> TransferReport:
-    """Write weights, configuration and report for stock MMSegmentation; see :mod:`transfer.exporters.mmseg.files`."""
-    from transfer.exporters.mmseg.files import export_files
-
-    return export_files(path, out, output_stride, overwrite)
-
-
 def _prove(model: nn.Module, path: Path | str, info: BackboneInfo, network: ResNet, where: str) -> TransferReport:
     source = network.state_dict()
     backbone = _backbone_of(model)

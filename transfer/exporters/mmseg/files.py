@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from transfer.backbone_file import BackboneInfo
-from transfer.exported_names import described
 from transfer.exporters import openmmlab
+from transfer.exporters.exported_names import described
 from transfer.exporters.mmseg import build as to_mmseg
 from transfer.exporters.silenced_logs import quiet_mmseg
 from transfer.networks.network import require_resnet
@@ -17,7 +17,7 @@ CONFIG_NAME = "mmseg_fcn.py"
 _EXAMPLE_CLASSES = 21  # PASCAL VOC's 20 and background
 
 
-def export_files(path: Path | str, out: Path | str, output_stride: int = 8, overwrite: bool = False) -> TransferReport:
+def export(path: Path | str, out: Path | str, output_stride: int = 8, overwrite: bool = False) -> TransferReport:
     """Write ``<name>_mmseg.pth``, ``mmseg_fcn.py`` and ``mmseg_report.json`` into ``out``.
 
     All are proven through the stock ``init_cfg`` before any of them appears.
@@ -43,7 +43,7 @@ def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
     The configuration is Python and is run by mmengine, but only if it assigns plain values and nothing else.
 
     Args:
-        folder: what :func:`export_files` wrote, perhaps moved since.
+        folder: what :func:`export` wrote, perhaps moved since.
         path: the backbone file that the folder is meant to carry.
 
     Raises:
