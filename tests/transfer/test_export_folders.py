@@ -19,8 +19,7 @@ from scenebench.errors import UserError
 from transfer.exporters import timm as to_timm
 from transfer.exporters import torchvision as to_torchvision
 from transfer.exporters.detectron2 import files as detectron2_files
-from transfer.exporters.mmdet import build as to_mmdet
-from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.mmdet import files as mmdet_files
 from transfer.exporters.mmseg import files as mmseg_files
 from transfer.verify import compare
 
