@@ -139,7 +139,7 @@ def test_folders_and_files_of_odd_names(target: str, make_backbone: MakeBackbone
 
 
 @pytest.mark.parametrize("name", ["a\\b", 'a"""b', "{{ fileBasename }}", "a\nb"])
-@pytest.mark.parametrize("export", [to_mmseg.export, to_mmdet.export], ids=["mmseg", "mmdet"])
+@pytest.mark.parametrize("export", [mmseg_files.export, mmdet_files.export], ids=["mmseg", "mmdet"])
 def test_what_mmengine_cannot_read_is_said_before_anything_is_written(
     name: str, export: Callable[[Path, Path], object], make_backbone: MakeBackbone, tmp_path: Path
 ) -> None:
