@@ -82,7 +82,7 @@ leaderboard: $(VENV)/.ready ## The leaderboard's pages from records (RECORDS=res
 # with 2 whenever a command fails, and says which code it was: where the code matters, call scenebench.
 ci-evaluate: $(VENV)/.ready ## Judge a checkpoint by a suite (BACKBONE=, SUITE=, DATA=, EXPECTED=values.yaml, OUT=)
 	@[ -n "$(BACKBONE)" ] || { echo "name the checkpoint: make ci-evaluate BACKBONE=FILE SUITE=$(SUITE) OUT=FOLDER" >&2; exit 2; }
-	@$(BIN)/scenebench evaluate "$(BACKBONE)" --suite "$(SUITE)" --out "$(JUDGED)" --cores $(CORES) --leaderboard \
+	@$(BIN)/scenebench submit "$(BACKBONE)" --suite "$(SUITE)" --out "$(JUDGED)" --cores $(CORES) --leaderboard \
 		$(if $(DATA),--data "$(DATA)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") \
 		$(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)") $(if $(EXPECTED),--expected "$(EXPECTED)")
 

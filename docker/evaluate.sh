@@ -3,7 +3,7 @@
 # Its settings are environment variables:
 #   BACKBONE  the checkpoint, of any kind that scenebench imports      SUITE     the suite's name
 #   OUT       folder for the records                                   DATA      (optional) prepared data set
-#   EXPECTED  (optional) YAML with the values expected                 OPTIONS   (optional) more words for `evaluate`
+#   EXPECTED  (optional) YAML with the values expected                 OPTIONS   (optional) more words for `submit`
 #   ENGINE    docker (default), podman, or none: run .venv/bin/scenebench, or the scenebench on the PATH, on this machine
 #   IMAGE     (optional) the image, if not that of this tree's version VARIANT   (optional) cpu or cuda, where IMAGE is not set
 #   GPUS      (optional) for the CUDA image: all, or what else `--gpus` takes
@@ -37,7 +37,7 @@ read -r -a options <<<"$OPTIONS"
 if [ "$ENGINE" = none ]; then
     scenebench=$here/../.venv/bin/scenebench
     [ -x "$scenebench" ] || scenebench=$(command -v scenebench) || refuse "no scenebench here: make setup"
-    command=("$scenebench" evaluate "$BACKBONE" --suite "$SUITE" --out "$OUT")
+    command=("$scenebench" submit "$BACKBONE" --suite "$SUITE" --out "$OUT")
     [ -z "$DATA" ] || command+=(--data "$DATA")
     [ -z "$EXPECTED" ] || command+=(--expected "$EXPECTED")
     exec "${command[@]}" "${options[@]}"
@@ -64,7 +64,7 @@ fi
 # The file keeps its name: importers may look at its ending, and the table shows it.
 run+=(--mount "type=bind,source=$backbone,target=/checkpoint/$(basename "$backbone"),readonly")
 run+=(--mount "type=bind,source=$out,target=/out")
-words=(evaluate "/checkpoint/$(basename "$backbone")" --suite "$SUITE" --out /out)
+words=(submit "/checkpoint/$(basename "$backbone")" --suite "$SUITE" --out /out)
 if [ -n "$DATA" ]; then
     run+=(--mount "type=bind,source=$(resolved DATA "$DATA"),target=/data,readonly")
     words+=(--data /data)

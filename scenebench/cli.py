@@ -12,15 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import benchmarks.cli
-import benchmarks.datasets.cli
-import benchmarks.records.cli
-import benchmarks.report.cli
-import benchmarks.speed.cli
-import benchmarks.workflow.cli
 import pretrain.cli
 import scenebench
 import transfer.cli
+from benchmarks.commands import bench, compare, data, evaluate, leaderboard, protocol, records, run, submit, table
 from scenebench.errors import UserError, did_you_mean
 from scenebench.exit_codes import exit_code
 from scenebench.processors import limit_instruction_sets
@@ -58,17 +53,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"scenebench {scenebench.__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
-    for package in (
-        benchmarks.datasets.cli,
+    for module in (
+        data,
         pretrain.cli,
         transfer.cli,
-        benchmarks.cli,
-        benchmarks.workflow.cli,
-        benchmarks.report.cli,
-        benchmarks.records.cli,
-        benchmarks.speed.cli,
+        evaluate,
+        submit,
+        compare,
+        leaderboard,
+        protocol,
+        run,
+        table,
+        records,
+        bench,
     ):
-        package.add_commands(commands)
+        module.add_commands(commands)
     return parser
 
 

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from scenebench.errors import TransferError
 from scenebench.files import sha256_of, write_text
 from transfer.backbone_file import BackboneInfo
-from transfer.exporters.untouched import sealed
 from transfer.networks.network import AnyArchitecture, Backbone
 from transfer.networks.resnet import STAGES, stage_of
+from transfer.untouched import sealed
 
 TOLERANCE = 1e-5
 """Largest allowed difference of a stage's features, as a fraction of the stage's largest absolute feature."""

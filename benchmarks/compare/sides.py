@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.records.collect import collect, row_key, row_names
+from benchmarks.records.collect import collect, read_board, row_key, row_names
 from benchmarks.records.places import place_named
 from benchmarks.records.record import Record
-from benchmarks.submission.beside import read_board
 from scenebench.errors import UserError, did_you_mean
 from scenebench.files import sha256_of
 

@@ -280,3 +280,22 @@ def _baseline_of(records: list[Record]) -> str:
     """Without a suite that says so, the randomly initialised backbone is the baseline."""
     labels = {r.backbone.label for r in records if r.backbone.method == "random_init"}
     return min(labels, default="")
+
+
+def read_board(places: Sequence[Path], say: Callable[[str], object] | None = None) -> list[Record]:
+    """The records of a board, each once.
+
+    Args:
+        say: told of each record that is not admitted, which is left out then; None: it is an error.
+
+    Raises:
+        UserError: a place that is no folder or file of records, or holds none; a record that is not admitted.
+    """
+    found: dict[str, Record] = {}
+    for place in places:
+        results = collect(place, keep_going=say is not None)
+        found |= {record.content_hash: record for record in results.records}
+        if say is not None:
+            for one in results.refused:
+                say(f"not admitted, and left out of the board: {one}")
+    return list(found.values())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.records.collect import Results, collect
+from benchmarks.records.collect import Results
 from benchmarks.records.record import Record
 from benchmarks.report.markdown import to_markdown
 from benchmarks.report.run_report import LEADERBOARD_FOLDER, write_board
@@ -43,25 +43,6 @@ class Beside:
         rows = len({record.backbone.label for record in self.board})
         others = f"; {self.left_out} of other protocol versions, data or sizes left out" if self.left_out else ""
         return f"'{label}' is new; beside it {rows} rows of the board ({where}){others}"
-
-
-def read_board(places: Sequence[Path], say: Callable[[str], object] | None = None) -> list[Record]:
-    """The records of a board, each once.
-
-    Args:
-        say: told of each record that is not admitted, which is left out then; None: it is an error.
-
-    Raises:
-        UserError: a place that is no folder or file of records, or holds none; a record that is not admitted.
-    """
-    found: dict[str, Record] = {}
-    for place in places:
-        results = collect(place, keep_going=say is not None)
-        found |= {record.content_hash: record for record in results.records}
-        if say is not None:
-            for one in results.refused:
-                say(f"not admitted, and left out of the board: {one}")
-    return list(found.values())
 
 
 def set_beside(new: Results, board: Sequence[Record], baseline: str) -> Beside:

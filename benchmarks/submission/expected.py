@@ -10,7 +10,7 @@
 
 A cell holds where its mean over seeds is at or above ``value - tolerance`` (percent points). ``hash`` is the
 protocol's; it may be left out, and where it is given, values of another protocol are not compared.
-``scenebench evaluate CHECKPOINT --suite S --out OUT --write-expected FILE`` writes such a file from records.
+``scenebench submit CHECKPOINT --suite S --out OUT --write-expected FILE`` writes such a file from records.
 """
 
 from __future__ import annotations

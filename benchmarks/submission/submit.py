@@ -1,4 +1,4 @@
-"""``scenebench evaluate CHECKPOINT --suite S``: one checkpoint in the place of a suite's own backbones.
+"""``scenebench submit CHECKPOINT --suite S``: one checkpoint in the place of a suite's own backbones.
 
 The suite's workflow runs as it is: its data, every protocol by every seed, resumable, one record a cell. Only the
 pretrainings are left away, for the weights are there.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.records.collect import collect
+from benchmarks.records.collect import collect, read_board
 from benchmarks.records.places import RECORD_FILE, RECORDS_FOLDER, find_records
 from benchmarks.records.record import Record
 from benchmarks.report.after_run import write_expected_cells
@@ -19,7 +19,6 @@ from benchmarks.report.markdown import to_markdown
 from benchmarks.report.suite_table import notes_to_markdown
 from benchmarks.submission.beside import (
     Beside,
-    read_board,
     set_beside,
     write_page,
     write_table,

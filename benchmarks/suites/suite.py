@@ -69,7 +69,7 @@ class BackboneRow:
 class GivenRow(BackboneRow):
     """A row whose weights are there: nothing is pretrained, and one file is judged with every seed.
 
-    No suite's file has one; :mod:`benchmarks.outside` puts it in the place of the suite's own rows.
+    No suite's file has one; :mod:`benchmarks.submission` puts it in the place of the suite's own rows.
 
     Attributes:
         file: the backbone file, relative to the results folder; its path says which weights they are.

@@ -71,8 +71,8 @@ def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str])
 
 def test_building_the_parser_imports_nothing_heavy() -> None:
     code = (
-        "import argparse, sys, benchmarks.cli\n"
-        "benchmarks.cli.add_commands(argparse.ArgumentParser().add_subparsers())\n"
+        "import argparse, sys, benchmarks.commands.evaluate\n"
+        "benchmarks.commands.evaluate.add_commands(argparse.ArgumentParser().add_subparsers())\n"
         "heavy = {'torch', 'detectron2', 'mmseg', 'sklearn', 'omegaconf', 'pandas'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)\n"
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.protocol_page import is_of, protocol_page, published_values
 from benchmarks.protocols.protocol import list_protocols, load_protocol
 from benchmarks.published.values import read_published
+from benchmarks.report.protocol_page import is_of, protocol_page, published_values
 from scenebench.cli import main, parse
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocols.md"

@@ -83,7 +83,7 @@ def test_the_image_is_shut_off_and_the_checkpoint_keeps_its_name(evaluate: _Scri
     assert f"type=bind,source={evaluate.folder}/records,target=/out" in words
     assert (evaluate.folder / "records").is_dir()
     image = words.index(f"scenebench:{scenebench.__version__}-cpu")
-    assert words[image + 1 :] == ["evaluate", "/checkpoint/my model.pth.tar", "--suite", "mini", "--out", "/out"]
+    assert words[image + 1 :] == ["submit", "/checkpoint/my model.pth.tar", "--suite", "mini", "--out", "/out"]
 
 
 def test_data_expected_values_and_options_are_handed_on(evaluate: _Script):
@@ -143,7 +143,7 @@ def test_without_an_engine_the_same_command_runs_here(tmp_path: Path):
         [str(copy / "docker/evaluate.sh")], cwd=tmp_path, env=settings, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert done.stdout.split() == ["evaluate", "m.pth", "--suite", "mini", "--out", "records"]
+    assert done.stdout.split() == ["submit", "m.pth", "--suite", "mini", "--out", "records"]
 
 
 def test_the_build_names_version_and_commit(build: _Script):

@@ -121,7 +121,7 @@ def test_gitlabs_job_ends_with_scenebenchs_code_and_a_table(tmp_path, code):
     settings = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CHECKPOINT": "m.pth", "SUITE": "mini", "EXPECTED": "e.yaml"}
     done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=settings, capture_output=True, check=False)
     assert done.returncode == code
-    assert (tmp_path / "table.txt").read_text() == "evaluate m.pth --suite mini --out records --expected e.yaml\n"
+    assert (tmp_path / "table.txt").read_text() == "submit m.pth --suite mini --out records --expected e.yaml\n"
 
 
 @pytest.mark.parametrize(("code", "verdict"), [(0, "passes"), (1, "is below"), (125, "could not be evaluated")])

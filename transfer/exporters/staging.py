@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scenebench.errors import UserError
 from scenebench.overwriting import refuse_to_replace
-from transfer.exporters.untouched import is_untouched
+from transfer.untouched import is_untouched
 
 
 @contextmanager

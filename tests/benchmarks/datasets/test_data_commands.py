@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import benchmarks.datasets.cli
+import benchmarks.commands.data
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.scenes import ScenesSpec
 from scenebench.errors import UserError
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 def run(*arguments: str | Path) -> int:
     parser = argparse.ArgumentParser()
-    benchmarks.datasets.cli.add_commands(parser.add_subparsers())
+    benchmarks.commands.data.add_commands(parser.add_subparsers())
     parsed = parser.parse_args([str(argument) for argument in arguments])
     return parsed.run(parsed)
 
@@ -71,7 +71,7 @@ def test_help_shows_the_defaults_of_the_spec(capsys: pytest.CaptureFixture) -> N
 
 def test_command_line_imports_nothing_heavy() -> None:
     code = (
-        "import sys, argparse, benchmarks.datasets.cli as cli;"
+        "import sys, argparse, benchmarks.commands.data as cli;"
         "cli.add_commands(argparse.ArgumentParser().add_subparsers());"
         "print([name for name in ('numpy', 'PIL', 'torch', 'pycocotools') if name in sys.modules])"
     )

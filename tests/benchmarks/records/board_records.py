@@ -7,9 +7,9 @@ from typing import Any
 
 from made_up_records import make_record
 
-from benchmarks.outside.comparable import known_fingerprints
 from benchmarks.protocols.protocol import Protocol
 from benchmarks.records.record import ProtocolPart, Record, write_record
+from benchmarks.submission.comparable import known_fingerprints
 from benchmarks.suites.source import scenes_source
 from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.planning import resolve_columns

@@ -13,11 +13,11 @@ from board_records import SOURCE, SUITE, board_record, sealed
 
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.scenes import generate_scenes
-from benchmarks.outside.comparable import known_fingerprints
-from benchmarks.outside.contribution import contribute
 from benchmarks.records.adding import add_records, admit_all, store_name
 from benchmarks.records.admission import MAX_BYTES
 from benchmarks.records.collect import collect
+from benchmarks.submission.comparable import known_fingerprints
+from benchmarks.submission.contribution import contribute
 from scenebench.children import in_children
 from scenebench.cli import main
 from scenebench.config import config_hash

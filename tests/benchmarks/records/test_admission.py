@@ -14,10 +14,9 @@ from board_records import board_record, sealed
 from benchmarks.compare.sides import find_side
 from benchmarks.records.adding import add_records, admit_all
 from benchmarks.records.admission import MAX_BYTES, MAX_DEPTH, refused_by
-from benchmarks.records.collect import collect
+from benchmarks.records.collect import collect, read_board
 from benchmarks.records.store import stored_texts
 from benchmarks.records.versions import content_hash_of
-from benchmarks.submission.beside import read_board
 from scenebench.cli import main
 from scenebench.errors import UserError
 

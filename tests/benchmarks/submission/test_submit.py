@@ -1,4 +1,4 @@
-"""``scenebench evaluate CHECKPOINT --suite S``: from a checkpoint in MoCo's layout to a row, and every bad input.
+"""``scenebench submit CHECKPOINT --suite S``: from a checkpoint in MoCo's layout to a row, and every bad input.
 
 The jobs run in this process, one after the other; that the workflow's engine runs them is for the slow test of
 CONTRIBUTING.md.
@@ -65,7 +65,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_one_command_takes_a_checkpoint_to_a_row(
     here: Path, jobs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["evaluate", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
+    command = ["submit", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
     assert main([*command, "--leaderboard", "--references", "--write-expected", "expected.yaml"]) == 0
     printed = capsys.readouterr().out
     assert "recognised as moco" in printed
@@ -113,7 +113,7 @@ def test_a_cell_that_fails_is_exit_code_1(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(runner, "execute", lambda *_: Outcome({}))
-    assert main(["evaluate", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]) == 1
+    assert main(["submit", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]) == 1
     printed = capsys.readouterr().out
     assert "2 cells are missing" in printed
     assert "no records: every cell failed" in printed
@@ -137,19 +137,19 @@ def test_a_backbone_file_keeps_its_bytes_and_its_recipe_names_the_row(here: Path
     assert read_given("my_moco.pth.tar").default_label == "my_moco"
 
 
-CALL = ["evaluate", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
+CALL = ["submit", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["evaluate", "my_moco.pth.tar", "--suite", "smok", "--out", "out"], "did you mean 'smoke'"),
-        (["evaluate", "my_moco.pth.tar", "--suite", "papers", "--out", "out"], "is a group of suites"),
+        (["submit", "my_moco.pth.tar", "--suite", "smok", "--out", "out"], "did you mean 'smoke'"),
+        (["submit", "my_moco.pth.tar", "--suite", "papers", "--out", "out"], "is a group of suites"),
         (["evaluate", "my_moco.pth.tar", "--out", "out"], "say what to judge by"),
-        (["evaluate", "text.pth", "--suite", "tiny.yaml", "--out", "out"], "text.pth"),
-        (["evaluate", "none.pth", "--suite", "tiny.yaml", "--out", "out"], "none.pth"),
-        (["evaluate", ".", "--suite", "tiny.yaml", "--out", "out"], "is a folder"),
-        (["evaluate", "reference:colour_histogram", "--suite", "tiny.yaml", "--out", "out"], "is no checkpoint"),
+        (["submit", "text.pth", "--suite", "tiny.yaml", "--out", "out"], "text.pth"),
+        (["submit", "none.pth", "--suite", "tiny.yaml", "--out", "out"], "none.pth"),
+        (["submit", ".", "--suite", "tiny.yaml", "--out", "out"], "is a folder"),
+        (["submit", "reference:colour_histogram", "--suite", "tiny.yaml", "--out", "out"], "is no checkpoint"),
         ([*CALL[:-1], "text.pth"], "is a file; choose a folder"),
         ([*CALL[:-1], "text.pth/below"], "cannot write there"),
         ([*CALL, "--data", "none", "--annotations", "none.json"], "none"),
@@ -193,7 +193,7 @@ def test_a_vision_transformer_is_told_which_protocols_cannot_judge_it(
 ) -> None:
     architecture = VitArchitecture(width=32, depth=2, heads=4, patch=8, image_size=32)
     save_backbone("vit.safetensors", build_network(architecture).state_dict(), BackboneInfo(architecture=architecture))
-    assert main(["evaluate", "vit.safetensors", "--suite", "smoke", "--out", "out"]) == 2
+    assert main(["submit", "vit.safetensors", "--suite", "smoke", "--out", "out"]) == 2
     errors = capsys.readouterr().err
     assert "2 of the suite's 3 protocols" in errors
     assert "mask_rcnn_fpn_demo (detection) takes ResNets only; fcn_demo (segmentation) takes ResNets only" in errors

@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from benchmarks.datasets.official_cli import add_official_commands
+from benchmarks.commands.official_data import add_official_commands
 
 if TYPE_CHECKING:
     from benchmarks.datasets.folder import DatasetFolder

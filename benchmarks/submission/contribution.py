@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.outside.comparable import Comparable
 from benchmarks.records.adding import DEFAULT_BOARD as DEFAULT_BOARD
 from benchmarks.records.adding import Added, Check, add_records
 from benchmarks.records.record import Record
+from benchmarks.submission.comparable import Comparable
 
 
 def contribute(names: Sequence[Path | str], board: Path | str = DEFAULT_BOARD, own_data: bool = False) -> list[Added]:

@@ -1,1 +1,0 @@
-"""Results from outside: judge anybody's checkpoint by a suite, add records to a board, compare two of anything."""
