@@ -217,7 +217,7 @@ def test_a_picture_that_was_learnt_from_is_never_replaced(
     shutil.copytree(images, copies)
     taken = min(copies.iterdir())
     taken.rename(copies / "sampled_boxes.png")
-    pretrain(load_recipe("saliency_demo", [*KEYS, f"data.root={copies}"]), tmp_path / "run")
+    pretrain(load_recipe("saliency_demo", [*own_keys("saliency", KEYS), f"data.root={copies}"]), tmp_path / "run")
     before = contents(copies)
     capsys.readouterr()
     assert "is the input itself" in refused(capsys, tmp_path / "run", "--out", copies, "--overwrite")

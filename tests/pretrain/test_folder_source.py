@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from method_batches import own_keys
 from PIL import Image
 
 from benchmarks.datasets.scenes import ScenesSpec, generate_scenes
@@ -176,7 +177,7 @@ def test_figures_of_a_run_are_no_pictures_to_learn_from(
     """The whole way: a run below the pictures, then another recipe on the same folder."""
     monkeypatch.chdir(photos)
     for recipe, out in (("mls_demo", "runs/mls"), ("moco_demo", "runs/moco")):
-        keys = [*TINY, "moco.queue_size=16"]
+        keys = own_keys(recipe.partition("_")[0], [*TINY, "moco.queue_size=16"])
         assert main(["pretrain", recipe, *keys, "data.root=.", "--out", out]) == 0
     first, second = [line for line in capsys.readouterr().out.splitlines() if "pictures in" in line]
     figures = len([*Path("runs/mls/figures").glob("*.png")])

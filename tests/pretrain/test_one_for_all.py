@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from several_processes import launch, train_in
 
-from pretrain.diagnostics.during_training import Diagnostics, read_rows
+from pretrain.diagnostics.during_training import Diagnostics
+from pretrain.diagnostics.files import read_rows
 from pretrain.distributed import only_main
 from pretrain.methods.mls import Mls
-from pretrain.methods.saliency import Saliency
+from pretrain.methods.saliency.method import Saliency
 from pretrain.recipes.recipe import load_recipe
 from pretrain.train import pretrain
 
@@ -62,7 +63,7 @@ def overrides(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 NO_FIGURES = """
 from pretrain.diagnostics import Diagnostics
 from pretrain.methods.mls import Mls
-from pretrain.methods.saliency import Saliency
+from pretrain.methods.saliency.method import Saliency
 Mls.draw_figures = Saliency.draw_figures = lambda self, folder, epochs: []
 Diagnostics.draw = lambda self, figures: []
 """

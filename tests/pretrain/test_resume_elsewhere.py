@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from method_batches import own_keys
 from PIL import Image
 
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
@@ -61,7 +62,8 @@ def images(tmp_path: Path) -> Path:
 
 
 def train(run: Path, root: Path, *extra: str, recipe: str = "moco_demo") -> int:
-    return main(["pretrain", recipe, *SMALL, f"data.root={root}", *extra, "--out", str(run)])
+    keys = own_keys(recipe.partition("_")[0], SMALL)
+    return main(["pretrain", recipe, *keys, f"data.root={root}", *extra, "--out", str(run)])
 
 
 def interrupt(run: Path, root: Path, *extra: str, recipe: str = "moco_demo") -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from method_batches import own_keys
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -49,6 +50,11 @@ METHODS = {
     "saliency on byol": ("saliency_byol_demo", [*SMALL, "byol.predictor_hidden_dim=16"]),
     "supervised": ("supervised_demo", SMALL),
 }
+
+
+def recipe_of(name: str, *extra: str) -> Recipe:
+    recipe, overrides = METHODS[name]
+    return load_recipe(recipe, [*own_keys(load_recipe(recipe).method, overrides), *extra])
 
 
 class ReadsOf(TorchDispatchMode):
@@ -103,8 +109,7 @@ def annotations(tmp_path: Path) -> str:
 @pytest.mark.parametrize("name", METHODS)
 def test_nothing_reads_the_ring_after_the_event(name: str, annotations: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())  # there is none for "meta"
-    recipe_name, overrides = METHODS[name]
-    recipe = load_recipe(recipe_name, [*overrides, *([annotations] if name == "supervised" else [])])
+    recipe = recipe_of(name, *([annotations] if name == "supervised" else []))
     method = build_method(recipe, IMAGES).to("meta")
     trained = [parameter for parameter in method.parameters() if parameter.requires_grad]
     step = TrainingStep(recipe, method, torch.optim.SGD(trained, lr=0.1))  # ours is fused: not for "meta"
@@ -126,7 +131,7 @@ def test_nothing_reads_the_ring_after_the_event(name: str, annotations: str, mon
 
 @pytest.mark.parametrize("name", ["moco", "saliency"])
 def test_what_is_on_the_device_shares_no_memory_with_the_ring(name: str) -> None:
-    recipe = load_recipe(METHODS[name][0], METHODS[name][1])
+    recipe = recipe_of(name)
     ring = filled_ring(recipe)
     moved = computer.on_device(ring.batches[0], torch.device("meta"))
     reads = ReadsOf(ring)
@@ -138,7 +143,7 @@ def test_what_is_on_the_device_shares_no_memory_with_the_ring(name: str) -> None
 
 
 def test_the_event_is_recorded_after_the_last_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = load_recipe(METHODS["saliency"][0], METHODS["saliency"][1])
+    recipe = recipe_of("saliency")
     ring = filled_ring(recipe)
     reads = ReadsOf(ring)
 

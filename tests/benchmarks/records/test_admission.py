@@ -19,6 +19,7 @@ from benchmarks.records.store import stored_texts
 from benchmarks.records.versions import content_hash_of
 from scenebench.cli import main
 from scenebench.errors import UserError
+from scenebench.filling import MANIFEST
 
 
 def resealed(content: dict[str, Any], **changes: Any) -> bytes:
@@ -154,7 +155,7 @@ def test_add_and_board_refuse_the_same_for_the_same_reason(
         with pytest.raises(UserError) as error:
             strict()
         assert refused_by(error.value, str(bad)).reason in line
-    assert not [path for path in tmp_path.rglob(".*") if path.name != ".lock"]
+    assert not [path for path in tmp_path.rglob(".*") if path.name not in (".lock", MANIFEST)]
 
 
 @pytest.mark.parametrize("what", GOOD)
