@@ -21,6 +21,7 @@ from pretrain.networks import evaluating
 from pretrain.progress import Progress
 from pretrain.recipes.recipe import Recipe
 from scenebench.errors import UserError
+from scenebench.knn import multilabel_scores
 
 BATCH = 64  # images at a time
 JUDGED = 5  # every fifth image is judged, the others are the bank
@@ -78,7 +79,7 @@ class KnnProbe:
 
     def measure(self, method: Method) -> float | None:
         """mAP of the judged images, in percent, by their neighbours in the bank; None where too few can be decoded."""
-        from scenebench.multilabel import knn_scores, mean_average_precision  # scikit-learn: only where it is needed
+        from scenebench.mean_average_precision import mean_average_precision  # scikit-learn: only where it is needed
 
         probe = self.recipe.probe
         read, features = self._features(method)
@@ -87,7 +88,7 @@ class KnnProbe:
             return None
         labels = self.labels[read]
         k = min(probe.k, int((~judged).sum()))
-        scores = knn_scores(features[~judged], labels[~judged], features[judged], k, probe.temperature)
+        scores = multilabel_scores(features[~judged], labels[~judged], features[judged], k, probe.temperature)
         return mean_average_precision(labels[judged].numpy(), scores.numpy())[0]
 
     def _features(self, method: Method) -> tuple[list[int], Tensor]:

@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.classification.heads import Classifier, GridCell, build_optimiser
-from benchmarks.classification.images import DIFFICULT, POSITIVE, LabelledImages
+from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.resuming import Keeper, restore, state_of
 from benchmarks.classification.schedule import rate_factor
 from benchmarks.classification.views import Views, batches, in_order, shuffled
 from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.classification import TrainSettings, ViewSettings
 from scenebench.errors import UserError
+from scenebench.mean_average_precision import DIFFICULT, POSITIVE
 from transfer.backbone_file import Preprocessing
 from transfer.networks.network import Backbone
 
