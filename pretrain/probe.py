@@ -17,10 +17,10 @@ from pretrain.data.sources import ImageFiles
 from pretrain.data.whole_images import loading_threads, whole_image_batches
 from pretrain.distributed import is_main
 from pretrain.methods.base import Method
-from pretrain.networks import evaluating
-from pretrain.progress import Progress
 from pretrain.recipes.recipe import Recipe
+from pretrain.training_log import TrainingLog
 from scenebench.errors import UserError
+from scenebench.evaluation_mode import evaluation_mode
 from scenebench.knn import multilabel_scores
 
 BATCH = 64  # images at a time
@@ -62,20 +62,20 @@ class KnnProbe:
         if not self.labels[::JUDGED].any():
             raise UserError(f"{KEY}: none of the {len(chosen[::JUDGED])} images that the probe judges holds an object")
 
-    def at_epoch_boundary(self, method: Method, step: int, progress: Progress) -> None:
+    def at_epoch_boundary(self, method: Method, step: int, training_log: TrainingLog) -> None:
         """Judge and report, if a probe is due after ``step`` finished steps and not yet in the log.
 
         To be called wherever an epoch has just ended or a run goes on, in every process; only the first works.
         """
         every = self.recipe.probe.every_epochs
-        if every is None or step == 0 or step % (every * progress.steps_per_epoch) or step in progress.probed_steps:
+        if every is None or step == 0 or step % (every * training_log.steps_per_epoch):
             return
-        if not is_main():
+        if step in training_log.probed_steps or not is_main():
             return
         started = time.monotonic()
         value = self.measure(method)
         if value is not None:
-            progress.report_probe(step, value, time.monotonic() - started)
+            training_log.report_probe(step, value, time.monotonic() - started)
 
     def measure(self, method: Method) -> float | None:
         """mAP of the judged images, in percent, by their neighbours in the bank; None where too few can be decoded."""
@@ -95,7 +95,7 @@ class KnnProbe:
         """Which images could be decoded, and their pooled features, on the CPU."""
         read: list[int] = []
         features: list[Tensor] = []
-        with evaluating(method.backbone):
+        with evaluation_mode(method.backbone), torch.no_grad():
             threads = loading_threads(self.recipe.data)
             for indices, pixels in whole_image_batches(self.images, self.recipe.probe.resolution, BATCH, threads):
                 read += indices

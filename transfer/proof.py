@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenebench.errors import TransferError
 from scenebench.files import sha256_of, write_text
@@ -220,18 +220,6 @@ def poison(tensors: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for tensor in tensors.values():
             tensor.fill_(float("nan") if tensor.is_floating_point() else -1)
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside the block; every module's own mode afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager

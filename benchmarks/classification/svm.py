@@ -17,10 +17,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import LinearSVC
 
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.classification import SVMSettings
 from scenebench.errors import UserError
 from scenebench.mean_average_precision import DIFFICULT, NEGATIVE, POSITIVE, mean_average_precision
+from scenebench.progress import Progress
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]

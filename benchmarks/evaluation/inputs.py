@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.protocol import DataSettings
 from scenebench.errors import UserError
+from scenebench.progress import Progress
 
 MERGED_CATEGORY = "object"
 _SELECTION_SEED = 20230222

@@ -22,7 +22,6 @@ from benchmarks.evaluation.inputs import (
     read_square,
     require_decodable,
 )
-from benchmarks.evaluation.progress import Progress
 from scenebench.errors import UserError
 
 
@@ -51,29 +50,6 @@ def test_reading(tmp_path: Path) -> None:
     for path in (tmp_path / "text.jpg", tmp_path / "missing.jpg"):
         with pytest.raises(UserError, match=f"{path.name}: cannot be decoded"):
             require_decodable([tmp_path / "grey.png", path], "test")
-
-
-def test_progress_lines_say_rate_and_time_left() -> None:
-    now, lines = [0.0], []
-    progress = Progress(100, "training step", every=10, clock=lambda: now[0], write=lines.append)
-    for _ in range(60):
-        now[0] += 0.5
-        progress.advance(note="loss 1.0")
-    assert len(lines) == 3
-    assert lines[1] == "training step: 40/100, 2.00/s, ETA 0:00:30, loss 1.0"
-
-
-def test_progress_is_silent_when_quick_and_leaves_the_first_step_out_of_the_rate() -> None:
-    now, lines = [0.0], []
-    progress = Progress(10, "x", every=10, clock=lambda: now[0], write=lines.append)
-    now[0] = 9.0  # warming up
-    progress.advance()
-    assert lines == []
-    now[0] = 11.0
-    progress.advance(2)
-    assert lines == ["x: 3/10, 1.00/s, ETA 0:00:07"]
-    progress.advance(50)  # more than announced
-    assert len(lines) == 1
 
 
 def test_sheets(tmp_path: Path) -> None:
