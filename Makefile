@@ -89,10 +89,10 @@ ci-evaluate: $(VENV)/.ready ## Judge a checkpoint by a suite (BACKBONE=, SUITE=,
 mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
 	@echo "mmcv's compiled operators and MMDetection are installed."
 
-docker-image: ## Build the image that judges a checkpoint (VARIANT=cpu|cuda, ENGINE=docker, IMAGE=, BASE=, MMCV_OPS=0)
+docker-image: ## Build the image that judges a checkpoint (VARIANT=cuda, or cpu with TORCH_LOCK= PIP_CONF=; ENGINE=, MMCV_OPS=0)
 	@docker/image.sh
 
-docker-evaluate: ## Judge a checkpoint in the image (BACKBONE=model.pth SUITE=mini OUT=results/mine, DATA=, EXPECTED=)
+docker-evaluate: ## Judge a checkpoint in the image (BACKBONE=model.pth SUITE=mini OUT=results/mine, VARIANT=, DATA=)
 	@SUITE="$(if $(filter file,$(origin SUITE)),,$(SUITE))" OUT="$(if $(filter file,$(origin OUT)),,$(OUT))" docker/evaluate.sh
 
 test: lint ## Lint, type-check and run the tests

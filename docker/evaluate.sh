@@ -5,7 +5,8 @@
 #   OUT       folder for the records                                   DATA      (optional) prepared data set
 #   EXPECTED  (optional) YAML with the values expected                 OPTIONS   (optional) more words for `submit`
 #   ENGINE    docker (default), podman, or none: run .venv/bin/scenebench, or the scenebench on the PATH, on this machine
-#   IMAGE     (optional) the image, if not that of this tree's version VARIANT   (optional) cpu or cuda, where IMAGE is not set
+#   IMAGE     (optional) the image, if not that of this tree's version
+#   VARIANT   cpu (default) or cuda: which of them was built, where IMAGE is not set; cuda needs no GPU
 #   GPUS      (optional) for the CUDA image: all, or what else `--gpus` takes
 # Exit codes: 0; 1 below the values expected, or a cell failed; 2 bad input.
 set -euo pipefail
@@ -47,7 +48,7 @@ command -v "$ENGINE" >/dev/null || refuse "ENGINE: $ENGINE: not found; install i
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$here/../scenebench/__init__.py")
 : "${IMAGE:=scenebench:$version-${VARIANT:-cpu}}"
 "$ENGINE" info >/dev/null 2>&1 || refuse "ENGINE: $ENGINE does not answer; is its service running, and may you use it?"
-"$ENGINE" image inspect "$IMAGE" >/dev/null 2>&1 || refuse "IMAGE: $IMAGE: not here; make docker-image, or $ENGINE pull"
+"$ENGINE" image inspect "$IMAGE" >/dev/null 2>&1 || refuse "IMAGE: $IMAGE: not here; make docker-image, name the VARIANT that you built, or $ENGINE pull"
 
 backbone=$(resolved BACKBONE "$BACKBONE")
 mkdir -p "$OUT" 2>/dev/null || refuse "OUT: $OUT: cannot be made"

@@ -153,19 +153,6 @@ def encode_without_trace(encoder: nn.Module, images: Tensor) -> tuple[Tensor, Te
     return features, embeddings
 
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Within it ``module`` is in eval mode and no gradient is kept; afterwards each part is in its mode again."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part, training in modes:
-            part.training = training
-
-
 @torch.no_grad()
 def estimate_running_statistics(module: nn.Module, batches: Iterator[Tensor]) -> int:
     """Set BN's running statistics to their plain average over ``batches`` (normalised images, N x 3 x H x W).

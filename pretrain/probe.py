@@ -16,10 +16,11 @@ from pretrain.data.annotations import KEY, multilabels
 from pretrain.data.sources import ImageFiles
 from pretrain.data.whole_images import loading_threads, whole_image_batches
 from pretrain.methods.base import Method
-from pretrain.networks import evaluating
-from pretrain.progress import Progress
 from pretrain.recipes.recipe import Recipe
+from pretrain.training_log import TrainingLog
 from scenebench.errors import UserError
+from scenebench.evaluation_mode import evaluation_mode
+from scenebench.knn import multilabel_scores
 
 BATCH = 64  # images at a time
 JUDGED = 5  # every fifth image is judged, the others are the bank
@@ -60,22 +61,24 @@ class KnnProbe:
         if not self.labels[::JUDGED].any():
             raise UserError(f"{KEY}: none of the {len(chosen[::JUDGED])} images that the probe judges holds an object")
 
-    def at_epoch_boundary(self, method: Method, step: int, progress: Progress) -> None:
+    def at_epoch_boundary(self, method: Method, step: int, training_log: TrainingLog) -> None:
         """Judge and report, if a probe is due after ``step`` finished steps and not yet in the log.
 
         To be called wherever an epoch has just ended or a run goes on, in one process.
         """
         every = self.recipe.probe.every_epochs
-        if every is None or step == 0 or step % (every * progress.steps_per_epoch) or step in progress.probed_steps:
+        if every is None or step == 0 or step % (every * training_log.steps_per_epoch):
+            return
+        if step in training_log.probed_steps:
             return
         started = time.monotonic()
         value = self.measure(method)
         if value is not None:
-            progress.report_probe(step, value, time.monotonic() - started)
+            training_log.report_probe(step, value, time.monotonic() - started)
 
     def measure(self, method: Method) -> float | None:
         """mAP of the judged images, in percent, by their neighbours in the bank; None where too few can be decoded."""
-        from scenebench.multilabel import knn_scores, mean_average_precision  # scikit-learn: only where it is needed
+        from scenebench.mean_average_precision import mean_average_precision  # scikit-learn: only where it is needed
 
         probe = self.recipe.probe
         read, features = self._features(method)
@@ -84,14 +87,14 @@ class KnnProbe:
             return None
         labels = self.labels[read]
         k = min(probe.k, int((~judged).sum()))
-        scores = knn_scores(features[~judged], labels[~judged], features[judged], k, probe.temperature)
+        scores = multilabel_scores(features[~judged], labels[~judged], features[judged], k, probe.temperature)
         return mean_average_precision(labels[judged].numpy(), scores.numpy())[0]
 
     def _features(self, method: Method) -> tuple[list[int], Tensor]:
         """Which images could be decoded, and their pooled features, on the CPU."""
         read: list[int] = []
         features: list[Tensor] = []
-        with evaluating(method.backbone):
+        with evaluation_mode(method.backbone), torch.no_grad():
             threads = loading_threads(self.recipe.data)
             for indices, pixels in whole_image_batches(self.images, self.recipe.probe.resolution, BATCH, threads):
                 read += indices

@@ -42,12 +42,12 @@ from pretrain.methods.base import PREPROCESSING, Method, build_method
 from pretrain.networks import groups_here
 from pretrain.optimiser import build_optimiser, learning_rate, peak_rate
 from pretrain.probe import KnnProbe
-from pretrain.progress import Progress
 from pretrain.recipes.recipe import Recipe
 from pretrain.run_data import RunData, require_data_of_finished, require_same_data
 from pretrain.run_folder import BACKBONE, CHECKPOINTS, changed_places, check_owner, claimed
 from pretrain.step import FirstNotFinite, TrainingStep
 from pretrain.stopping import Stopped, StopRequest
+from pretrain.training_log import TrainingLog
 from scenebench.errors import UserError
 from scenebench.locking import only_process
 from transfer.backbone_file import BackboneInfo, save_backbone
@@ -163,17 +163,17 @@ class _Run:
         )
         peak = peak_rate(recipe.optimiser, recipe.schedule)
         with StopRequest() as stop:
-            progress = Progress(self.out, recipe, self.step, steps_per_epoch, quiet=not is_main())
+            training_log = TrainingLog(self.out, recipe, self.step, steps_per_epoch, quiet=not is_main())
             try:
                 while self.step < self.total_steps:
                     epoch, position = divmod(self.step, steps_per_epoch)
-                    self._look(progress)
+                    self._look(training_log)
                     self.method.on_epoch_start(epoch)
                     batches = iter(build_loader(recipe, dataset, epoch, position))
                     for _ in range(position, steps_per_epoch):
                         asked = time.monotonic()
                         batch = next(batches)
-                        progress.waited(time.monotonic() - asked)
+                        training_log.waited(time.monotonic() - asked)
                         lr = learning_rate(peak, recipe.schedule, self.step, steps_per_epoch)
                         loss, log = training_step(batch, lr)
                         self.first_not_finite.note(loss, self.step)
@@ -181,7 +181,7 @@ class _Run:
                         if self.fabric.device.type == "cpu" or self._report_due():  # asking a GPU means waiting for it
                             self._require_finite_losses(dataset)
                         if self._report_due():
-                            progress.report(self.step, _means(loss, lr, log))
+                            training_log.report(self.step, _means(loss, lr, log))
                         if self.any_process.any(stop.signal_number is not None):
                             self._save(optimiser, dataset)
                             self._say(
@@ -192,16 +192,18 @@ class _Run:
                             raise Stopped(stop.signal_number or signal.SIGTERM)
                         if self._checkpoint_due(steps_per_epoch):
                             self._save(optimiser, dataset)
-                self._look(progress)
+                self._look(training_log)
             finally:
-                progress.close()
+                training_log.close()
 
-    def _look(self, progress: Progress) -> None:
+    def _look(self, training_log: TrainingLog) -> None:
         """What is measured between two epochs, by one process; it changes nothing."""
         with only_main() as is_mine:
             if is_mine:
-                self.probe.at_epoch_boundary(self.method, self.step, progress)
-                progress.paused(self.diagnostics.at_epoch_boundary(self.method, self.step, progress.steps_per_epoch))
+                self.probe.at_epoch_boundary(self.method, self.step, training_log)
+                training_log.paused(
+                    self.diagnostics.at_epoch_boundary(self.method, self.step, training_log.steps_per_epoch)
+                )
 
     def _report_due(self) -> bool:
         return self.step % self.recipe.run.log_every == 0 or self.step == self.total_steps

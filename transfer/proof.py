@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scenebench.errors import TransferError
 from scenebench.files import sha256_of, write_text
@@ -245,18 +245,6 @@ def refusing(what: str) -> Iterator[None]:
         yield
     except TOOLBOX_ERRORS as error:
         raise TransferError(f"{what}: {' '.join(str(error).split()) or type(error).__name__}") from error
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside the block; every module's own mode afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from benchmarks.classification.views import test_view
 from benchmarks.evaluation.inputs import read_image, read_square
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.classification import ViewSettings
 from scenebench.errors import UserError
+from scenebench.progress import Progress
 from transfer.backbone_file import Preprocessing
 from transfer.networks.network import Backbone
 from transfer.networks.resnet import ResNet

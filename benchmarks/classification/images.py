@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.datasets.samples import Sample
 from benchmarks.evaluation.inputs import choose
 from scenebench.errors import UserError
-
-POSITIVE, NEGATIVE, DIFFICULT = 1, 0, -1
+from scenebench.mean_average_precision import DIFFICULT, POSITIVE
 
 
 @dataclass(frozen=True)

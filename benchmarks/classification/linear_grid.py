@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.classification import LinearGridSettings
+from scenebench.progress import Progress
 
 _MOMENTUM = 0.9
 _CHUNK = 4096

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.linear import Standardisation, fit_path
 from benchmarks.protocols.classification import LowShotSettings
 from scenebench.errors import UserError
+from scenebench.mean_average_precision import mean_average_precision
 
 MAX_ITERATIONS = 200
 
@@ -86,7 +86,8 @@ def low_shot_values(
     values, per_category, images = [], [], []
     for draw in range(settings.draws):
         chosen = draw_images(present, settings, draw)
-        value, by_category = multilabel_map(test_labels, low_shot_scores(train, present, test, chosen, settings.l2))
+        scores = low_shot_scores(train, present, test, chosen, settings.l2)
+        value, by_category = mean_average_precision(test_labels, scores)
         if value is None:
             raise UserError("the test images hold none of the categories")
         values.append(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.top_k import accuracy_by_class, top_k_accuracy
+from scenebench.mean_average_precision import mean_average_precision
 
 PerClass = dict[str, dict[str, float | None]]
 
@@ -20,7 +20,7 @@ def main_metric(multilabel: bool) -> str:
 def main_value(scores: Tensor, images: LabelledImages, rule: str) -> float | None:
     """mAP or top-1 accuracy, in percent; None where no class has a positive."""
     if images.multilabel:
-        return multilabel_map(images.labels, scores.double().numpy(), rule)[0]
+        return mean_average_precision(images.labels, scores.double().numpy(), rule)[0]
     return top_k_accuracy(scores, torch.from_numpy(images.labels), 1)
 
 
@@ -33,8 +33,8 @@ def measure(
         scores: N x classes, finite. rule: of the average precision.
     """
     if images.multilabel:
-        value, by_class = multilabel_map(images.labels, scores.double().numpy(), rule)
-        eleven, _ = multilabel_map(images.labels, scores.double().numpy(), "eleven_point")
+        value, by_class = mean_average_precision(images.labels, scores.double().numpy(), rule)
+        eleven, _ = mean_average_precision(images.labels, scores.double().numpy(), "eleven_point")
         return {"mAP": value, "mAP_11point": eleven}, {
             name: {"AP": ap} for name, ap in zip(classes, by_class, strict=True)
         }

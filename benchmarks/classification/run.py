@@ -13,9 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.fine_tuning import run_training
-from benchmarks.classification.images import POSITIVE
 from benchmarks.classification.linear import LinearProbe, Standardisation, fit_path
 from benchmarks.classification.low_shot import low_shot_values, mean_by_category
 from benchmarks.classification.splits import split_images
@@ -24,7 +22,8 @@ from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.inputs import choose_images, data_notes
 from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError, require_choice
-from scenebench.multilabel import knn_scores
+from scenebench.knn import multilabel_scores
+from scenebench.mean_average_precision import POSITIVE, mean_average_precision
 
 SCENE_TYPE_ORACLE = "reference:scene_type_oracle"
 REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM)
@@ -81,7 +80,7 @@ def _run_multilabel(cell: Cell, protocol: ClassificationProtocol) -> Outcome:
         else:
             scores, more = _score_linearly(cell, protocol, train, test)
         notes += more
-    value, per_category = multilabel_map(test_labels, scores)
+    value, per_category = mean_average_precision(test_labels, scores)
     undefined = sum(ap is None for ap in per_category)
     if undefined:
         notes.append(f"{undefined} of {len(per_category)} categories have no test image and do not enter the mean")
@@ -148,7 +147,7 @@ def _score_by_neighbours(
     settings = protocol.settings.knn
     k = min(settings.k, len(train.labels))
     notes = [f"k lowered from {settings.k} to the {k} training images"] if k < settings.k else []
-    scores = knn_scores(train.features, train.present, test.features, k, settings.temperature)
+    scores = multilabel_scores(train.features, train.present, test.features, k, settings.temperature)
     return scores.numpy(), notes
 
 
@@ -168,7 +167,7 @@ def _score_linearly(
     held_out = standardise(validation.features)
     best: tuple[float, float, LinearProbe] | None = None
     for strength, probe in zip(strengths, fit_path(features, labels, strengths, settings.max_iterations), strict=True):
-        value = multilabel_map(validation.labels, probe(held_out).numpy())[0] or 0.0
+        value = mean_average_precision(validation.labels, probe(held_out).numpy())[0] or 0.0
         if best is None or value > best[0]:  # equal: the stronger regularisation stays
             best = (value, strength, probe)
     assert best is not None

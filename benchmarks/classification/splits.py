@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.classification.images import POSITIVE, LabelledImages, from_samples, stamp_of
+from benchmarks.classification.images import LabelledImages, from_samples, stamp_of
 from benchmarks.classification.lists import read_train_list
 from benchmarks.classification.low_shot import draw_images
 from benchmarks.evaluation.cell import Cell
@@ -13,6 +13,7 @@ from benchmarks.evaluation.official import OfficialFolder
 from benchmarks.protocols.classification import LowShotSettings
 from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError
+from scenebench.mean_average_precision import POSITIVE
 
 
 def wants_multilabel(protocol: ClassificationProtocol) -> bool:

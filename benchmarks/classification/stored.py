@@ -10,7 +10,6 @@ from benchmarks.classification.features import backbone_features, colour_histogr
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.measures import measure
-from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.splits import split_images, train_images
 from benchmarks.classification.svm import low_shot_map, normalise, score_svms
 from benchmarks.classification.top_k import top_k_accuracy
@@ -20,6 +19,7 @@ from benchmarks.protocols.classification import LinearGridSettings, SVMSettings
 from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
+from scenebench.knn import class_votes, nearest_neighbours
 from transfer.backbone_file import load_network
 
 COLOUR_HISTOGRAM = "reference:colour_histogram"
@@ -117,7 +117,7 @@ def _low_shot(
 def _knn(cell: Cell, train: LabelledImages, features: Tensor, test: Tensor) -> tuple[Tensor, list[str]]:
     settings = _settings_of(cell).settings.knn
     k = min(settings.k, len(train))
-    similarity, indices = (found.cpu() for found in nearest(features.to(_device()), test.to(_device()), k))
+    similarity, indices = (found.cpu() for found in nearest_neighbours(features.to(_device()), test.to(_device()), k))
     labels = torch.from_numpy(train.labels)[indices]
     scores = class_votes(similarity, labels, len(cell.data.categories), settings.temperature)
     return scores, [f"k lowered from {settings.k} to the {k} training images"] if k < settings.k else []

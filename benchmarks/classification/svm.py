@@ -17,11 +17,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.svm import LinearSVC
 
-from benchmarks.classification.average_precision import multilabel_map
-from benchmarks.classification.images import DIFFICULT, NEGATIVE, POSITIVE
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.classification import SVMSettings
 from scenebench.errors import UserError
+from scenebench.mean_average_precision import DIFFICULT, NEGATIVE, POSITIVE, mean_average_precision
+from scenebench.progress import Progress
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -126,7 +125,7 @@ def low_shot_map(
         for sample in range(settings.samples):
             drawn = draw_low_shot(labels, k, sample, seed, classes)
             by_cost = [_low_shot_scores(train, drawn, test, cost, settings, seed) for cost in settings.costs]
-            values = [multilabel_map(test_labels, scores, rule)[0] for scores in by_cost]
+            values = [mean_average_precision(test_labels, scores, rule)[0] for scores in by_cost]
             defined = [value for value in values if value is not None]
             if not defined:
                 raise UserError("the test images hold none of the classes")

@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.classification.heads import Classifier, GridCell, build_optimiser
-from benchmarks.classification.images import DIFFICULT, POSITIVE, LabelledImages
+from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.resuming import Keeper, restore, state_of
 from benchmarks.classification.schedule import rate_factor
 from benchmarks.classification.views import Views, batches, in_order, shuffled
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.classification import TrainSettings, ViewSettings
 from scenebench.errors import UserError
+from scenebench.mean_average_precision import DIFFICULT, POSITIVE
+from scenebench.progress import Progress
 from transfer.backbone_file import Preprocessing
 from transfer.networks.network import Backbone
 
@@ -115,15 +116,15 @@ def _train_cells(
     targets = training_targets(task.train, task.difficult).to(device)
     smallest = 2 if settings.cells > 1 or not (settings.frozen or settings.frozen_norms) else 1
     steps = len(shuffled(len(task.train), settings.batch_size, seed, 0, smallest))
-    progress = Progress(settings.epochs * steps, cells[0].label if len(cells) == 1 else f"{len(cells)} heads")
     by_epoch: list[dict[int, float | None]] = [{} for _ in cells]
     first = 0
     if state is not None:
         assert task.keeper is not None
         first, by_epoch = restore(state, classifier, optimiser), state["by_epoch"]
-        progress.done = first * steps
         task.keeper.notes.append(f"training went on after epoch {first} of {settings.epochs}; the time is the rest's")
+    what = cells[0].label if len(cells) == 1 else f"{len(cells)} heads"
     step = first * steps
+    progress = Progress(settings.epochs * steps, what, done=step)
     for epoch in range(first, settings.epochs):
         order = shuffled(len(task.train), settings.batch_size, seed, epoch, smallest)
         classifier.train()

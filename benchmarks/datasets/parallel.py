@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
+
+from scenebench.progress import Progress
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -41,13 +42,12 @@ def iterate_chunks(
 ) -> Iterator[list[Result]]:
     """The same, chunk by chunk, as each is done: what came before an interruption is the caller's to keep."""
     chunks = [tasks[start : start + chunk] for start in range(0, len(tasks), chunk)]
-    progress = _Progress(label, len(tasks))
-    done = 0
+    # Several workers end their first chunks at nearly the same time: all of them count from the start.
+    progress = Progress(len(tasks), f"{label}, images", _SECONDS_BETWEEN_LINES, warms_up=False, write=_say)
     with _mapping(min(workers, len(chunks))) as mapping:
         for part in mapping(function, chunks):
-            done += len(part)
             yield part
-            progress.show(done)
+            progress.advance(len(part))
 
 
 @contextmanager
@@ -73,21 +73,5 @@ def _map_deaf_to_interrupts(pool: ProcessPoolExecutor, function: Callable, chunk
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Progress:
-    """A plain line every few seconds; short runs print none."""
-
-    def __init__(self, label: str, total: int) -> None:
-        self.label, self.total = label, total
-        self.start = self.last = time.monotonic()
-        self.printed = False
-
-    def show(self, done: int) -> None:
-        now = time.monotonic()
-        if done < self.total and now - self.last < _SECONDS_BETWEEN_LINES:
-            return
-        if done >= self.total and not self.printed:
-            return
-        self.last, self.printed = now, True
-        rate = done / max(now - self.start, 1e-9)
-        rest = "" if done >= self.total else f", {(self.total - done) / rate:.0f} s left"
-        print(f"{self.label}: {done}/{self.total} images, {rate:.0f}/s{rest}", file=sys.stderr, flush=True)
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -29,10 +29,10 @@ from benchmarks.detection.precise_bn import show_progress
 from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.inputs import category_names, data_notes
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.protocol import DetectionProtocol
 from scenebench.errors import UserError
 from scenebench.files import write_text
+from scenebench.progress import Progress
 from transfer.exporters.silenced_logs import quiet_detectron2
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from benchmarks.detection.drawing import shown_images
 from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.voc_metric import voc_average_precision, voc_metrics
 from benchmarks.evaluation.drawing import Instance
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.detection import PYCOCOTOOLS
 from scenebench.errors import UserError
+from scenebench.progress import Progress
 
 Measured = tuple[dict[str, float | None], dict[str, dict[str, float | None]]]
 

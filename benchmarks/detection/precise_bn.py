@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from benchmarks.evaluation.progress import Progress
+from scenebench.progress import Progress
 
 
 def show_progress(hook: Any, what: str) -> None:

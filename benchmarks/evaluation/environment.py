@@ -6,9 +6,7 @@ import importlib.metadata
 import os
 import platform
 import re
-import resource
 import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -16,6 +14,7 @@ import torch
 import scenebench
 from benchmarks.records.record import EnvironmentPart
 from scenebench.processors import cpu_info
+from scenebench.resident_memory import resident_kib
 
 COMMIT_VARIABLE = "SCENEBENCH_COMMIT"
 """Set in an image, which holds a copy of the tree without its history."""
@@ -77,8 +76,7 @@ def stated_commit(text: str) -> tuple[str, bool]:
 
 def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, in MB (10^6 bytes); GPU memory is not in it."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6  # bytes there, KiB on Linux
+    return resident_kib(peak=True) * 1024 / 1e6
 
 
 def peak_accelerator_memory_mb() -> float | None:

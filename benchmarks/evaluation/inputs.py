@@ -11,10 +11,10 @@ from PIL import Image
 
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.shape import shape_problem
-from benchmarks.evaluation.progress import Progress
 from benchmarks.protocols.protocol import DataSettings
 from scenebench.errors import UserError
 from scenebench.pictures import UnclearPicture, depth_of, to_rgb
+from scenebench.progress import Progress
 
 MERGED_CATEGORY = "object"
 _SELECTION_SEED = 20230222

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.evaluation.cell import Cell
-from benchmarks.evaluation.progress import Progress
+from scenebench.progress import Progress
 
 if TYPE_CHECKING:
     from mmengine.hooks import Hook

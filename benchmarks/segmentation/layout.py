@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.folder import IGNORED
-from benchmarks.evaluation.progress import Progress
 from scenebench.errors import UserError
 from scenebench.files import write_text
+from scenebench.progress import Progress
 
 
 @dataclass(frozen=True)

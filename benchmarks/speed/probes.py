@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
-from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.top_k import top_k_accuracy
 from benchmarks.protocols.classification import KNNSettings, LinearGridSettings
 from benchmarks.speed.stopwatch import timed
+from scenebench.knn import class_votes, nearest_neighbours
 
 WIDTH, CLASSES = 2048, 100
 
@@ -45,7 +45,7 @@ def _made_up(images: int, width: int, classes: int, seed: int) -> tuple[Tensor, 
 
 def _knn(train: Tensor, labels: Tensor, test: Tensor, classes: int) -> Tensor:
     settings = KNNSettings()
-    similarity, indices = nearest(train, test, settings.k)
+    similarity, indices = nearest_neighbours(train, test, settings.k)
     return class_votes(similarity, labels[indices], classes, settings.temperature)
 
 

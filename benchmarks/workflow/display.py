@@ -12,6 +12,7 @@ from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event
 from benchmarks.workflow.job import tail
 from benchmarks.workflow.plan import Job
 from scenebench.exit_codes import SAYS
+from scenebench.progress import duration
 
 STATUS_SECONDS = 30.0
 """How often a file or pipe gets a line on the running jobs; a terminal's last line always shows them."""
@@ -100,8 +101,7 @@ class Display:
     def _time_left(self) -> str:
         if len(self.finished) + len(self.failed) == len(self.jobs):
             return ""
-        seconds = round(self.estimate())
-        return f"(about {seconds // 60}:{seconds % 60:02d} left)"
+        return f"(about {duration(self.estimate())} left)"
 
     def _last_words(self, name: str) -> str:
         job = self.jobs[name]

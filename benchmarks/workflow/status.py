@@ -11,6 +11,7 @@ from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event, EventLo
 from benchmarks.workflow.plan import PLAN_FILE, Job, Plan, read_plan
 from scenebench.errors import UserError
 from scenebench.locking import LOCK_FILE, is_locked
+from scenebench.progress import duration
 
 DONE, RUNNING, BROKEN, WAITING, BLOCKED = "done", "running", "failed", "waiting", "blocked"
 STATES = (DONE, RUNNING, BROKEN, BLOCKED, WAITING)
@@ -155,16 +156,6 @@ def status_lines(status: Status) -> list[str]:
             if state == BROKEN:
                 lines.append(f"           log: {status.out / cell.log}")
     return [*lines, f"  page     {status.out / 'status.html'}"] if (status.out / "status.html").is_file() else lines
-
-
-def duration(seconds: float) -> str:
-    """``0:07``, ``1:30`` (minutes and seconds below an hour), ``3 h 20 min``, ``4 d 6 h``."""
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d}"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 def _rest(status: Status) -> str:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.workflow.status import DONE, STATES, WAITING, CellStatus, Status, duration, read_status
+from benchmarks.workflow.status import DONE, STATES, WAITING, CellStatus, Status, read_status
 from scenebench.files import write_text
+from scenebench.progress import duration
 
 PAGE = "status.html"
 REFRESH_SECONDS = 30.0

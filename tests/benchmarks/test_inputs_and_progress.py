@@ -22,7 +22,6 @@ from benchmarks.evaluation.inputs import (
     read_square,
     require_decodable,
 )
-from benchmarks.evaluation.progress import Progress
 from scenebench.errors import UserError
 
 
@@ -61,29 +60,6 @@ def test_a_picture_that_no_toolbox_can_resize_is_named(tmp_path: Path, size: tup
         return
     with pytest.raises(UserError, match=rf"strip\.png: {size[0]} x {size[1]} pixels: one side is more than 100 times"):
         require_decodable([tmp_path / "strip.png"], "test")
-
-
-def test_progress_lines_say_rate_and_time_left() -> None:
-    now, lines = [0.0], []
-    progress = Progress(100, "training step", every=10, clock=lambda: now[0], write=lines.append)
-    for _ in range(60):
-        now[0] += 0.5
-        progress.advance(note="loss 1.0")
-    assert len(lines) == 3
-    assert lines[1] == "training step: 40/100, 2.00/s, ETA 0:00:30, loss 1.0"
-
-
-def test_progress_is_silent_when_quick_and_leaves_the_first_step_out_of_the_rate() -> None:
-    now, lines = [0.0], []
-    progress = Progress(10, "x", every=10, clock=lambda: now[0], write=lines.append)
-    now[0] = 9.0  # warming up
-    progress.advance()
-    assert lines == []
-    now[0] = 11.0
-    progress.advance(2)
-    assert lines == ["x: 3/10, 1.00/s, ETA 0:00:07"]
-    progress.advance(50)  # more than announced
-    assert len(lines) == 1
 
 
 def test_sheets(tmp_path: Path) -> None:

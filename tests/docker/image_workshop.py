@@ -20,6 +20,8 @@ BASE, IMAGE = "localhost/scenebench-base:bookworm", "localhost/scenebench:test"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 OPERATORS = os.environ.get("MMCV_OPS", "0")
 """``MMCV_OPS=1 make test-image`` also builds mmcv's operators, which takes ten minutes and more of one core."""
+VARIANT, TORCH_LOCK = os.environ.get("VARIANT", "cuda"), os.environ.get("TORCH_LOCK", "")
+"""``cuda`` needs no index but the one that pip uses anyway; ``cpu`` needs a lock, see docker/README.md."""
 
 
 def why_not() -> str:
@@ -56,6 +58,8 @@ class Workshop:
             "ENGINE": "buildah",
             "IMAGE": IMAGE,
             "BASE": BASE,
+            "VARIANT": VARIANT,
+            "TORCH_LOCK": TORCH_LOCK,
             "MMCV_OPS": OPERATORS,
             "PIP_CONF": str(self._pip_settings()),
             "BUILD_OPTIONS": " ".join(["--isolation chroot --layers", *lent]),

@@ -56,6 +56,24 @@ def test_it_runs_as_an_ordinary_user_with_its_caches_in_tmp():
     assert values["PYTHONDONTWRITEBYTECODE"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("variant", "lock", "said"),
+    [
+        ("cuda", "", ""),
+        ("cuda", "cu12.lock", ""),
+        ("cpu", "torch-cpu.lock", ""),
+        ("cpu", "", "VARIANT=cpu needs TORCH_LOCK"),
+        ("gpu", "torch-cpu.lock", "VARIANT is cpu or cuda, not 'gpu'"),
+    ],
+)
+def test_a_build_without_the_script_refuses_the_same_settings(variant: str, lock: str, said: str):
+    (case,) = [found[0] for one in _all("RUN", stage=1) if (found := re.findall(r"case .*? esac", one.rest))]
+    settings = {"VARIANT": variant, "TORCH_LOCK": lock}
+    done = subprocess.run(["sh", "-c", case], env=settings, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.strip().startswith(said)) == (2 if said else 0, True)
+    assert bool(done.stderr) == bool(said)
+
+
 def test_the_labels_name_version_commit_and_licence():
     (label,) = _all("LABEL")
     for name, value in {"version": "${VERSION}", "revision": "${COMMIT}", "licenses": "Apache-2.0"}.items():

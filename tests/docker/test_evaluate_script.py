@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ def test_the_build_names_version_and_commit(build: _Script):
     ("settings", "message"),
     [
         ({"VARIANT": "gpu"}, "VARIANT: cpu or cuda, not 'gpu'"),
+        ({"VARIANT": "gpu", "TORCH_LOCK": "packages.lock"}, "VARIANT: cpu or cuda, not 'gpu'"),
         ({"MMCV_OPS": "yes"}, "MMCV_OPS: 0 or 1"),
         ({"TORCH_LOCK": "none.lock"}, "TORCH_LOCK: requirements/none.lock: no such file"),
         ({"PIP_CONF": "none.conf"}, "PIP_CONF: none.conf: no such file"),
@@ -171,10 +173,53 @@ def test_the_build_names_version_and_commit(build: _Script):
     ],
 )
 def test_a_bad_build_is_one_line_and_exit_code_2(build: _Script, settings: dict[str, str], message: str):
-    done = build(**settings)
+    done = build(**{"VARIANT": "cuda"} | settings)
     assert done.returncode == 2
     assert done.stderr.startswith(f"image.sh: {message}")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> _Script:
+    """image.sh in a tree of its own, with no lock under requirements/."""
+    tree = tmp_path / "tree"
+    shutil.copytree(DOCKER, tree / "docker")
+    (tree / "requirements").mkdir()
+    (tree / "scenebench").mkdir()
+    (tree / "scenebench/__init__.py").write_text('__version__ = "1.2.3"\n')
+    return _script(str(tree / "docker/image.sh"), tmp_path)
+
+
+@pytest.mark.parametrize("settings", [{}, {"VARIANT": "cpu"}, {"VARIANT": "cpu", "ENGINE": "none-here"}])
+def test_the_cpu_variant_without_a_lock_says_what_it_needs(scripts: _Script, settings: dict[str, str]):
+    done = scripts(**settings)
+    assert done.returncode == 2
+    assert done.stderr.startswith("image.sh: VARIANT=cpu needs requirements/torch-cpu.lock, or another by TORCH_LOCK: ")
+    for named in ('"whl/cpu"', "PIP_CONF", "`uv pip compile`", "docker/README.md", "VARIANT=cuda", "without a GPU"):
+        assert named in done.stderr
+    assert done.stderr.count("\n") == 2
+    assert not scripts.calls.exists()  # nothing was built
+    assert "uv pip compile" in (DOCKER / "README.md").read_text()
+
+
+def test_the_cpu_variant_takes_the_lock_that_is_there_or_the_one_named(scripts: _Script):
+    requirements = scripts.folder / "tree/requirements"
+    for name in ("torch-cpu.lock", "mine.lock"):
+        (requirements / name).touch()
+    for settings, lock in (({}, "torch-cpu.lock"), ({"TORCH_LOCK": "mine.lock"}, "mine.lock")):
+        done = scripts(**settings)
+        assert done.returncode == 0, done.stderr
+        assert {"VARIANT=cpu", f"TORCH_LOCK={lock}"} <= set(scripts.words)
+        assert "scenebench:1.2.3-cpu" in scripts.words
+    assert scripts(VARIANT="cuda").returncode == 0
+    assert "TORCH_LOCK=" in scripts.words
+
+
+def test_the_lock_of_the_readme_has_the_versions_of_packages_lock():
+    locked = (REPOSITORY / "requirements/packages.lock").read_text().splitlines()
+    named = re.findall(r"\b(torch(?:vision)?==[\d.]+)\+cpu", (DOCKER / "README.md").read_text())
+    assert [name.partition("=")[0] for name in named] == ["torch", "torchvision"]
+    assert all(f"{name} \\" in locked for name in named)
 
 
 def test_the_make_targets_hand_their_settings_on(evaluate: _Script):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from dockerfile_parts import DOCKER
-from image_workshop import IMAGE, OPERATORS, Workshop, why_not
+from image_workshop import IMAGE, OPERATORS, VARIANT, Workshop, why_not
 
 import scenebench
 from transfer.example_checkpoint import write_example
@@ -69,17 +69,28 @@ def test_it_says_what_it_is(workshop: Workshop):
     assert labels["org.opencontainers.image.version"] == scenebench.__version__
     assert len(labels["org.opencontainers.image.revision"].removesuffix("-changed")) == 40
     assert read["Config"]["User"] == "10001:10001"
-    assert read["Size"] < 3.5e9
+    assert labels["scenebench.variant"] == VARIANT
+    assert read["Size"] < {"cpu": 3.5e9, "cuda": 9e9}[VARIANT]
 
 
 def test_it_holds_no_compiler_no_tests_and_no_installer(workshop: Workshop):
     program = (
         "import importlib.util, pathlib, shutil\n"
         "print([tool for tool in ('gcc', 'g++', 'cc', 'git', 'ninja') if shutil.which(tool)])\n"
-        "print([name for name in ('pip', 'pytest', 'ruff', 'triton') if importlib.util.find_spec(name)])\n"
+        "print([name for name in ('pip', 'pytest', 'ruff') if importlib.util.find_spec(name)])\n"
         "print([str(path) for path in pathlib.Path('/app').iterdir() if path.name in ('tests', 'results', '.git')])\n"
     )
     assert _python(workshop, program).split("\n")[:3] == ["[]", "[]", "[]"]
+
+
+def test_torch_is_that_of_its_variant(workshop: Workshop):
+    program = (
+        "import importlib.util, torch\n"
+        "print(torch.version.cuda is not None, torch.cuda.is_available())\n"
+        "print([name for name in ('nvidia', 'triton') if importlib.util.find_spec(name)])\n"
+    )
+    found = _python(workshop, program).split("\n")[:2]
+    assert found == (["False False", "[]"] if VARIANT == "cpu" else ["True False", "['nvidia', 'triton']"])
 
 
 def test_it_has_no_network_and_can_write_to_tmp_alone(workshop: Workshop):

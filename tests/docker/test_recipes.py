@@ -37,7 +37,7 @@ def test_compose_runs_every_service_shut_off():
         assert service["cap_drop"] == ["ALL"]
         assert service["user"] == "${OWNER:-10001:10001}"
         assert service["tmpfs"] == ["/tmp:mode=1777"]
-        assert service["image"] == f"${{IMAGE:-scenebench:{scenebench.__version__}-cpu}}"
+        assert service["image"] == f"${{IMAGE:-scenebench:{scenebench.__version__}-${{VARIANT:-cpu}}}}"
         assert service["network_mode"] == ("bridge" if name == "board" else "none")
     board = read["services"]["board"]
     assert board["volumes"][0].endswith(":/board:ro")

@@ -11,7 +11,6 @@ from pretrain.networks import (
     Projector,
     encode_in_groups,
     estimate_running_statistics,
-    evaluating,
     momentum_copy,
     unchanged_running_statistics,
     update_momentum_copy,
@@ -86,16 +85,6 @@ def test_running_statistics_can_be_left_alone() -> None:
     assert int(encoder.backbone.bn1.num_batches_tracked) == 2
     assert encoder.backbone.bn1.momentum == 0.1
     assert not torch.equal(encoder.backbone.bn1.running_mean, before["backbone.bn1.running_mean"])
-
-
-def test_evaluating_restores_each_parts_mode() -> None:
-    encoder = Encoder(NARROW).train()
-    encoder.projector.eval()
-    with evaluating(encoder):
-        assert not encoder.backbone.bn1.training
-        assert not encoder(torch.randn(2, 3, 32, 32))[0].requires_grad
-    assert encoder.backbone.bn1.training
-    assert not encoder.projector.training
 
 
 def test_estimated_statistics_are_the_plain_average_over_batches() -> None:

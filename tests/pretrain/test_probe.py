@@ -17,11 +17,11 @@ from PIL import Image
 from pretrain.methods.base import Method
 from pretrain.methods.moco import MomentumContrast
 from pretrain.probe import JUDGED, KnnProbe
-from pretrain.progress import Progress
 from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
+from pretrain.training_log import TrainingLog
 from scenebench.errors import UserError
 
 COUNT, CATEGORIES, STEPS_PER_EPOCH = 22, 3, 5
@@ -155,14 +155,14 @@ def test_each_probe_is_in_the_log_once_though_the_run_is_stopped(
 def test_a_resumed_run_does_not_probe_again_what_the_log_holds(data: tuple[Path, Path], tmp_path: Path) -> None:
     recipe, images = recipe_of(data, "probe.every_epochs=1"), images_of(data)
     method, probe = method_of(recipe, images), KnnProbe(recipe, images)
-    first = Progress(tmp_path, recipe, 0, STEPS_PER_EPOCH)
+    first = TrainingLog(tmp_path, recipe, 0, STEPS_PER_EPOCH)
     for step in (0, 3, 5, 5):
         probe.at_epoch_boundary(method, step, first)
     assert [line["step"] for line in log_of(tmp_path)] == [5]
-    resumed = Progress(tmp_path, recipe, 5, STEPS_PER_EPOCH)
+    resumed = TrainingLog(tmp_path, recipe, 5, STEPS_PER_EPOCH)
     probe.at_epoch_boundary(method, 5, resumed)
     assert [line["step"] for line in log_of(tmp_path)] == [5]
-    Progress(tmp_path, recipe, 4, STEPS_PER_EPOCH)  # resumed from before it
+    TrainingLog(tmp_path, recipe, 4, STEPS_PER_EPOCH)  # resumed from before it
     assert log_of(tmp_path) == []
 
 

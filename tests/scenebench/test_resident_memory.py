@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,14 @@ def test_what_is_taken_is_seen() -> None:
     assert after - before < 16 * 1024
     assert peak == pytest.approx(held, rel=0.05)  # the kernel brings its counts up to date in steps
     assert resident_kib() > 0
+
+
+def test_without_proc_the_peak_is_still_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = resident_kib(peak=True)
+    for status in (None, "Name:\tpython\nVmRSS:\t    12 kB\n"):  # no such file; a system that tells no peak
+        path = tmp_path / "status"
+        if status is not None:
+            path.write_text(status)
+        monkeypatch.setattr("scenebench.resident_memory._STATUS", path)
+        assert resident_kib(peak=True) >= 0.9 * known
+        assert math.isnan(resident_kib()) if status is None else resident_kib() == 12

@@ -141,14 +141,6 @@ def test_features_that_prove_nothing_are_refused(value: float) -> None:
         proof.check_features(features, features, "here")
 
 
-def test_evaluation_mode_restores_every_module() -> None:
-    model = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2)).train()
-    model[1].eval()
-    with proof.evaluation_mode(model):
-        assert not any(module.training for module in model.modules())
-    assert [module.training for module in model.modules()] == [True, True, False]
-
-
 def test_captured_outputs_survive_in_place_work_and_leave_no_hook() -> None:
     model = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
     with captured_outputs({"first": model[0]}) as outputs:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from scenebench.errors import TransferError
+from scenebench.evaluation_mode import evaluation_mode
 from scenebench.files import write_text
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_backbone, load_network
@@ -229,6 +230,6 @@ def _target_features(model: Any, architecture: AnyArchitecture) -> dict[str, Ten
     else:
         stages = {"embedding": model.norm_pre, "norm": model.norm}
         stages |= {f"block{number}": block for number, block in enumerate(model.blocks, start=1)}
-    with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
+    with evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
         model.forward_features(image.unsqueeze(0).to(next(model.parameters()).device))
     return features

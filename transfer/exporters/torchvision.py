@@ -10,6 +10,7 @@ import torchvision
 from torch import Tensor, nn
 
 from scenebench.errors import TransferError, UserError
+from scenebench.evaluation_mode import evaluation_mode
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_resnet
 from transfer.exporters.exported_names import weights_name
@@ -114,7 +115,7 @@ def prove(model: nn.Module, path: Path | str, preprocessing: Preprocessing | Non
     device = next(model.parameters()).device
     image = torch.from_numpy(proof.reference_image()).permute(2, 0, 1).unsqueeze(0).to(device)
     stages = {"stem": model.get_submodule("maxpool")} | {stage: model.get_submodule(stage) for stage in STAGES[1:]}
-    with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as theirs:
+    with evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as theirs:
         model((preprocessing or info.preprocessing).normalise(image))
     features = proof.check_features(proof.source_features(network, info, device), theirs, where)
     return proof.make_report("torchvision", path, info, source, tensors, features)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from transfer.untrusted import values
 from transfer.untrusted.refusal import Refusal
 
-if TYPE_CHECKING:
-    from transfer.untrusted.machine import Machine
-
 NOTHING = object()
 """What an instruction returns that leaves no new value on the stack."""
 
-Instruction: TypeAlias = "Callable[[Machine, Any], Any]"
+
+class Machine(Protocol):
+    """What the instructions need of :class:`transfer.untrusted.machine.Machine`, which says what each does."""
+
+    stack: list[Any]
+    memo: dict[int, Any]
+
+    def count_container(self) -> None: ...  # noqa: D102
+    def mark(self) -> None: ...  # noqa: D102
+    def since_mark(self) -> list[Any]: ...  # noqa: D102
+    def last(self, count: int) -> list[Any]: ...  # noqa: D102
+    def construct(self, name: Any, arguments: Any) -> Any: ...  # noqa: D102
+    def persistent(self, reference: Any) -> Any: ...  # noqa: D102
+
+
+Instruction: TypeAlias = Callable[[Machine, Any], Any]
 
 
 def _argument(_: Machine, argument: Any) -> Any:

@@ -30,10 +30,10 @@ from pretrain.methods.saliency.branch import BASES, PairsOfCrops
 from pretrain.methods.saliency.history import SaliencyHistory
 from pretrain.methods.saliency.keys import SaliencyRecipe
 from pretrain.methods.saliency.sources import SOURCES, MapRequest
-from pretrain.networks import evaluating
 from pretrain.recipes.method_registry import register
 from pretrain.recipes.recipe import LocalCrops, Recipe
 from scenebench.errors import UserError
+from scenebench.evaluation_mode import evaluation_mode
 from transfer.networks.network import Backbone
 
 
@@ -161,7 +161,7 @@ class Saliency(Method):
 
     def maps_of(self, images: ImageFiles, rng: np.random.Generator) -> Tensor:
         """The maps that ``saliency.source`` gives these images now, uint8 n x h x w; 1 where one cannot be decoded."""
-        with evaluating(self.base.follower):
+        with evaluation_mode(self.base.follower), torch.no_grad():
             return SOURCES[self.local.source](MapRequest(self.base, images, self.maps.size, rng))
 
     def local_box_sampler(self) -> LocalBoxSampler:

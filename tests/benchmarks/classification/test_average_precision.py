@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, top_k_accuracy_score
 
-from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.measures import measure
 from benchmarks.classification.top_k import accuracy_by_class, top_k_accuracy
 from scenebench.errors import UserError
+from scenebench.mean_average_precision import mean_average_precision
 
 
 def walk(labels: np.ndarray, scores: np.ndarray, rule: str) -> float:
@@ -38,7 +38,7 @@ def test_area_and_eleven_points_against_the_textbook(seed: int, images: int, rul
     rng = np.random.default_rng(seed)
     labels = rng.integers(-1, 2, (images, 3)).astype(np.int8)
     scores = rng.permutation(images * 3).reshape(images, 3).astype(np.float64)
-    _, per_class = multilabel_map(labels, scores, rule)
+    _, per_class = mean_average_precision(labels, scores, rule)
     for column, value in enumerate(per_class):
         if (labels[:, column] == 1).any():
             assert value == pytest.approx(walk(labels[:, column], scores[:, column], rule), abs=1e-10)
@@ -57,7 +57,7 @@ def test_the_eleven_points_stand_beside_the_protocols_rule(seed: int, rule: str)
     metrics, _ = measure(torch.from_numpy(scores), images, rule, ["a", "b", "c"])
     expected = np.mean([walk(labels[:, column], scores[:, column], "eleven_point") for column in range(3)])
     assert metrics["mAP_11point"] == pytest.approx(expected, abs=1e-10)
-    assert metrics["mAP"] == multilabel_map(labels, scores, rule)[0]
+    assert metrics["mAP"] == mean_average_precision(labels, scores, rule)[0]
 
 
 @settings(max_examples=40, deadline=None)
@@ -66,7 +66,7 @@ def test_the_sum_is_scikit_learns_without_difficult_images(seed: int, images: in
     rng = np.random.default_rng(seed)
     labels = rng.integers(-1, 2, (images, 4)).astype(np.int8)
     scores = rng.integers(0, 6, (images, 4)).astype(np.float64)
-    value, per_class = multilabel_map(labels, scores)
+    value, per_class = mean_average_precision(labels, scores)
     expected = []
     for column in range(4):
         kept = labels[:, column] != -1
@@ -79,12 +79,12 @@ def test_the_sum_is_scikit_learns_without_difficult_images(seed: int, images: in
 def test_a_difficult_image_is_neither_right_nor_wrong() -> None:
     labels = np.array([[1], [-1], [0], [1]], np.int8)
     scores = np.array([[0.9], [0.8], [0.7], [0.6]])
-    without = multilabel_map(labels[[0, 2, 3]], scores[[0, 2, 3]], "area")
-    assert multilabel_map(labels, scores, "area") == without
+    without = mean_average_precision(labels[[0, 2, 3]], scores[[0, 2, 3]], "area")
+    assert mean_average_precision(labels, scores, "area") == without
     assert without[0] == pytest.approx(100 * (1 + 2 / 3) / 2)
-    assert multilabel_map(labels, scores, "eleven_point")[0] == pytest.approx(100 * (6 + 5 * 2 / 3) / 11)
+    assert mean_average_precision(labels, scores, "eleven_point")[0] == pytest.approx(100 * (6 + 5 * 2 / 3) / 11)
     with pytest.raises(UserError, match="did you mean 'eleven_point'"):
-        multilabel_map(labels, scores, "11_point")
+        mean_average_precision(labels, scores, "11_point")
 
 
 def test_recall_is_counted_and_not_rounded() -> None:
@@ -92,7 +92,7 @@ def test_recall_is_counted_and_not_rounded() -> None:
     labels = np.array([[1]] * 3 + [[0]] * 30 + [[1]] * 7, np.int8)
     scores = -np.arange(40.0)[:, None]
     expected = walk(labels[:, 0], scores[:, 0], "eleven_point")
-    assert multilabel_map(labels, scores, "eleven_point")[0] == pytest.approx(expected)
+    assert mean_average_precision(labels, scores, "eleven_point")[0] == pytest.approx(expected)
     assert expected == pytest.approx(100 * (4 + 7 * 0.25) / 11)
 
 

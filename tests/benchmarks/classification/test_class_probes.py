@@ -1,48 +1,16 @@
-"""Neighbours and linear classifiers on stored features with one class an image, and the store itself."""
+"""Linear classifiers on stored features with one class an image, and the store itself."""
 
 import logging
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn import functional
 
 from benchmarks.classification.feature_cache import cache_folder, cached, key_of
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
-from benchmarks.classification.neighbours import class_votes, nearest
 from benchmarks.classification.top_k import top_k_accuracy
 from benchmarks.protocols.classification import LinearGridSettings
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**31), st.integers(1, 12), st.integers(1, 12))
-def test_votes_against_brute_force(seed: int, images: int, k: int) -> None:
-    rng = np.random.default_rng(seed)
-    k = min(k, images)
-    train, test = rng.normal(size=(images, 5)), rng.normal(size=(4, 5))
-    labels = rng.integers(0, 3, images)
-    expected = np.zeros((4, 3))
-    for row, query in enumerate(test):
-        cosine = [vector @ query / np.linalg.norm(vector) / np.linalg.norm(query) for vector in train]
-        closest = sorted(range(images), key=lambda i: -cosine[i])[:k]
-        for index in closest:
-            expected[row, labels[index]] += np.exp((cosine[index] - cosine[closest[0]]) / 0.07)
-    similarity, indices = nearest(torch.from_numpy(train), torch.from_numpy(test), k)
-    votes = class_votes(similarity, torch.from_numpy(labels)[indices], 3, 0.07)
-    np.testing.assert_allclose(votes.numpy(), expected, rtol=1e-4, atol=1e-6)
-    assert bool((similarity.diff(dim=1) <= 0).all())
-
-
-def test_chunks_change_nothing() -> None:
-    features = torch.randn(2500, 6, generator=torch.Generator().manual_seed(0))
-    similarity, indices = nearest(features, features, 2)
-    assert indices[:, 0].tolist() == list(range(2500))
-    torch.testing.assert_close(similarity[:, 0], torch.ones(2500))
-    with pytest.raises(ValueError, match="k = 3 with 2"):
-        nearest(features[:2], features, 3)
 
 
 def reference(features: torch.Tensor, labels: torch.Tensor, rate: float, settings: LinearGridSettings) -> torch.Tensor:

@@ -3,10 +3,10 @@ import pytest
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from benchmarks.classification.average_precision import multilabel_map
 from benchmarks.classification.svm import choose_cost, draw_low_shot, low_shot_map, normalise, score_svms
 from benchmarks.protocols.classification import SVMSettings
 from scenebench.errors import UserError
+from scenebench.mean_average_precision import mean_average_precision
 
 CLASSES = ["cat", "dog", "cow"]
 SETTINGS = SVMSettings(costs=[0.01, 0.3, 3.0], shots=[1, 4], samples=3)
@@ -39,7 +39,7 @@ def test_scores_are_those_of_scikit_learn() -> None:
             folds = []
             for inside, outside in StratifiedKFold(3).split(train, targets):
                 decision = direct(candidate).fit(train[inside], targets[inside]).decision_function(train[outside])
-                value, _ = multilabel_map((targets[outside, None] == 1).astype(np.int8), decision[:, None])
+                value, _ = mean_average_precision((targets[outside, None] == 1).astype(np.int8), decision[:, None])
                 folds.append(value)
             by_cost.append(np.mean(folds))
         assert cost == SETTINGS.costs[int(np.argmax(by_cost))]
@@ -87,7 +87,7 @@ def test_low_shot_takes_each_draws_best_cost() -> None:
             scores[:, column] = (
                 direct(cost).set_params(random_state=0).fit(train[taken], targets).decision_function(test)
             )
-        best.append(multilabel_map(test_labels, scores, "area")[0])
+        best.append(mean_average_precision(test_labels, scores, "area")[0])
     assert values[4][2] == max(best)
     assert np.mean(values[4]) > np.mean(values[1])
 

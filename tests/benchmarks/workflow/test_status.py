@@ -9,7 +9,7 @@ import pytest
 from fake_jobs import MakeJob, plan_of
 
 from benchmarks.workflow.events import FAILED, FINISHED, STARTED, Event, EventLog
-from benchmarks.workflow.status import duration, read_status, status_lines
+from benchmarks.workflow.status import read_status, status_lines
 from benchmarks.workflow.status_page import StatusPage
 from scenebench.cli import main
 from scenebench.locking import LOCK_FILE
@@ -81,7 +81,3 @@ def test_status_of_a_folder_that_holds_none_is_one_line(tmp_path: Path, capsys: 
     error = capsys.readouterr().err
     assert "plan format 99, this version reads" in error
     assert error.count("\n") == 1
-
-
-def test_durations_read_well() -> None:
-    assert [duration(seconds) for seconds in (7, 90, 12_000, 367_000)] == ["0:07", "1:30", "3 h 20 min", "4 d 5 h"]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from scenebench.errors import TransferError, require_choice
+from scenebench.evaluation_mode import evaluation_mode
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_resnet
 from transfer.exporters.silenced_logs import quiet_detectron2
@@ -225,7 +226,7 @@ def _target_features(model: Any, cfg: Any) -> dict[str, Tensor]:
     stages = {"stem": resnet.stem} | {
         ours: getattr(resnet, theirs) for ours, theirs in _STAGE_NAMES.items() if hasattr(resnet, theirs)
     }
-    with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
+    with evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
         model.backbone(_preprocessed(model, image))
         res5 = _c4_res5(model)
         if res5 is not None:

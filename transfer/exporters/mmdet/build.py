@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from scenebench.errors import TransferError, require_choice
+from scenebench.evaluation_mode import evaluation_mode
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_resnet
 from transfer.exporters import openmmlab
@@ -191,7 +192,7 @@ def _target_features(model: Any) -> dict[str, Tensor]:
     stages = {"stem": backbone.maxpool} | {
         stage: getattr(backbone, stage) for stage in STAGES[1:] if hasattr(backbone, stage)
     }
-    with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
+    with evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
         backbone(model.data_preprocessor({"inputs": [openmmlab.reference_image()]})["inputs"])
         if shared is not None:
             features["layer4"] = shared.layer4(features["layer3"].clone())

@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from scenebench.errors import TransferError, require_choice
+from scenebench.evaluation_mode import evaluation_mode
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_resnet
 from transfer.exporters import openmmlab
@@ -149,7 +150,7 @@ def _target_features(model: Any) -> dict[str, Tensor]:
     stages = {"stem": backbone.maxpool} | {stage: getattr(backbone, stage) for stage in STAGES[1:]}
     padding, preprocessor.test_cfg = preprocessor.test_cfg, None  # zeros around the image are no part of the question
     try:
-        with proof.evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
+        with evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
             backbone(preprocessor({"inputs": [image], "data_samples": [SegDataSample()]})["inputs"])
     finally:
         preprocessor.test_cfg = padding

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenebench.multilabel import mean_average_precision
+from scenebench.mean_average_precision import mean_average_precision
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -9,9 +9,10 @@ from typing import Any
 
 from pretrain.recipes.recipe import Recipe
 from scenebench.files import write_text
+from scenebench.progress import Pace, duration
 
 
-class Progress:
+class TrainingLog:
     """Counts images and waiting, and writes a line every ``log_every`` steps.
 
     ``log.jsonl`` has one object a line: step, epoch, lr, loss and its parts, images/s, share of time spent waiting for
@@ -27,7 +28,6 @@ class Progress:
 
     def __init__(self, out: Path, recipe: Recipe, step: int, steps_per_epoch: int, quiet: bool = False) -> None:
         self.name = recipe.name
-        self.total_steps = recipe.schedule.epochs * steps_per_epoch
         self.steps_per_epoch = steps_per_epoch
         self.batch_size = recipe.schedule.batch_size
         self.quiet = quiet
@@ -41,9 +41,8 @@ class Progress:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
-        self.started = time.monotonic()
-        self._first_step = step
-        self._mark = self.started
+        self._pace = Pace(recipe.schedule.epochs * steps_per_epoch, done=step)
+        self._mark = time.monotonic()
         self._marked_step = step
         self._waited = 0.0
 
@@ -59,16 +58,17 @@ class Progress:
         seconds = max(now - self._mark, 1e-9)
         images_per_second = (step - self._marked_step) * self.batch_size / seconds
         wait_share = min(1.0, self._waited / seconds)
-        pace = (now - self.started) / max(1, step - self._first_step)
-        remaining = pace * (self.total_steps - step)
+        self._pace.advance(step - self._pace.done)
+        total = self._pace.total
         epoch = step / self.steps_per_epoch
         line = {"step": step, "epoch": round(epoch, 4), **values}
         line |= {"images_per_second": round(images_per_second, 1), "data_wait_share": round(wait_share, 4)}
         self._write(step, line)
         print(
-            f"{self.name}: epoch {epoch:.1f}/{self.total_steps // self.steps_per_epoch}, "
-            f"step {step}/{self.total_steps}, loss {values['loss']:.3f}, lr {values['lr']:.2e}, "
-            f"{images_per_second:.0f} images/s, {wait_share:.0%} waiting for data, {_clock(remaining)} left",
+            f"{self.name}: epoch {epoch:.1f}/{total // self.steps_per_epoch}, "
+            f"step {step}/{total}, loss {values['loss']:.3f}, lr {values['lr']:.2e}, "
+            f"{images_per_second:.0f} images/s, {wait_share:.0%} waiting for data, "
+            f"{duration(self._pace.seconds_left)} left",
             flush=True,
         )
         self._mark, self._marked_step, self._waited = now, step, 0.0
@@ -113,9 +113,3 @@ def _drop_lines_from(log: Path, step: int) -> list[dict[str, Any]]:
             continue
     write_text(log, "".join(f"{text}\n" for text, _ in kept))
     return [line for _, line in kept]
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

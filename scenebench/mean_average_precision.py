@@ -1,4 +1,4 @@
-"""Average precision of image classification, by the three rules in use, with VOC's rule for difficult objects.
+"""Mean average precision of multi-label scores, by the three rules in use, with VOC's rule for difficult objects.
 
 VOC: an image in which all objects of a class are marked difficult is neither right nor wrong for that class; it is left
 out. Images with equal scores: ``sum`` gives them one threshold, as scikit-learn does; ``area`` and ``eleven_point``
@@ -13,22 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from benchmarks.classification.images import DIFFICULT, POSITIVE
 from scenebench.errors import require_choice
 
 Floats = NDArray[np.float64]
+POSITIVE, NEGATIVE, DIFFICULT = 1, 0, -1
+"""What a label says of an image and a class: an object of it, none, or only objects marked difficult."""
 
 
-def multilabel_map(
-    labels: NDArray[np.int8], scores: Floats, rule: str = "sum"
+def mean_average_precision(
+    labels: NDArray[np.integer], scores: Floats, rule: str = "sum"
 ) -> tuple[float | None, list[float | None]]:
-    """Mean over classes of the average precision, in percent.
+    """Mean over classes of the average precision, in percent. A class without a positive has none.
 
     Args:
         labels: images x classes: 1 present, 0 absent, -1 left out for this class.
         scores: images x classes, finite.
-        rule: ``sum`` over thresholds of (R_n - R_{n-1}) P_n; ``area`` under the curve made monotone (VOC 2010 on);
-            ``eleven_point``: mean of the best precision at recalls of 0, 0.1, .. 1 or more (VOC 2007).
+        rule: ``sum`` over thresholds of (R_n - R_{n-1}) P_n, not interpolated; ``area`` under the curve made
+            monotone (VOC 2010 on); ``eleven_point``: mean of the best precision at recalls of 0, 0.1, .. 1
+            or more (VOC 2007).
 
     Returns:
         The mean over the classes that have a positive (None where none has), and AP by class (None: no positive).
