@@ -12,7 +12,6 @@ from made_up_records import fill, make_record
 
 from benchmarks.records.adding import add_records, admit_all
 from benchmarks.records.record import write_record
-from benchmarks.report import results_page
 from benchmarks.report.diagnosed_runs import (
     causes_table,
     diagnostics_table,
@@ -24,11 +23,12 @@ from benchmarks.report.diagnosed_runs import (
 from benchmarks.report.kept_diagnostics import read_kept
 from benchmarks.report.publish import main as publish_main
 from benchmarks.report.publish import publish, run_cost
-from benchmarks.report.results_page import Page, build_results
-from benchmarks.report.search_page import chosen_rate, search_page
 from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.events import FINISHED, Event, EventLog
 from benchmarks.workflow.plan import Job, Plan
+from docs.generate import results as results_page
+from docs.generate.mini_settings import chosen_rate, search_page
+from docs.generate.results import Page, build_results
 from scenebench.errors import UserError
 
 

@@ -15,13 +15,13 @@ from benchmarks.records.collect import collect
 from benchmarks.records.record import write_record
 from benchmarks.report.metrics import metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.results_page import build_results
 from benchmarks.report.run_report import write_tables
-from benchmarks.report.search_page import search_page
 from benchmarks.report.suite_table import make_tables
+from docs.generate.mini_settings import search_page
+from docs.generate.results import build_results
 from scenebench.cli import main
 
-RESULTS = Path(__file__).resolve().parents[3] / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
 def test_the_commands_shown_there_run(
@@ -72,8 +72,8 @@ def test_the_makefile_calls_both() -> None:
     recipe = subprocess.run(
         ["make", "-n", "tables"], cwd=RESULTS.parent, capture_output=True, text=True, check=False
     ).stdout
-    assert "benchmarks.report.results_page results" in recipe
-    assert "benchmarks.report.search_page results docs/mini-settings.md" in recipe
+    assert "docs.generate.results results" in recipe
+    assert "docs.generate.mini_settings results docs/mini-settings.md" in recipe
 
 
 def test_every_number_of_the_page_stands_in_the_table_it_links_to() -> None:

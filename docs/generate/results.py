@@ -1,9 +1,9 @@
 """Everything under ``results/`` that is made of its records: tables, figures, and ``README.md``.
 
-    python -m benchmarks.report.results_page results
+    python -m docs.generate.results results
 
-The words of the page are in ``templates/results.md``; every number in it is asked for by suite, protocol and row, and a
-missing record is an error that names it. Equal records give equal bytes.
+The words of the page are in ``results.md`` beside this file; every number in it is asked for by suite, protocol and
+row, and a missing record is an error that names it. Equal records give equal bytes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
 from scenebench.files import write_text
 
-TEMPLATE = Path(__file__).parent / "templates" / "results.md"
+TEMPLATE = Path(__file__).parent / "results.md"
 TABLES, PAGE = "tables", "README.md"
 
 

@@ -1,6 +1,6 @@
 """The page on how mini's settings were chosen, written from the records of the suite ``mini_search``.
 
-python -m benchmarks.report.search_page results docs/mini-settings.md
+python -m docs.generate.mini_settings results docs/mini-settings.md
 """
 
 from __future__ import annotations
