@@ -51,7 +51,7 @@ reason in `pretrain/recipes/*_demo.yaml`. They were chosen on scenes of seed 0. 
 
 ```
 scenebench run mini_search --out results/mini_search
-python -m benchmarks.report.publish results/mini_search --to results
+scenebench records publish results/mini_search --to results
 make tables
 ```
 """

@@ -56,7 +56,7 @@ what it needs, and each export is proven before a file of it appears.
 The first line makes a small stand-in in MoCo's layout; put your own checkpoint in its place.
 
 ```sh
-python -m transfer.example_checkpoint moco_v2.pth.tar
+scenebench example-checkpoint moco_v2.pth.tar
 scenebench import moco_v2.pth.tar moco_v2.safetensors
 scenebench export moco_v2.safetensors --to detectron2 --out exported/detectron2
 scenebench export moco_v2.safetensors --to mmseg --out exported/mmseg
