@@ -3,7 +3,9 @@
     python -m docs.generate.results results
 
 The words of the page are in ``results.md`` beside this file; every number in it is asked for by suite, protocol and
-row, and a missing record is an error that names it. Equal records give equal bytes.
+row, and a missing record is an error that names it. A sentence that claims something is chosen by the numbers
+(:mod:`docs.generate.claims`), or guarded by them: where they no longer bear it out, no page is made. Equal records give
+equal bytes.
 """
 
 from __future__ import annotations
@@ -219,7 +221,7 @@ def build_results(folder: Path) -> list[Path]:
     page = Page(folder)
     if not page.suites:
         raise UserError(f"{folder}: holds no folder {RECORDS} with records of a suite")
-    text = _environment().from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page)
+    text = template_environment().from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page)
     files = []
     shutil.rmtree(folder / TABLES, ignore_errors=True)  # of a suite that is no longer there
     for name, suite in page.suites.items():
@@ -239,8 +241,8 @@ def _without_pixels(files: Sequence[Path]) -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
-def _environment() -> jinja2.Environment:
-    """Markdown needs no escaping of HTML; an unknown name is an error."""
+def template_environment() -> jinja2.Environment:
+    """What the template is rendered in. Markdown needs no escaping of HTML; an unknown name is an error."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -6,9 +6,11 @@ import csv
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
 
 from benchmarks.records.adding import admit_all
 from benchmarks.records.collect import collect
@@ -66,6 +68,14 @@ def test_make_tables_writes_what_is_committed(tmp_path: Path) -> None:
         assert path.read_bytes() == (RESULTS / path.relative_to(copy)).read_bytes(), f"{path.name}: run 'make tables'"
     page = (RESULTS.parent / "docs/mini-settings.md").read_text(encoding="utf-8")
     assert search_page(copy) == page, "docs/mini-settings.md: run 'make tables'"
+
+
+def test_the_writers_of_pages_are_in_no_wheel() -> None:
+    """Nor is the study's text: what is installed are the packages alone."""
+    project = tomllib.loads((RESULTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    found = find_packages(str(RESULTS.parent), include=project["tool"]["setuptools"]["packages"]["find"]["include"])
+    assert {name.partition(".")[0] for name in found} == {"scenebench", "pretrain", "transfer", "benchmarks"}
+    assert not list(RESULTS.parent.glob("benchmarks/**/results.md"))
 
 
 def test_the_makefile_calls_both() -> None:
