@@ -125,12 +125,12 @@ format: $(VENV)/.ready ## Format the code
 	@$(BIN)/ruff format .
 
 docs: $(VENV)/.ready ## Write the pages that are made from the code's own tables
-	@$(BIN)/python -m transfer.moving_weights docs/moving-weights.md
+	@$(BIN)/python -m docs.generate.moving_weights docs/moving-weights.md
 	@$(BIN)/scenebench protocol page > docs/protocols.md.part && mv docs/protocols.md.part docs/protocols.md
 
 tables: $(VENV)/.ready ## Write results/README.md and results/tables from the records kept under results/
-	@$(BIN)/python -m benchmarks.report.results_page results
-	@$(BIN)/python -m benchmarks.report.search_page results docs/mini-settings.md
+	@$(BIN)/python -m docs.generate.results results
+	@$(BIN)/python -m docs.generate.mini_settings results docs/mini-settings.md
 
 bench-pretrain: $(VENV)/.ready ## Measure how fast this machine pretrains, beside torchvision and lightly (PHOTOGRAPHS=)
 	@$(BIN)/scenebench bench --out results/benchmarks $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)")

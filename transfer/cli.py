@@ -1,4 +1,4 @@
-"""The commands ``import``, ``export``, ``verify`` and ``lint``."""
+"""The commands ``import``, ``export``, ``verify``, ``lint`` and ``example-checkpoint``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from scenebench.overwriting import add_overwrite_option
+from scenebench.overwriting import add_overwrite_option, refuse_to_replace
 from transfer.config_lint.cli import add_lint_command
 from transfer.import_options import add_import_options, stated_preprocessing
 
@@ -69,6 +69,16 @@ def add_commands(subparsers: Any) -> None:
 
     add_lint_command(subparsers)
 
+    example = _command(
+        subparsers,
+        "example-checkpoint",
+        "write a small checkpoint in MoCo's layout with random weights, to try the other commands with",
+        "scenebench example-checkpoint moco_v2.pth.tar",
+    )
+    example.add_argument("out", type=Path, metavar="OUT", help="the checkpoint to write")
+    add_overwrite_option(example)
+    example.set_defaults(run=_example_checkpoint)
+
 
 def _command(subparsers: Any, name: str, summary: str, example: str, details: str = "") -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
@@ -104,6 +114,15 @@ def _import(args: argparse.Namespace) -> int:
         f"{info.preprocessing.channel_order} 0..{info.preprocessing.value_range:g} mean {mean} std {std}, "
         f"method '{info.method}'"
     )
+    return 0
+
+
+def _example_checkpoint(args: argparse.Namespace) -> int:
+    from transfer.example_checkpoint import write_example
+
+    refuse_to_replace(args.out, overwrite=args.overwrite)
+    write_example(args.out)
+    print(f"{args.out}: a ResNet-18 of stem width 16 with random weights, as MoCo saves it")
     return 0
 
 

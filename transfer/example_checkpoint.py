@@ -1,15 +1,12 @@
-"""A small checkpoint in MoCo's layout with random weights, for trying the commands; run with a file's name."""
+"""A small checkpoint in MoCo's layout with random weights, for trying the commands."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import torch
 
-from scenebench.errors import UserError
 from scenebench.files import replacing
-from scenebench.overwriting import refuse_to_replace
 from transfer.networks.resnet import Architecture, build_resnet
 
 
@@ -22,11 +19,3 @@ def write_example(path: Path | str) -> None:
     state |= {"module.encoder_q.fc.weight": torch.randn(32, 128), "module.queue": torch.randn(32, 16)}
     with replacing(path) as temporary:
         torch.save({"epoch": 1, "arch": "resnet18", "state_dict": state}, temporary)
-
-
-if __name__ == "__main__":
-    try:
-        refuse_to_replace(sys.argv[1])
-        write_example(sys.argv[1])
-    except (IndexError, UserError) as error:
-        sys.exit(f"name the file to write ({error})")

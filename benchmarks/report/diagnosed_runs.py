@@ -130,7 +130,7 @@ def causes_table(rows: Sequence[DiagnosedRow]) -> str:
     head = ["setting", "k", "epoch", "in training", *_CAUSES.values(), "by chance"]
     lines = []
     for row in rows:
-        for epoch, cells in _causes(row).items():
+        for epoch, cells in causes_by_epoch(row).items():
             shown = [_shown(cells[name]) for name in ("precision", *_CAUSES, "chance_precision")]
             lines.append([row.name, str(row.k), f"{epoch:g}", *shown])
     if not lines:
@@ -152,7 +152,7 @@ def draw_causes(rows: Sequence[DiagnosedRow], folder: Path) -> list[Path]:
         figure = Figure(figsize=(3.6 * len(measured), 3.0), layout="constrained")
         panels = figure.subplots(1, len(measured), squeeze=False, sharey=True)[0]
         for axis, row in zip(panels, measured, strict=True):
-            cells = _causes(row)
+            cells = causes_by_epoch(row)
             for name, said in {"precision": "in training", **_CAUSES, "chance_precision": "by chance"}.items():
                 found = [(epoch, summarise(each[name])) for epoch, each in cells.items()]
                 points = [(epoch, mean.mean, mean.std or 0.0) for epoch, mean in found if mean is not None]
@@ -208,7 +208,7 @@ def _of_last_epoch(lines: Sequence[dict[str, float]]) -> list[dict[str, float]]:
     return [line for line in lines if line["epoch"] == last]
 
 
-def _causes(row: DiagnosedRow) -> dict[float, dict[str, list[float]]]:
+def causes_by_epoch(row: DiagnosedRow) -> dict[float, dict[str, list[float]]]:
     """Epoch -> column -> values over seeds, of the setting's own k."""
     lines = [line for run in row.causes.values() for line in run if line["k"] == row.k]
     epochs = sorted({line["epoch"] for line in lines})

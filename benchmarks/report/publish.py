@@ -1,19 +1,14 @@
 """From a finished run to what is kept of it under ``results/``: records, diagnostics and what the run has cost.
 
-    python -m benchmarks.report.publish RUN_FOLDER... --to results
-    python -m benchmarks.report.publish results/mini-photos --to results --name mini_photos
-
 A record is kept as it is, a line in ``records/NAME.jsonl``. Weights, logs and data stay where they are. What is kept
 lies under the suite's name; a run of the same suite on other data needs a name of its own. What was kept before stays,
-unless ``--replace`` says that this run takes its place.
+unless this run is said to take its place.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +18,6 @@ from benchmarks.report.kept_diagnostics import kept_texts, read_kept
 from benchmarks.workflow.events import FINISHED, EventLog
 from benchmarks.workflow.plan import PLAN_FILE, Plan, read_plan
 from scenebench.errors import UserError
-from scenebench.exit_codes import exit_code
 from scenebench.files import replace_all
 
 RECORDS, DIAGNOSTICS, COSTS = "records", "diagnostics", "costs"
@@ -110,27 +104,3 @@ def run_cost(run: Path) -> dict[str, float | int | str]:
             jobs += 1
     total = {f"{kind}_seconds": round(value, 1) for kind, value in seconds.items()}
     return {"suite": plan.suite, "jobs": jobs, "core_hours": round(sum(seconds.values()) / 3600, 3), **total}
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Keep records, diagnostics and costs of finished runs.")
-    parser.add_argument("run", nargs="+", type=Path, metavar="RUN_FOLDER", help="results folder of 'scenebench run'")
-    parser.add_argument("--to", type=Path, default=Path("results"), metavar="FOLDER", help="(default: results)")
-    parser.add_argument("--name", default="", help="keep one run under this name (default: its suite's)")
-    parser.add_argument("--replace", action="store_true", help="let go of what was kept under that name before")
-    arguments = parser.parse_args(argv)
-
-    def command() -> None:
-        if arguments.name and len(arguments.run) > 1:
-            raise UserError(f"--name {arguments.name}: names one run, {len(arguments.run)} are given")
-        for run in arguments.run:
-            print(
-                f"{run}: {len(publish(run, arguments.to, arguments.name, arguments.replace))} files -> {arguments.to}"
-            )
-
-    return exit_code(command)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""How each mistake of :mod:`transfer.mistakes` is made, by toolbox and name."""
+"""How each mistake of :mod:`docs.generate.mistakes` is made, by toolbox and name."""
 
 from __future__ import annotations
 

@@ -75,3 +75,12 @@ def test_help_shows_an_example_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "example:\n  scenebench export backbone.safetensors --to detectron2" in done.stdout
+
+
+def test_the_example_checkpoint_is_one_that_import_takes(tmp_path: Path) -> None:
+    out = tmp_path / "mine.pth.tar"
+    assert run("example-checkpoint", out) == 0
+    assert run("import", out, tmp_path / "b.safetensors") == 0
+    with pytest.raises(UserError, match=r"mine\.pth\.tar: exists already .*--overwrite"):
+        run("example-checkpoint", out)
+    assert run("example-checkpoint", out, "--overwrite") == 0

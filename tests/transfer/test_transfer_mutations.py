@@ -2,7 +2,7 @@
 
 Each starts from a correct export, changes one thing, and lets the stock loader of the toolbox have it: the toolboxes
 themselves accept nearly all of them without an error. All must raise, and for the right reason. What the mistakes are
-is listed in :mod:`transfer.mistakes`, from which the documentation is written too; how each is made, in
+is listed in :mod:`docs.generate.mistakes`, from which the documentation is written too; how each is made, in
 ``mutations.py``.
 """
 
@@ -20,11 +20,11 @@ import yaml
 from mutations import DETECTRON2_MUTATIONS, MMSEG_MUTATIONS, VERIFY_MUTATIONS, Config, Mutation, Sources
 from transfer_helpers import MakeBackbone
 
+from docs.generate.mistakes import DETECTRON2, MISTAKES, MMSEG, VERIFY, Mistake
 from scenebench.errors import TransferError
 from transfer.backbone_file import load_backbone, save_backbone
 from transfer.exporters.detectron2 import files as detectron2_export
 from transfer.exporters.mmseg import files as mmseg_export
-from transfer.mistakes import DETECTRON2, MISTAKES, MMSEG, VERIFY, Mistake
 from transfer.verify import compare
 
 

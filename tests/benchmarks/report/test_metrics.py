@@ -9,7 +9,7 @@ from made_up_records import fill, make_record
 from benchmarks.published.values import COMPARED_METHODS, read_published
 from benchmarks.report.leaderboard_tables import published_sections
 from benchmarks.report.metrics import KINDS, MAIN_METRICS, kind_of, metric_label, metric_order
-from benchmarks.report.results_page import Page
+from docs.generate.results import Page
 
 
 def test_every_kind_has_main_metrics_of_its_own() -> None:

@@ -22,7 +22,7 @@ CELLS = REPOSITORY / "../shared/data/bccd_voc"
 
 def test_the_commands_are_understood() -> None:
     called = [shlex.split(line)[1:] for line in COMMANDS if line.startswith("scenebench ")]
-    assert len(called) == 11
+    assert len(called) == 13
     for words in called:
         parse(words)
     assert "make tables" in COMMANDS

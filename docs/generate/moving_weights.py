@@ -1,6 +1,7 @@
 """Writes the page "Moving weights" from the tables that the code and the tests use.
 
-``python -m transfer.moving_weights docs/moving-weights.md``; with ``--measure`` the cosines are measured anew first.
+``python -m docs.generate.moving_weights docs/moving-weights.md``; with ``--measure`` the cosines are measured anew
+first.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from pathlib import Path
 
 import torch
 
+from docs.generate import mistake_effects
+from docs.generate.mistakes import CHECKS, DETECTRON2, MISTAKES, MMSEG, VERIFY, Mistake
 from scenebench.files import write_text
-from transfer import mistake_effects
 from transfer.backbone_file import Preprocessing
 from transfer.cli import TARGETS
 from transfer.importers import FAMILIES, Family
-from transfer.mistakes import CHECKS, DETECTRON2, MISTAKES, MMSEG, VERIFY, Mistake
 from transfer.networks.resnet import (
     BLOCKS_BY_DEPTH,
     STAGES,
@@ -44,7 +45,7 @@ TARGET_TEXTS = {
 
 _INTRODUCTION = """# Moving weights
 
-<!-- Written by `python -m transfer.moving_weights docs/moving-weights.md`; change the tables, not this. -->
+<!-- Written by `python -m docs.generate.moving_weights docs/moving-weights.md`; change the tables, not this. -->
 
 A checkpoint that loads wrongly still trains. The toolboxes load what they find by name and say little about the rest;
 none of them knows which images the weights were trained on. Here each checkpoint becomes a *backbone file*, which says
@@ -55,7 +56,7 @@ what it needs, and each export is proven before a file of it appears.
 The first line makes a small stand-in in MoCo's layout; put your own checkpoint in its place.
 
 ```sh
-python -m transfer.example_checkpoint moco_v2.pth.tar
+scenebench example-checkpoint moco_v2.pth.tar
 scenebench import moco_v2.pth.tar moco_v2.safetensors
 scenebench export moco_v2.safetensors --to detectron2 --out exported/detectron2
 scenebench export moco_v2.safetensors --to mmseg --out exported/mmseg

@@ -12,7 +12,6 @@ from made_up_records import fill, make_record
 
 from benchmarks.records.adding import add_records, admit_all
 from benchmarks.records.record import write_record
-from benchmarks.report import results_page
 from benchmarks.report.diagnosed_runs import (
     causes_table,
     diagnostics_table,
@@ -22,13 +21,14 @@ from benchmarks.report.diagnosed_runs import (
     read_diagnostics,
 )
 from benchmarks.report.kept_diagnostics import read_kept
-from benchmarks.report.publish import main as publish_main
 from benchmarks.report.publish import publish, run_cost
-from benchmarks.report.results_page import Page, build_results
-from benchmarks.report.search_page import chosen_rate, search_page
 from benchmarks.suites.suite import load_suite
 from benchmarks.workflow.events import FINISHED, Event, EventLog
 from benchmarks.workflow.plan import Job, Plan
+from docs.generate import results as results_page
+from docs.generate.mini_settings import chosen_rate, search_page
+from docs.generate.results import Page, build_results
+from scenebench.cli import main
 from scenebench.errors import UserError
 
 
@@ -168,16 +168,16 @@ def test_a_run_on_other_data_has_a_name_of_its_own(tmp_path: Path, capsys: pytes
     run, results = finished_run(tmp_path / "run"), tmp_path / "results"
     publish(run, results)
     before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
-    assert publish_main([str(run), "--to", str(results), "--name", "own_photos"]) == 0
+    assert main(["records", "publish", str(run), "--to", str(results), "--name", "own_photos"]) == 0
     assert all(path.read_bytes() == content for path, content in before.items())
     assert len(admit_all(results / "records/own_photos.jsonl")) == 2
     assert len(read_kept(results / "diagnostics/own_photos")) == 2
     assert Page(results).cost("own_photos").endswith("core-hours (4 jobs)")
     capsys.readouterr()
     for name in ("../mini", ".", "a/b", "-x"):
-        assert publish_main([str(run), "--to", str(results), f"--name={name}"]) == 2
+        assert main(["records", "publish", str(run), "--to", str(results), f"--name={name}"]) == 2
         assert "letters, digits" in capsys.readouterr().err
-    assert publish_main([str(run), str(run), "--to", str(results), "--name", "two"]) == 2
+    assert main(["records", "publish", str(run), str(run), "--to", str(results), "--name", "two"]) == 2
     assert "names one run, 2 are given" in capsys.readouterr().err
 
 

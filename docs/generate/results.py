@@ -1,33 +1,32 @@
 """Everything under ``results/`` that is made of its records: tables, figures, and ``README.md``.
 
-    python -m benchmarks.report.results_page results
+    python -m docs.generate.results results
 
-The words of the page are in ``templates/results.md``; every number in it is asked for by suite, protocol and row, and a
-missing record is an error that names it. Equal records give equal bytes.
+The words of the page are in ``results.md`` beside this file; every number in it is asked for by suite, protocol and
+row, and a missing record is an error that names it. A sentence that claims something is chosen by the numbers
+(:mod:`docs.generate.claims`), or guarded by them: where they no longer bear it out, no page is made. Equal records give
+equal bytes.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from benchmarks.published.values import COMPARED_METHODS, published_orders, read_published
-from benchmarks.records.collect import Results, collect
-from benchmarks.records.places import place_named
 from benchmarks.records.record import Record
 from benchmarks.records.store import SUFFIX, is_store
 from benchmarks.report.diagnosed_runs import (
     DiagnosedRow,
+    causes_by_epoch,
     causes_table,
     diagnostics_table,
     draw_by_category,
@@ -39,63 +38,19 @@ from benchmarks.report.markdown import markdown_lines, to_markdown
 from benchmarks.report.metrics import MAIN_METRICS, metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.run_report import write_tables
-from benchmarks.report.suite_table import make_tables, notes_to_markdown
-from benchmarks.report.table import SuiteTable, signed, summary_text, text_table
+from benchmarks.report.suite_table import notes_to_markdown
+from benchmarks.report.table import signed, summary_text, text_table
 from benchmarks.statistics.rank_agreement import rank_agreement
-from benchmarks.statistics.significance import paired_test
+from benchmarks.statistics.significance import PairedTest, paired_test
 from benchmarks.statistics.summary import summarise
-from benchmarks.suites.suite import load_suite, suite_names
+from docs.generate import claims
+from docs.generate.suite_results import SuiteResults
 from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
 from scenebench.files import write_text
 
-TEMPLATE = Path(__file__).parent / "templates" / "results.md"
+TEMPLATE = Path(__file__).parent / "results.md"
 TABLES, PAGE = "tables", "README.md"
-
-
-class SuiteResults:
-    """The records of one run of a suite under ``results/records``; ``name`` is the suite's, or the run's own."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
-        self.place = place_named(folder / RECORDS / name)
-
-    @cached_property
-    def results(self) -> Results:
-        """Its records; differences are to the suite's baseline."""
-        results = collect(self.place)
-        names = {record.suite for record in results.records}
-        if len(names) != 1 or not names.issubset(suite_names()):
-            return results
-        suite = load_suite(names.pop())
-        baseline = suite.baseline if suite.baseline in {row.label for row in suite.backbones} else results.baseline
-        data = sorted({record.dataset.name for record in results.records})
-        title = suite.title if data == ["scenes"] else f"{suite.name} on {', '.join(data)}"  # a title speaks of scenes
-        return dataclasses.replace(results, title=title, baseline=baseline)
-
-    @cached_property
-    def tables(self) -> list[SuiteTable]:
-        """Its tables."""
-        return make_tables(self.results)
-
-    def by_seed(self, protocol: str, label: str, metric: str) -> dict[int, float]:
-        """The values of one row, by seed.
-
-        Raises:
-            UserError: there is no such record.
-        """
-        values = {
-            record.seed: value
-            for record in self.results.records
-            if record.protocol.id == protocol and record.backbone.label == label
-            if (value := record.metrics.get(metric)) is not None
-        }
-        if not values:
-            raise UserError(
-                f"{self.place}: holds no record of row '{label}', protocol {protocol}, metric {metric}; run the suite "
-                f"'{self.name}' and publish it, or take the number out of {TEMPLATE.name}"
-            )
-        return values
 
 
 class Page:
@@ -128,10 +83,7 @@ class Page:
 
     def gain(self, suite: str, protocol: str, label: str, baseline: str, metric: str = "mAP") -> str:
         """The paired difference of two rows: ``+0.4 (-0.2 to +1.0; p 0.15, n 5)``."""
-        own = self.suite(suite)
-        test = paired_test(own.by_seed(protocol, label, metric), own.by_seed(protocol, baseline, metric))
-        if test is None:
-            raise UserError(f"{own.place}: rows '{label}' and '{baseline}' share no seed of protocol {protocol}")
+        test = self.suite(suite).test(protocol, label, baseline, metric)
         sure = ""
         if test.p is not None and test.low is not None and test.high is not None:
             sure = f"{signed(test.low)} to {signed(test.high)}; p {test.p:.2g}, "
@@ -142,6 +94,18 @@ class Page:
             metric,
             f"{label} and {baseline}, paired by seed",
         )
+
+    def verdict(
+        self,
+        suite: str,
+        protocol: str,
+        label: str,
+        baseline: str,
+        metric: str = "mAP",
+        control: PairedTest | None = None,
+    ) -> claims.Verdict:
+        """What the paired difference of two rows shows; ``control``: :func:`docs.generate.claims.verdict`."""
+        return claims.verdict(self.suite(suite).test(protocol, label, baseline, metric), control)
 
     def table(self, suite: str) -> str:
         """All tables of a suite; the notes on how to read them are :meth:`notes`."""
@@ -187,6 +151,40 @@ class Page:
         """The table of what the pseudo-labels of a suite lose to stale keys, changed colours and crops."""
         return causes_table(self.diagnosed(suite)).rstrip()
 
+    def against(self, suite: str, method: str, measure: str, other: str) -> dict[str, PairedTest]:
+        """Two measures of the diagnostics after the last epoch, in points and paired by seed, by setting and k."""
+        tests = {}
+        for row in self.diagnosed(suite):
+            keys = {line.get("k", 0.0) for run in row.runs.values() for line in run} if row.method == method else set()
+            for k in sorted(keys):
+                last = {seed: [one for one in run if one.get("k", 0.0) == k][-1:] for seed, run in row.runs.items()}
+                sides = [{s: 100 * one[name] for s, (one,) in last.items()} for name in (measure, other)]
+                test = paired_test(*sides)
+                if test is not None:
+                    tests[f"{row.name}, k {k:g}"] = test
+        return tests
+
+    def measured(self, suite: str, method: str, measure: str) -> dict[str, float]:
+        """A measure of the diagnostics after the last epoch, mean over seeds (and k), by setting."""
+        means = {}
+        for row in self.diagnosed(suite):
+            if row.method == method:
+                last = [
+                    [line[measure] for line in run if line["epoch"] == run[-1]["epoch"]] for run in row.runs.values()
+                ]
+                means[row.name] = math.fsum(map(math.fsum, last)) / sum(map(len, last))
+        return means
+
+    def causes_over_chance(self, suite: str) -> float:
+        """By how many points the picks beat chance at most: mean over seeds, of all settings, epochs and causes."""
+        return 100 * max(
+            math.fsum(cells[name]) / len(cells[name]) - math.fsum(chance) / len(chance)
+            for row in self.diagnosed(suite)
+            for cells in causes_by_epoch(row).values()
+            for chance in [cells["chance_precision"]]
+            for name in cells
+        )
+
     def diagnosed(self, suite: str) -> list[DiagnosedRow]:
         """The diagnostics of a suite."""
         return read_diagnostics(self.folder / DIAGNOSTICS / suite)
@@ -223,7 +221,7 @@ def build_results(folder: Path) -> list[Path]:
     page = Page(folder)
     if not page.suites:
         raise UserError(f"{folder}: holds no folder {RECORDS} with records of a suite")
-    text = _environment().from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page)
+    text = template_environment().from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page)
     files = []
     shutil.rmtree(folder / TABLES, ignore_errors=True)  # of a suite that is no longer there
     for name, suite in page.suites.items():
@@ -243,9 +241,18 @@ def _without_pixels(files: Sequence[Path]) -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
-def _environment() -> jinja2.Environment:
-    """Markdown needs no escaping of HTML; an unknown name is an error."""
-    return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+def template_environment() -> jinja2.Environment:
+    """What the template is rendered in. Markdown needs no escaping of HTML; an unknown name is an error."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+        extensions=["jinja2.ext.do"],
+    )
+    chosen = (claims.verdict, claims.compared, claims.methods, claims.reaching, claims.over_chance, claims.off_zero)
+    environment.globals |= {one.__name__: one for one in (*chosen, claims.beside_control, claims.shown, claims.require)}
+    return environment
 
 
 def _read_cost(path: Path) -> dict[str, Any]:

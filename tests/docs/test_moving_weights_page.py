@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from transfer import mistake_effects, moving_weights
+from docs.generate import mistake_effects, moving_weights
+from docs.generate.mistakes import CHECKS, MISTAKES
 from transfer.importers import FAMILIES
-from transfer.mistakes import CHECKS, MISTAKES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "moving-weights.md"
 
@@ -18,7 +18,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "moving-weights.md"
 def test_the_page_is_up_to_date(tmp_path: Path) -> None:
     assert moving_weights.main([str(tmp_path / "page.md")]) == 0
     assert PAGE.read_text(encoding="utf-8") == (tmp_path / "page.md").read_text(encoding="utf-8"), (
-        "run: python -m transfer.moving_weights docs/moving-weights.md"
+        "run: python -m docs.generate.moving_weights docs/moving-weights.md"
     )
 
 

@@ -1,6 +1,6 @@
 """The page on how mini's settings were chosen, written from the records of the suite ``mini_search``.
 
-python -m benchmarks.report.search_page results docs/mini-settings.md
+python -m docs.generate.mini_settings results docs/mini-settings.md
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ reason in `pretrain/recipes/*_demo.yaml`. They were chosen on scenes of seed 0. 
 
 ```
 scenebench run mini_search --out results/mini_search
-python -m benchmarks.report.publish results/mini_search --to results
+scenebench records publish results/mini_search --to results
 make tables
 ```
 """

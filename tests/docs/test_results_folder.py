@@ -6,22 +6,24 @@ import csv
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
 
 from benchmarks.records.adding import admit_all
 from benchmarks.records.collect import collect
 from benchmarks.records.record import write_record
 from benchmarks.report.metrics import metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.results_page import build_results
 from benchmarks.report.run_report import write_tables
-from benchmarks.report.search_page import search_page
 from benchmarks.report.suite_table import make_tables
+from docs.generate.mini_settings import search_page
+from docs.generate.results import build_results
 from scenebench.cli import main
 
-RESULTS = Path(__file__).resolve().parents[3] / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
 def test_the_commands_shown_there_run(
@@ -68,12 +70,20 @@ def test_make_tables_writes_what_is_committed(tmp_path: Path) -> None:
     assert search_page(copy) == page, "docs/mini-settings.md: run 'make tables'"
 
 
+def test_the_writers_of_pages_are_in_no_wheel() -> None:
+    """Nor is the study's text: what is installed are the packages alone."""
+    project = tomllib.loads((RESULTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    found = find_packages(str(RESULTS.parent), include=project["tool"]["setuptools"]["packages"]["find"]["include"])
+    assert {name.partition(".")[0] for name in found} == {"scenebench", "pretrain", "transfer", "benchmarks"}
+    assert not list(RESULTS.parent.glob("benchmarks/**/results.md"))
+
+
 def test_the_makefile_calls_both() -> None:
     recipe = subprocess.run(
         ["make", "-n", "tables"], cwd=RESULTS.parent, capture_output=True, text=True, check=False
     ).stdout
-    assert "benchmarks.report.results_page results" in recipe
-    assert "benchmarks.report.search_page results docs/mini-settings.md" in recipe
+    assert "docs.generate.results results" in recipe
+    assert "docs.generate.mini_settings results docs/mini-settings.md" in recipe
 
 
 def test_every_number_of_the_page_stands_in_the_table_it_links_to() -> None:

@@ -21,7 +21,7 @@ from transfer.networks.resnet import Architecture, ResNet, build_resnet
 
 NETWORK = Architecture(depth=50, stem_width=16)
 COSINES = Path(__file__).parent / "mistake_cosines.json"
-"""The measured cosines, as committed; ``python -m transfer.moving_weights --measure`` writes them anew."""
+"""The measured cosines, as committed; ``python -m docs.generate.moving_weights --measure`` writes them anew."""
 
 TOLERANCE = 0.011
 """Between the committed figures and those of another processor."""

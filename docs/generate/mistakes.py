@@ -35,8 +35,8 @@ class Mistake:
         stock: what the stock tool does about it.
         told: a regular expression that the error (or the comparison's table) must match.
         caught: the check, a key of :data:`CHECKS`.
-        effect: a key of :data:`transfer.mistake_effects.EFFECTS`, whose feature cosine is measured; "" where a figure
-            from random weights would mean nothing.
+        effect: a key of :data:`docs.generate.mistake_effects.EFFECTS`, whose feature cosine is measured; "" where a
+            figure from random weights would mean nothing.
     """
 
     name: str

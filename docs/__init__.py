@@ -1,0 +1,1 @@
+"""The pages; :mod:`docs.generate` writes those that are made from code and records."""
