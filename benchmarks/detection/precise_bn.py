@@ -32,5 +32,5 @@ class _Counted:
             for batch in islice(batches, self._each):
                 yield batch
                 progress.advance()
-            if progress.done < self._each:
+            if progress.pace.done < self._each:
                 return  # the loader has come to its end
