@@ -138,6 +138,7 @@ def test_a_backbone_file_keeps_its_bytes_and_its_recipe_names_the_row(here: Path
 
 
 CALL = ["submit", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
+AS_BEFORE = ["evaluate", *CALL[1:]]  # the same command's name until now
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ CALL = ["submit", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
     [
         (["submit", "my_moco.pth.tar", "--suite", "smok", "--out", "out"], "did you mean 'smoke'"),
         (["submit", "my_moco.pth.tar", "--suite", "papers", "--out", "out"], "is a group of suites"),
-        (["evaluate", "my_moco.pth.tar", "--out", "out"], "say what to judge by"),
+        (["evaluate", "my_moco.pth.tar", "--out", "out"], "say what to evaluate by"),
         (["submit", "text.pth", "--suite", "tiny.yaml", "--out", "out"], "text.pth"),
         (["submit", "none.pth", "--suite", "tiny.yaml", "--out", "out"], "none.pth"),
         (["submit", ".", "--suite", "tiny.yaml", "--out", "out"], "is a folder"),
@@ -162,14 +163,17 @@ CALL = ["submit", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
         ([*CALL, "--from", "mocco"], "did you mean 'moco'"),
         ([*CALL, "--mean", "0", "0", "0"], "--std and --value-range missing"),
         ([*CALL, "--cores", "0"], "--cores"),
-        ([*CALL, "--seed", "1"], "a suite has seeds of its own"),
-        ([*CALL, "settings.knn.k=2"], "a suite says its own values"),
+        ([*AS_BEFORE, "--seed", "1"], "a suite has seeds of its own"),
+        ([*AS_BEFORE, "settings.knn.k=2"], "a suite says its own values"),
         (
-            [*CALL, "--protocol", "multilabel_knn", "--data", "d", "--references"],
+            [*AS_BEFORE, "--protocol", "multilabel_knn", "--data", "d", "--references"],
             "--references is for judging by a suite",
         ),
-        ([*CALL, "--protocol", "multilabel_knn", "--data", "d", "--from", "moco"], "--from is for judging by a suite"),
-        ([*CALL, "--protocol", "multilabel_knn"], "add --data ROOT"),
+        (
+            [*AS_BEFORE, "--protocol", "multilabel_knn", "--data", "d", "--from", "moco"],
+            "--from is for judging by a suite",
+        ),
+        ([*AS_BEFORE, "--protocol", "multilabel_knn"], "add --data ROOT"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -186,6 +190,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert errors.count("\n") == 1
     assert sorted(path.name for path in here.iterdir()) == before
     assert not jobs
+
+
+def test_the_call_of_before_works_and_names_the_new_one(
+    here: Path, jobs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(AS_BEFORE) == 0
+    assert "note: 'evaluate --suite' is 'scenebench submit' now" in capsys.readouterr().err
+    assert len(list(Path("out/records/tiny").glob("my_moco*/record.json"))) == 2
 
 
 def test_a_vision_transformer_is_told_which_protocols_cannot_judge_it(
