@@ -196,7 +196,7 @@ def test_the_call_of_before_works_and_names_the_new_one(
     here: Path, jobs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(AS_BEFORE) == 0
-    assert "note: 'evaluate --suite' is 'scenebench submit' now" in capsys.readouterr().err
+    assert "'evaluate CHECKPOINT --suite' is 'scenebench submit' now" in capsys.readouterr().err
     assert len(list(Path("out/records/tiny").glob("my_moco*/record.json"))) == 2
 
 
