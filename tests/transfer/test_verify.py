@@ -13,8 +13,8 @@ from transfer_helpers import CAFFE, SIMCLR, MakeBackbone
 from scenebench.errors import TransferError, UserError
 from transfer.backbone_file import load_backbone, save_backbone
 from transfer.exporters import torchvision as to_torchvision
-from transfer.exporters.detectron2 import build as to_detectron2
-from transfer.exporters.mmseg import build as to_mmseg
+from transfer.exporters.detectron2 import files as detectron2_files
+from transfer.exporters.mmseg import files as mmseg_files
 from transfer.exporters.staging import staged_folder
 from transfer.numpy_pickle import load_arrays
 from transfer.verify import compare
@@ -64,7 +64,7 @@ def test_another_stride_style_or_depth_differs(make_backbone: MakeBackbone, tmp_
     assert deeper.stages[4].feature_difference is None
 
 
-@pytest.mark.parametrize("export", [to_detectron2.export, to_mmseg.export], ids=["detectron2", "mmseg"])
+@pytest.mark.parametrize("export", [detectron2_files.export, mmseg_files.export], ids=["detectron2", "mmseg"])
 @pytest.mark.parametrize("depth", [18, 50])
 def test_an_exported_folder_is_the_same_backbone(
     export: Callable[[Path, Path], object], depth: int, make_backbone: MakeBackbone, tmp_path: Path
