@@ -43,6 +43,7 @@ def peak_memory(build: Callable[[], Callable[[], int]], device: torch.device, po
 
 def _in_child(sender: Connection, build: Callable[[], Callable[[], int]], portions: int) -> None:
     torch.set_num_threads(1)  # the threads of a forked process are gone
+    gc.collect()  # garbage that came along would be given back meanwhile, and make room for what is measured
     before = resident_kib()
     _do(build, portions)
     sender.send((resident_kib(peak=True) - before) * 1024)
