@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from pretrain.checkpoint import has_checkpoint
 from pretrain.recipes.recipe import Recipe, read_saved_recipe
-from scenebench.config import read_yaml
+from scenebench.config import flatten, read_yaml
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
@@ -76,14 +75,7 @@ def claimed(out: Path, recipe: Recipe) -> Iterator[None]:
 
 def _differences(there: Recipe, here: Recipe) -> list[str]:
     """The keys in which two recipes' identities differ, with both values; an identity leaves defaults out."""
-    old, new = _flat(there.identity()), _flat(here.identity())
+    old, new = flatten(there.identity()), flatten(here.identity())
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    theirs, ours = _flat(there.to_plain()), _flat(here.to_plain())
+    theirs, ours = flatten(there.to_plain()), flatten(here.to_plain())
     return [f"{key}: {theirs.get(key)} there, {ours.get(key)} here" for key in keys]
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in content.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found

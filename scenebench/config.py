@@ -178,6 +178,14 @@ def to_plain(config: Any) -> Any:
     return json.loads(json.dumps(dataclasses.asdict(config), default=lambda value: getattr(value, "value", str(value))))
 
 
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"mls": {"k": 5}}`` as ``{"mls.k": 5}``, as an override names the key."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 def config_hash(content: Any) -> str:
     """Sixteen hexadecimal digits that name ``content`` (plain data): SHA-256 of its canonical JSON."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -258,14 +258,6 @@ def row_recipe(record: Record) -> dict[str, Any]:
     return recipe
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"mls": {"k": 5}}`` as ``{"mls.k": 5}``, as an override names the key."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
 def _latest(records: list[Record], keys: Mapping[str, str]) -> list[Record]:
     """A run repeated with the same seed is no further seed: of equal runs the latest counts."""
     latest: dict[tuple[object, ...], Record] = {}

@@ -6,7 +6,6 @@ run, as a run leaves its diagnostics, is read as well.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pretrain.diagnostics.during_training import ABOUT
+from pretrain.diagnostics.files import ABOUT, parse_rows
 from scenebench.errors import UserError
 
 RUN = "run"
@@ -29,8 +28,7 @@ class KeptRun:
 
     def rows(self, name: str) -> list[dict[str, float]]:
         """The lines of a file; empty where the run has none."""
-        lines = csv.DictReader(io.StringIO(self.texts.get(name, "")))
-        return [{key: float(value) for key, value in row.items()} for row in lines]
+        return parse_rows(io.StringIO(self.texts.get(name, "")))
 
 
 def read_kept(folder: Path) -> dict[str, KeptRun]:

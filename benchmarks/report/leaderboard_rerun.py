@@ -6,11 +6,11 @@ import shlex
 from functools import cache
 from typing import Any
 
-from benchmarks.records.collect import flatten, row_recipe
+from benchmarks.records.collect import row_recipe
 from benchmarks.records.record import Record
 from benchmarks.report.escaping import clip, one_line
 from pretrain.recipes.recipe import load_recipe, recipe_names
-from scenebench.config import override
+from scenebench.config import flatten, override
 
 MAX_WORD = 200
 """Longest argument of a command line that is shown, in characters."""

@@ -18,8 +18,8 @@ from benchmarks.published.layout import (
     PaperColumn,
     PaperRow,
 )
-from benchmarks.records.collect import flatten
 from benchmarks.records.record import BackbonePart, Record
+from scenebench.config import flatten
 
 PAPER_SIZE = "paper"
 

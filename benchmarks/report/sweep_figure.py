@@ -20,11 +20,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.published.values import PublishedValue, read_published
-from benchmarks.records.collect import flatten, row_recipe
+from benchmarks.records.collect import row_recipe
 from benchmarks.records.record import Record
 from benchmarks.report.figures import COLOURS, GREY, house_style, panel_grid, printable, save_figure
 from benchmarks.report.metrics import metric_label
 from benchmarks.report.table import Row, SuiteTable
+from scenebench.config import flatten
 
 LOG_FROM = 10.0
 """Values that span more than this factor stand on a logarithmic axis."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,12 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     if not path.is_file():
         return []
     with open(path, encoding="utf-8", newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        return parse_rows(file)
+
+
+def parse_rows(lines: Iterable[str]) -> list[dict[str, float]]:
+    """The rows of a table, its head first."""
+    return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
 
 
 def replace_rows(path: Path, step: int, rows: list[Row]) -> None:
