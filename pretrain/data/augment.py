@@ -89,18 +89,30 @@ def apply_photometric(images: Tensor, parameters: Tensor, how: str = "batched") 
 
 
 def _apply_batched(images: Tensor, parameters: np.ndarray) -> Tensor:
-    """Samples that jitter in the same order are brought together, so that each operator runs once on all of them."""
+    """Every operator runs once on all samples that need it, whatever their order of jitter.
+
+    Brightness, contrast and saturation have one form, ``clamp(factor x + (1 - factor) target)``, where the target is 0,
+    the sample's mean luma or the pixel's luma: which one is next is a matter of numbers, and three passes do for all 24
+    orders. Hue comes before, between or after them; samples with the same place of it are brought together.
+    """
+    place = _hue_place(parameters[:, ORDER])
+    rows = np.argsort(place, kind="stable")
+    chosen = torch.from_numpy(rows).to(images.device, non_blocking=True)
     augmented = torch.empty(images.shape, dtype=torch.float32, device=images.device)
     # The loader's batches are channels-last: seen as N x H x W x 3, taking samples out of them is a plain copy.
     channels_last = images.permute(0, 2, 3, 1)
-    for order in np.unique(parameters[:, ORDER]):
-        rows = np.flatnonzero(parameters[:, ORDER] == order)
-        chosen = torch.from_numpy(rows).to(images.device, non_blocking=True)
-        group = channels_last.index_select(0, chosen).permute(0, 3, 1, 2)
+    at_once = len(rows) if images.is_cuda else max(1, _CACHED_NUMBERS // images[0].numel())
+    for start in range(0, len(rows), at_once):
+        part = slice(start, start + at_once)
+        group = channels_last.index_select(0, chosen[part]).permute(0, 3, 1, 2)
         group = group.to(torch.float32, memory_format=torch.contiguous_format)
-        _augment_group(group, parameters[rows])
-        augmented.index_copy_(0, chosen, group)
+        _augment_group(group, parameters[rows[part]], place[rows[part]])
+        augmented.index_copy_(0, chosen[part], group)
     return augmented
+
+
+_CACHED_NUMBERS = 2**19
+"""So many floats of images are worked on at once on a CPU: they and what is made of them stay in its cache."""
 
 
 def apply_reference(image: Tensor, parameters: list[float]) -> Tensor:
@@ -131,16 +143,41 @@ def _probability(views: ViewsRecipe, key: str, view: int) -> float:
     return float(getattr(views, key) if own is None else own)
 
 
-def _augment_group(images: Tensor, parameters: np.ndarray) -> None:
-    """Change float images 0..255 of one order of jitter in place."""
-    if parameters[0, ORDER] >= 0:
-        for column in ORDERS[int(parameters[0, ORDER])]:
-            _JITTER[column](images, _per_sample(parameters[:, column], images))
+_NO_JITTER = 4
+
+
+def _hue_place(orders: np.ndarray) -> np.ndarray:
+    """How many of the three other operators of jitter come before hue, 0..3; :data:`_NO_JITTER` where none is done."""
+    places = np.array([*(order.index(HUE) for order in ORDERS), _NO_JITTER])
+    return places[orders.astype(np.int64)]  # -1 is the last
+
+
+def _augment_group(images: Tensor, parameters: np.ndarray, place: np.ndarray) -> None:
+    """Change float images 0..255 in place; the samples are sorted by ``place``, that of the hue."""
+    starts = np.searchsorted(place, range(_NO_JITTER + 1))
+    jittered = images[: starts[_NO_JITTER]]
+    shift = _per_sample(parameters[:, HUE], images)
+    for position, passed in enumerate([*_affine_passes(parameters[: starts[_NO_JITTER]]), None]):
+        start, end = int(starts[position]), int(starts[position + 1])
+        if end > start:
+            _hue(images[start:end], shift[start:end])
+        if passed is not None and len(jittered):
+            _affine(jittered, *(_per_sample(values, images) for values in passed))
     for column, unchanged, operator in ((GREY, 0, _to_grey), (BLUR_SIGMA, 0, _blur), (SOLARISE, 256, _solarise)):
         rows = np.flatnonzero(parameters[:, column] != unchanged)
         if len(rows):
             chosen = torch.from_numpy(rows).to(images.device, non_blocking=True)
             images[chosen] = operator(images[chosen], parameters[rows])
+
+
+def _affine_passes(parameters: np.ndarray) -> list[np.ndarray]:
+    """The three passes of jittered samples: factors, and weights of the pixel's luma and of its mean, each 3 x N."""
+    columns = np.array([[column for column in order if column != HUE] for order in ORDERS])
+    kinds = columns[parameters[:, ORDER].astype(np.int64)]  # N x 3
+    factors = np.take_along_axis(parameters, kinds, axis=1)
+    luma = np.where(kinds == SATURATION, 1 - factors, 0)
+    mean = np.where(kinds == CONTRAST, 1 - factors, 0)
+    return list(np.stack([factors, luma, mean]).astype(np.float32).transpose(2, 0, 1))
 
 
 def _per_sample(values: np.ndarray, images: Tensor) -> Tensor:
@@ -153,18 +190,11 @@ def _luma(images: Tensor) -> Tensor:
     return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
 
-def _brightness(images: Tensor, factor: Tensor) -> None:
-    images.mul_(factor).clamp_(0, 255)
-
-
-def _contrast(images: Tensor, factor: Tensor) -> None:
-    mean = _luma(images).mean(dim=(1, 2, 3), keepdim=True)
-    images.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 255)
-
-
-def _saturation(images: Tensor, factor: Tensor) -> None:
-    grey = _luma(images).mul_(1 - factor)
-    images.mul_(factor).add_(grey).clamp_(0, 255)
+def _affine(images: Tensor, factor: Tensor, of_luma: Tensor, of_mean: Tensor) -> None:
+    """``clamp(factor x + of_luma luma + of_mean mean(luma))``: brightness, contrast and saturation of each sample."""
+    luma = _luma(images)
+    target = luma.mean(dim=(1, 2, 3), keepdim=True).mul_(of_mean)
+    images.mul_(factor).add_(luma.mul_(of_luma).add_(target)).clamp_(0, 255)
 
 
 def _hue(images: Tensor, shift: Tensor) -> None:
@@ -187,14 +217,6 @@ def _hue(images: Tensor, shift: Tensor) -> None:
     for channel, centre in ((red, 0), (green, 2), (blue, -2)):
         weight = (hue - centre).abs_().sub_(3).abs_().sub_(1).clamp_(0, 1)
         torch.addcmul(low, weight, spread, out=channel)
-
-
-_JITTER: dict[int, Callable[[Tensor, Tensor], None]] = {
-    BRIGHTNESS: _brightness,
-    CONTRAST: _contrast,
-    SATURATION: _saturation,
-    HUE: _hue,
-}
 
 
 def _to_grey(images: Tensor, parameters: np.ndarray) -> Tensor:
