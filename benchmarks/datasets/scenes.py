@@ -163,7 +163,7 @@ class ScenesSpec:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the data depend on, beside the version; the variant, which came later, only where it is not the default."""
+        """What the data depend on, but the version; the variant, which came later, only if not the default."""
         without = ("version", "variant") if self.variant == "default" else ("version",)
         return {key: value for key, value in self.resolved.items() if key not in without}
 
