@@ -43,15 +43,30 @@ def _add_scenes(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--images", type=int, default=unset, metavar="N", help="scenes over all splits (2000)")
     parser.add_argument("--size", type=int, default=unset, metavar="PX", help="side in pixels (128)")
     parser.add_argument("--seed", type=int, default=unset, metavar="S", help="0, 1, 2, ... (0)")
+    for key, meaning in {
+        "texture": "how often an object has its category's texture, 0-1 (0.8)",
+        "palette": "how often an object has its category's colours, 0-1 (0.7)",
+        "surroundings": "how often the background has its scene type's colours, 0-1 (0.7)",
+        "cooccurrence": "how strongly the scene type decides the categories, 0-1 (0.3)",
+        "tail": "categories are as frequent as rank^-X, 0-2; 0: equally (0.5)",
+    }.items():
+        parser.add_argument(f"--{key}", type=float, default=unset, metavar="X", help=meaning)
     parser.add_argument(
-        "--cooccurrence",
-        type=float,
+        "--scales",
+        type=_scales,
         default=unset,
-        metavar="X",
-        help="how strongly the scene type decides the categories, 0-1 (0.2)",
+        metavar="LOW-HIGH",
+        help="radii of objects, as shares of the side (0.09-0.34)",
     )
     parser.add_argument(
-        "--variant", default=unset, metavar="V", help="default, or hard: no co-occurrence, any hue and texture"
+        "--variant", default=unset, metavar="V", help="default, or hard: none of these ties, any colour"
+    )
+    parser.add_argument(
+        "--version",
+        type=int,
+        default=unset,
+        metavar="N",
+        help="of the generator: 2, or 1, where shape alone is tied (2)",
     )
     parser.add_argument("--objects", type=_range, default=unset, metavar="A-B", help="objects in a scene (2-4)")
     _add_workers(parser)
@@ -116,6 +131,14 @@ def _range(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
+def _scales(text: str) -> tuple[float, float]:
+    number = r"(\d+(?:\.\d*)?|\.\d+)"
+    match = re.fullmatch(rf"{number}(?:-{number})?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor a range such as 0.09-0.34")
+    return float(match[1]), float(match[2] or match[1])
+
+
 def _given(arguments: argparse.Namespace, *keys: str) -> dict:
     return {key: getattr(arguments, key) for key in keys if hasattr(arguments, key)}
 
@@ -124,9 +147,11 @@ def _run_scenes(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from benchmarks.datasets.folder import DESCRIPTION
-    from benchmarks.datasets.scenes import ScenesSpec, generate_scenes
+    from benchmarks.datasets.scenes import TIES, ScenesSpec, generate_scenes
 
-    values = _given(arguments, "images", "size", "seed", "cooccurrence", "variant")
+    values = _given(arguments, "images", "size", "seed", *TIES, "tail", "variant", "version")
+    if hasattr(arguments, "scales"):
+        values["scale_min"], values["scale_max"] = arguments.scales
     if hasattr(arguments, "objects"):
         values["objects_min"], values["objects_max"] = arguments.objects
     spec = ScenesSpec(**values)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets.scene_layout import CATEGORIES, Light, Look, Scene, SceneObject, Stroke
+from benchmarks.datasets.scene_parts import CATEGORIES, Light, Look, Scene, SceneObject, Stroke
 from benchmarks.datasets.scene_shapes import SHAPES, Field, radius
 
 LEAST_VISIBLE = 0.35

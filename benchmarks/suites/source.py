@@ -55,7 +55,13 @@ def scenes_source(spec: ScenesSpec) -> Source:
     command += ["--objects", f"{spec.objects_min}-{spec.objects_max}"]
     if spec.variant != "default":
         command += ["--variant", spec.variant]
-    identity = config_hash({"name": scenes.NAME, "version": scenes.VERSION, **spec.identity})
+    if spec.version == 1:
+        command += ["--version", "1"]
+    else:
+        for key in ("texture", "palette", "surroundings", "tail"):
+            command += [f"--{key}", str(getattr(spec, key))]
+        command += ["--scales", f"{spec.scale_min}-{spec.scale_max}"]
+    identity = config_hash({"name": scenes.NAME, "version": str(spec.version), **spec.identity})
     return Source(scenes.NAME, scenes.NAME, identity, command, scene_types=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -16,7 +16,7 @@ REFERENCES = ("scene_type_oracle", "colour_histogram")
 SCENE_TYPE_ORACLE = "scene_type_oracle"
 
 # What a suite may say of the generated data: what 'scenebench data scenes' takes.
-GENERATOR_KEYS = ("images", "size", "seed", "cooccurrence", "objects_min", "objects_max", "variant")
+GENERATOR_KEYS = tuple(field.name for field in fields(ScenesSpec) if field.name not in ("val_share", "test_share"))
 
 Schema = TypeVar("Schema")
 
@@ -134,6 +134,7 @@ class Suite:
     def resolved(self) -> dict[str, Any]:
         """Every value, sweeps expanded, as plain data; a file of one's own by its name, wherever it lies."""
         values = asdict(self)
+        values["data"] = self.data.resolved
         for key, entries in (("recipe", values["backbones"]), ("protocol", values["protocols"])):
             for entry in entries:
                 entry[key] = Path(entry[key]).name
