@@ -45,7 +45,7 @@ PARTS ?=
 # make ci-evaluate: any checkpoint by a suite
 BACKBONE ?=
 EXPECTED ?=
-JUDGED = $(if $(filter file,$(origin OUT)),results/judged,$(OUT))
+SUBMITTED = $(if $(filter file,$(origin OUT)),results/submitted,$(OUT))
 
 # make mmcv-ops: what is built stays with the environment, and serves as long as torch stays the same
 OPS := $(VENV)/mmcv-ops
@@ -80,19 +80,19 @@ leaderboard: $(VENV)/.ready ## The leaderboard's pages from records (RECORDS=res
 
 # The same command as the image's entrypoint. Its exit codes: 0; 1, below an expected value; 2, bad input. make itself ends
 # with 2 whenever a command fails, and says which code it was: where the code matters, call scenebench.
-ci-evaluate: $(VENV)/.ready ## Judge a checkpoint by a suite (BACKBONE=, SUITE=, DATA=, EXPECTED=values.yaml, OUT=)
+ci-evaluate: $(VENV)/.ready ## Evaluate a checkpoint by a suite (BACKBONE=, SUITE=, DATA=, EXPECTED=values.yaml, OUT=)
 	@[ -n "$(BACKBONE)" ] || { echo "name the checkpoint: make ci-evaluate BACKBONE=FILE SUITE=$(SUITE) OUT=FOLDER" >&2; exit 2; }
-	@$(BIN)/scenebench submit "$(BACKBONE)" --suite "$(SUITE)" --out "$(JUDGED)" --cores $(CORES) --leaderboard \
+	@$(BIN)/scenebench submit "$(BACKBONE)" --suite "$(SUITE)" --out "$(SUBMITTED)" --cores $(CORES) --leaderboard \
 		$(if $(DATA),--data "$(DATA)") $(if $(ANNOTATIONS),--annotations "$(ANNOTATIONS)") \
 		$(if $(TEST_ANNOTATIONS),--test-annotations "$(TEST_ANNOTATIONS)") $(if $(EXPECTED),--expected "$(EXPECTED)")
 
 mmcv-ops: $(VENV)/.ready $(OPS)/.installed ## Build mmcv's compiled operators, for MMDetection and PSANet (minutes, once)
 	@echo "mmcv's compiled operators and MMDetection are installed."
 
-docker-image: ## Build the image that judges a checkpoint (VARIANT=cuda, or cpu with TORCH_LOCK= PIP_CONF=; ENGINE=, MMCV_OPS=0)
+docker-image: ## Build the image that evaluates a checkpoint (VARIANT=cuda, or cpu with TORCH_LOCK= PIP_CONF=; ENGINE=, MMCV_OPS=0)
 	@docker/image.sh
 
-docker-evaluate: ## Judge a checkpoint in the image (BACKBONE=model.pth SUITE=mini OUT=results/mine, VARIANT=, DATA=)
+docker-evaluate: ## Evaluate a checkpoint in the image (BACKBONE=model.pth SUITE=mini OUT=results/mine, VARIANT=, DATA=)
 	@SUITE="$(if $(filter file,$(origin SUITE)),,$(SUITE))" OUT="$(if $(filter file,$(origin OUT)),,$(OUT))" docker/evaluate.sh
 
 test: lint ## Lint, type-check and run the tests
@@ -111,7 +111,7 @@ test-browser: $(VENV)/.ready ## Test the leaderboard in headless Chromium (needs
 test-slurm: $(VENV)/.ready ## Run the workflow on a one-node Slurm (root; apt-get install slurm-wlm munge)
 	@$(BIN)/python -m pytest -s -rs -m slow tests/benchmarks/workflow/test_slurm.py
 
-test-image: $(VENV)/.ready ## Build the image with buildah and judge a checkpoint in it (root; buildah podman runc debootstrap)
+test-image: $(VENV)/.ready ## Build the image with buildah and evaluate a checkpoint in it (root; buildah podman runc debootstrap)
 	@$(BIN)/python -m pytest -s -rs -m slow tests/docker/test_image.py
 
 lint: $(VENV)/.ready ## ruff, mypy and the rules on imports
@@ -133,13 +133,13 @@ tables: $(VENV)/.ready ## Write results/README.md and results/tables from the re
 	@$(BIN)/python -m docs.generate.mini_settings results docs/mini-settings.md
 
 bench-pretrain: $(VENV)/.ready ## Measure how fast this machine pretrains, beside torchvision and lightly (PHOTOGRAPHS=)
-	@$(BIN)/scenebench bench --out results/benchmarks $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)")
+	@$(BIN)/scenebench bench pretraining --out results/benchmarks $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)")
 
 bench-eval: $(VENV)/.ready ## Measure probes, COCO's evaluation, toolboxes' start and iterations (PARTS="boxes masks")
 	@$(BIN)/scenebench bench evaluation --out results/benchmarks $(if $(PARTS),--parts $(PARTS))
 
 bench-transfer: $(VENV)/.ready ## Measure import, proof and export of a ResNet-50
-	@$(BIN)/python -m transfer.benchmark --to torchvision timm mmseg detectron2
+	@$(BIN)/scenebench bench transfer --to torchvision timm mmseg detectron2
 
 bench-leaderboard: $(VENV)/.ready ## Measure a leaderboard of 10,000 records: building, and sorting and filtering in Chromium
 	@cd tests/browser && npm ci --silent

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Judge one checkpoint in the image, without network, on a read-only root, as the caller. `make docker-evaluate` calls it.
+# Evaluate one checkpoint in the image, without network, on a read-only root, as the caller. `make docker-evaluate` calls it.
 # Its settings are environment variables:
 #   BACKBONE  the checkpoint, of any kind that scenebench imports      SUITE     the suite's name
 #   OUT       folder for the records                                   DATA      (optional) prepared data set

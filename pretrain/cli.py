@@ -1,17 +1,25 @@
-"""``scenebench pretrain`` and ``scenebench figures``."""
+"""``scenebench pretrain``, ``scenebench recipe`` and ``scenebench figures``."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from scenebench.overwriting import add_overwrite_option
 
+_RECIPE_EXAMPLE = """\
+examples:
+  scenebench recipe list
+  scenebench recipe show mls_demo schedule.epochs=8
+"""
+
 
 def add_commands(subparsers: Any) -> None:
-    """Add ``pretrain`` and ``figures`` to the command line."""
+    """Add ``pretrain``, ``recipe`` and ``figures`` to the command line."""
     _add_pretrain(subparsers)
+    _add_recipe(subparsers)
     _add_figures(subparsers)
 
 
@@ -19,7 +27,7 @@ def _add_pretrain(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "pretrain",
         help="learn a backbone without labels",
-        description="Learn a backbone by a recipe. Called again with the same folder it goes on where it stopped.",
+        description="Learn a backbone by a recipe. Called again with the same folder it resumes.",
         epilog=(
             "example:\n"
             "  scenebench pretrain mls_demo data.root=scenes/images/train --out runs/mls\n"
@@ -27,14 +35,38 @@ def _add_pretrain(subparsers: Any) -> None:
             "  scenebench pretrain mls_coco data.root=coco/annotations/instances_train2017.json "
             "data.images=coco/train2017 --out runs/mls\n"
             "  scenebench pretrain mls_coco data.root=train2017.tar --out runs/mls\n\n"
-            "'scenebench pretrain list' names the recipes."
+            "'scenebench recipe list' names the recipes."
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", help="a recipe's name, or a .yaml file; 'list' names the recipes")
+    parser.add_argument("recipe", help="a recipe's name ('scenebench recipe list'), or a .yaml file")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="change keys of the recipe")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the run's folder")
     parser.set_defaults(run=_pretrain)
+
+
+def _add_recipe(subparsers: Any) -> None:
+    formatter = argparse.RawDescriptionHelpFormatter
+    recipe = subparsers.add_parser(
+        "recipe",
+        help="list the recipes, or show everything one of them says",
+        description="List the recipes of pretraining, or show everything one of them says.",
+        epilog=_RECIPE_EXAMPLE,
+        formatter_class=formatter,
+    )
+    commands = recipe.add_subparsers(metavar="command", required=True)
+    listing = commands.add_parser(
+        "list", help="names and methods", description="Names and methods of the recipes.",
+        epilog=_RECIPE_EXAMPLE, formatter_class=formatter,
+    )  # fmt: skip
+    listing.set_defaults(run=_list_recipes)
+    show = commands.add_parser(
+        "show", help="one recipe, every key with its value", description="One recipe, every key with its value.",
+        epilog=_RECIPE_EXAMPLE, formatter_class=formatter,
+    )  # fmt: skip
+    show.add_argument("recipe", help="a recipe's name, or a .yaml file")
+    show.add_argument("overrides", nargs="*", metavar="key=value", help="change keys of the recipe")
+    show.set_defaults(run=_show_recipe)
 
 
 def _add_figures(subparsers: Any) -> None:
@@ -62,13 +94,15 @@ def _add_figures(subparsers: Any) -> None:
 
 
 def _pretrain(args: argparse.Namespace) -> int:
-    from pretrain.recipes.recipe import load_recipe, recipe_names
+    from pretrain.recipes.recipe import load_recipe
     from scenebench.errors import UserError
     from scenebench.processors import fit_instruction_sets
 
-    if args.recipe == "list":
-        print("\n".join(recipe_names()))
-        return 0
+    if args.recipe == "list" and args.out is None:
+        print(
+            "note: 'pretrain list' is 'scenebench recipe list' now; this form goes after this version", file=sys.stderr
+        )
+        return _list_recipes(args)
     if args.out is None:
         raise UserError("--out is missing: say which folder the run is written to")
     recipe = load_recipe(args.recipe, args.overrides)
@@ -76,6 +110,23 @@ def _pretrain(args: argparse.Namespace) -> int:
     from pretrain.train import pretrain
 
     pretrain(recipe, args.out)
+    return 0
+
+
+def _list_recipes(_args: argparse.Namespace) -> int:
+    from pretrain.recipes.recipe import load_recipe, recipe_names
+
+    for name in recipe_names():
+        print(f"{name:26} {load_recipe(name).method}")
+    return 0
+
+
+def _show_recipe(args: argparse.Namespace) -> int:
+    import yaml
+
+    from pretrain.recipes.recipe import load_recipe
+
+    print(yaml.safe_dump(load_recipe(args.recipe, args.overrides).to_plain(), sort_keys=False), end="")
     return 0
 
 

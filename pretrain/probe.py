@@ -23,11 +23,11 @@ from scenebench.evaluation_mode import evaluation_mode
 from scenebench.knn import multilabel_scores
 
 BATCH = 64  # images at a time
-JUDGED = 5  # every fifth image is judged, the others are the bank
+TESTED = 5  # every fifth image is evaluated, the others are the bank
 
 
 class KnnProbe:
-    """Judges the kept backbone every ``probe.every_epochs`` epochs by weighted kNN, as the benchmarks do.
+    """Evaluates the kept backbone every ``probe.every_epochs`` epochs by weighted kNN, as the benchmarks do.
 
     The images are the same at every probe and for every seed of the recipe: ``probe.images`` of those with labels,
     drawn once and for all. They are pretraining images (their labels play no part in self-supervision), so the number
@@ -35,7 +35,7 @@ class KnnProbe:
 
     Raises:
         UserError: ``probe.every_epochs`` without ``data.annotations``, too few labelled images, or no category among
-            those to be judged.
+            those to be tested.
     """
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
@@ -50,7 +50,7 @@ class KnnProbe:
         labels, labelled = multilabels(recipe.data.annotations, images)
         candidates = labelled.nonzero().flatten().numpy()
         chosen = np.random.default_rng(0).permutation(candidates)[: recipe.probe.images]
-        bank = len(chosen) - len(chosen[::JUDGED])
+        bank = len(chosen) - len(chosen[::TESTED])
         if bank < recipe.probe.k:
             raise UserError(
                 f"probe.k: {recipe.probe.k} neighbours, but the bank holds only {bank} labelled images; lower probe.k, "
@@ -58,11 +58,13 @@ class KnnProbe:
             )
         self.images = [images[index] for index in chosen]
         self.labels = labels[torch.from_numpy(chosen)]
-        if not self.labels[::JUDGED].any():
-            raise UserError(f"{KEY}: none of the {len(chosen[::JUDGED])} images that the probe judges holds an object")
+        if not self.labels[::TESTED].any():
+            raise UserError(
+                f"{KEY}: none of the {len(chosen[::TESTED])} images that the probe evaluates holds an object"
+            )
 
     def at_epoch_boundary(self, method: Method, step: int, training_log: TrainingLog) -> None:
-        """Judge and report, if a probe is due after ``step`` finished steps and not yet in the log.
+        """Evaluate and report, if a probe is due after ``step`` finished steps and not yet in the log.
 
         To be called wherever an epoch has just ended or a run goes on, in one process.
         """
@@ -77,18 +79,18 @@ class KnnProbe:
             training_log.report_probe(step, value, time.monotonic() - started)
 
     def measure(self, method: Method) -> float | None:
-        """mAP of the judged images, in percent, by their neighbours in the bank; None where too few can be decoded."""
+        """mAP of the tested images, in percent, by their neighbours in the bank; None where too few can be decoded."""
         from scenebench.mean_average_precision import mean_average_precision  # scikit-learn: only where it is needed
 
         probe = self.recipe.probe
         read, features = self._features(method)
-        judged = torch.tensor([index % JUDGED == 0 for index in read], dtype=torch.bool)
-        if not judged.any() or judged.all():
+        tested = torch.tensor([index % TESTED == 0 for index in read], dtype=torch.bool)
+        if not tested.any() or tested.all():
             return None
         labels = self.labels[read]
-        k = min(probe.k, int((~judged).sum()))
-        scores = multilabel_scores(features[~judged], labels[~judged], features[judged], k, probe.temperature)
-        return mean_average_precision(labels[judged].numpy(), scores.numpy())[0]
+        k = min(probe.k, int((~tested).sum()))
+        scores = multilabel_scores(features[~tested], labels[~tested], features[tested], k, probe.temperature)
+        return mean_average_precision(labels[tested].numpy(), scores.numpy())[0]
 
     def _features(self, method: Method) -> tuple[list[int], Tensor]:
         """Which images could be decoded, and their pooled features, on the CPU."""

@@ -10,14 +10,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import pretrain.cli
 import scenebench
 import transfer.cli
 from benchmarks.commands import bench, compare, data, evaluate, leaderboard, protocol, records, run, submit, table
-from scenebench.errors import UserError, did_you_mean
+from scenebench.errors import UserError
 from scenebench.exit_codes import exit_code
+from scenebench.parser import OneLineParser
 from scenebench.processors import limit_instruction_sets
 
 EXAMPLE = """\
@@ -28,19 +28,6 @@ examples:
   scenebench evaluate results/mls/backbone.safetensors --protocol multilabel_knn --data data/scenes --out results/knn
   scenebench run demo --out results/demo
 """
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """argparse that answers a wrong call with one line, and a misspelt command with the nearest right one."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print ``message`` and leave with exit code 2."""
-        raise UserError(f"{message} (see '{self.prog} --help')")
-
-    def _check_value(self, action: argparse.Action, value: object) -> None:
-        if action.choices is not None and value not in action.choices:
-            known = [str(choice) for choice in action.choices]
-            self.error(f"unknown {action.metavar or action.dest} '{value}'{did_you_mean(str(value), known)}")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from transfer.config_lint.cli import add_lint_command
 from transfer.import_options import add_import_options, stated_preprocessing
 
 _VERIFYING = """\
-An exported folder is judged by the proof of its export: the toolbox builds the model from the files as they lie there,
+An exported folder is checked by the proof of its export: the toolbox builds the model from the files as they lie there,
 loads the weights, and one image goes through its own preprocessing. A configuration in Python is run only if it assigns
 plain values and nothing else; nothing is unpickled that is not plain arrays, and nothing is fetched.
 

@@ -109,7 +109,7 @@ class Comparison:
 def compare(first: Path | str, second: Path | str) -> Comparison:
     """Compare two backbone files, exported folders or checkpoints of a known family, in any combination.
 
-    An exported folder is judged by its exporter's own proof: its toolbox builds the model and loads the weights from
+    An exported folder is checked by its exporter's own proof: its toolbox builds the model and loads the weights from
     the files as they lie there.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A linear probe given the labels of few images: fitted on several draws, each judged on all test images.
+"""A linear probe given the labels of few images: fitted on several draws, each evaluated on all test images.
 
 The draws depend on the data and on their own seed alone, never on the backbone or its seed, so that every backbone is
 given the same images and differences are paired.

@@ -43,7 +43,7 @@ class _Split:
 
 
 def run(cell: Cell) -> Outcome:
-    """Judge the cell's backbone (or reference) on its data.
+    """Evaluate the cell's backbone (or reference) on its data.
 
     Raises:
         UserError: a split is missing, an image cannot be decoded, the data do not fit the probe, or the probe does not

@@ -6,6 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+_PARTS = ("probes", "boxes", "masks", "startup", "loops")
+_BENCH_EXAMPLE = """\
+examples:
+  scenebench bench pretraining --photographs coco/val2017 --out results/benchmarks
+  scenebench bench evaluation --parts boxes masks
+  scenebench bench transfer --to torchvision detectron2
+"""
+
 
 def add_commands(subparsers: Any) -> None:
     """Add ``bench``, ``cost`` and ``spread`` to the command line."""
@@ -15,36 +23,64 @@ def add_commands(subparsers: Any) -> None:
 
 
 def _add_bench(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
+    formatter = argparse.RawDescriptionHelpFormatter
+    group = subparsers.add_parser(
         "bench",
-        help="measure how fast this machine pretrains or evaluates, beside stock tools",
-        description=(
-            "Measure the speed of pretraining (beside torchvision and lightly) or of evaluation (beside pycocotools "
-            "and the toolboxes' own training loops); writes a table (Markdown) and the data (JSON)."
-        ),
-        epilog=(
-            "example:\n"
-            "  scenebench bench --photographs coco/val2017 --out results/benchmarks\n"
-            "  scenebench bench evaluation --parts boxes masks"
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help="measure how fast this machine pretrains, evaluates or transfers, next to stock tools",
+        description="Measure the speed of this machine; writes a table (Markdown) and the data (JSON).",
+        epilog=_BENCH_EXAMPLE,
+        formatter_class=formatter,
     )
-    parser.add_argument(
-        "what", nargs="?", default="pretraining", metavar="WHAT", help="pretraining (the default) or evaluation"
+    commands = group.add_subparsers(metavar="command", required=True)
+    group.set_default_command(
+        "pretraining", notice="'bench' alone is 'scenebench bench pretraining' now; this form goes after this version"
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/benchmarks"), metavar="FOLDER", help="for the results"
+    pretraining = commands.add_parser(
+        "pretraining",
+        help="training steps and views, next to torchvision and lightly",
+        description="Measure the speed of pretraining, next to torchvision and lightly.",
+        epilog=_BENCH_EXAMPLE,
+        formatter_class=formatter,
     )
-    parser.add_argument(
+    _add_results_folder(pretraining)
+    pretraining.add_argument(
+        "--photographs", type=Path, metavar="FOLDER", help="JPEGs to measure with (default: scenes)"
+    )
+    pretraining.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of each contender (5)")
+    pretraining.add_argument("--seconds", type=float, default=4.0, metavar="S", help="of a turn, at least (4)")
+    pretraining.set_defaults(run=_bench_pretraining)
+    evaluation = commands.add_parser(
+        "evaluation",
+        help="probes, COCO's metrics, start-up and training loops, next to pycocotools and the toolboxes",
+        description="Measure the speed of evaluation, next to pycocotools and the toolboxes' own training loops.",
+        epilog=_BENCH_EXAMPLE,
+        formatter_class=formatter,
+    )
+    _add_results_folder(evaluation)
+    evaluation.add_argument(
         "--parts",
         nargs="+",
         metavar="PART",
-        help="of evaluation: probes, boxes, masks, startup, loops (default: all); the others stay as last measured",
+        help=f"{', '.join(_PARTS)} (default: all); the others stay as last measured",
     )
-    parser.add_argument("--photographs", type=Path, metavar="FOLDER", help="JPEGs to measure with (default: scenes)")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of each contender (5)")
-    parser.add_argument("--seconds", type=float, default=4.0, metavar="S", help="of a turn, at least (4)")
-    parser.set_defaults(run=_bench)
+    evaluation.set_defaults(run=_bench_evaluation)
+    transfer = commands.add_parser(
+        "transfer",
+        help="import, proof and export of a checkpoint: CPU seconds and memory",
+        description="Measure how long, and in how much memory, a checkpoint becomes proven files for a toolbox. "
+        "Exit code 1 where a limit is not kept.",
+        epilog=_BENCH_EXAMPLE,
+        formatter_class=formatter,
+    )
+    transfer.add_argument("--to", nargs="+", metavar="TARGET", help="torchvision (default), timm, mmseg, detectron2")
+    transfer.add_argument("--depth", type=int, default=50, metavar="N", help="of the ResNet (50)")
+    transfer.set_defaults(run=_bench_transfer)
+
+
+def _add_results_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/benchmarks"), metavar="FOLDER", help="for the results"
+    )
 
 
 def _add_cost(subparsers: Any) -> None:
@@ -134,26 +170,15 @@ def _cost(args: argparse.Namespace) -> int:
     return 0
 
 
-def _bench(args: argparse.Namespace) -> int:
-    from scenebench.errors import UserError, require_choice
-
-    require_choice("bench", args.what, ["pretraining", "evaluation"])
-    if args.what == "evaluation":
-        return _bench_evaluation(args)
-    if args.parts is not None:
-        raise UserError("--parts: belongs to 'bench evaluation'")
-    return _bench_pretraining(args)
-
-
 def _bench_evaluation(args: argparse.Namespace) -> int:
     import json
 
     from scenebench.errors import require_choice
     from scenebench.files import write_text
 
-    parts = args.parts or ["probes", "boxes", "masks", "startup", "loops"]
+    parts = args.parts or _PARTS
     for part in parts:
-        require_choice("--parts", part, ["probes", "boxes", "masks", "startup", "loops"])
+        require_choice("--parts", part, _PARTS)
 
     import torch
 
@@ -194,3 +219,11 @@ def _bench_pretraining(args: argparse.Namespace) -> int:
     write_text(args.out / f"{name}.md", page)
     print(f"\n{page}\n{args.out / f'{name}.md'}")
     return 0
+
+
+def _bench_transfer(args: argparse.Namespace) -> int:
+    from benchmarks.speed.transfer import measure_targets, table
+
+    measurements = measure_targets(args.to or ["torchvision"], args.depth)
+    print(table(measurements))
+    return 0 if all(one.within for one in measurements) else 1

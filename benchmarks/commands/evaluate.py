@@ -150,6 +150,6 @@ def _refuse_suite_options(arguments: argparse.Namespace) -> None:
     for name, default in _BY_SUITE.items():
         if getattr(arguments, name) != default:
             option = _NAMES.get(name, f"--{name.replace('_', '-')}")
-            raise UserError(f"{option} is for judging by a suite; leave it or --protocol away")
+            raise UserError(f"{option} is for evaluation by a suite; leave it or --protocol away")
     if arguments.data is None:
-        raise UserError("--protocol judges on a prepared data set; add --data ROOT")
+        raise UserError("--protocol evaluates on a prepared data set; add --data ROOT")

@@ -19,7 +19,7 @@ examples:
 def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``records``."""
     parser = subparsers.add_parser(
-        "records", help="keep the records of finished runs; convert records of an earlier form"
+        "records", help="keep the records of finished runs; convert records of an earlier form; print their JSON schema"
     )
     commands = parser.add_subparsers(metavar="command", required=True)
     convert = commands.add_parser(
@@ -50,6 +50,15 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     publish.add_argument("--replace", action="store_true", help="let go of what was kept under that name before")
     publish.set_defaults(run=_publish)
 
+    schema = commands.add_parser(
+        "schema",
+        help="print the JSON schema of a record",
+        description="Print the JSON schema of a record of this version, to check records by other tools.",
+        epilog="example:\n  scenebench records schema > record.schema.json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    schema.set_defaults(run=_schema)
+
 
 def _convert(arguments: argparse.Namespace) -> int:
     from benchmarks.records.convert import convert
@@ -69,4 +78,11 @@ def _publish(arguments: argparse.Namespace) -> int:
     for run in runs:
         files = publish(run, arguments.to, arguments.name, arguments.replace)
         print(f"{run}: {len(files)} files -> {arguments.to}")
+    return 0
+
+
+def _schema(_arguments: argparse.Namespace) -> int:
+    from benchmarks.records.json_schema import schema_text
+
+    print(schema_text(), end="")
     return 0

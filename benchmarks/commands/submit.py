@@ -22,7 +22,7 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     """Add ``submit``."""
     parser = subparsers.add_parser(
         "submit",
-        help="evaluate any checkpoint by a whole suite, and set its row beside the board's",
+        help="evaluate any checkpoint by a whole suite, and set its row next to the board's",
         description="Evaluate any checkpoint that 'import' knows by every protocol and seed of a suite, in place of "
         "the suite's own backbones, and set its row beside a board's. Called again it keeps what is finished.",
         epilog=EXAMPLE,
@@ -59,7 +59,7 @@ def add_suite_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="records to set the row beside (default: results/records, where it exists)",
     )
-    group.add_argument("--references", action="store_true", help="judge the suite's reference rows too")
+    group.add_argument("--references", action="store_true", help="evaluate the suite's reference rows too")
     group.add_argument("--leaderboard", action="store_true", help="write the page too: FOLDER/leaderboard")
     group.add_argument("--cores", metavar="N", type=int, help="jobs at a time on this machine (default: 2)")
     group.add_argument("--gpus", metavar="N", type=int, help="GPUs to share between jobs (default: all)")
@@ -80,11 +80,11 @@ def submit(arguments: argparse.Namespace) -> int:
         refuse_to_replace(arguments.write_expected, inputs, overwrite=arguments.overwrite)
     keep_inside(arguments.out.absolute(), os.environ)  # before matplotlib and torch ask where they may write
 
-    from benchmarks.submission.submit import Question, judge
+    from benchmarks.submission.submit import Submission, evaluate_submission
     from benchmarks.workflow.engine_options import EngineOptions
 
     options = EngineOptions(cores=2 if arguments.cores is None else arguments.cores, gpus=arguments.gpus)
-    question = Question(
+    submission = Submission(
         checkpoint=Path(arguments.backbone),
         suite=arguments.suite,
         out=arguments.out,
@@ -104,4 +104,4 @@ def submit(arguments: argparse.Namespace) -> int:
         method=arguments.method,
         preprocessing=stated_preprocessing(arguments),
     )
-    return judge(question, options)
+    return evaluate_submission(submission, options)

@@ -87,7 +87,7 @@ def _check_not_all_crowds(coco: CocoFile) -> None:
     if flags and all(flags):
         raise UserError(
             f"{coco.path}: all {len(flags)} annotations are crowds ('iscrowd' 1), which are neither trained on nor "
-            "judged; set 'iscrowd' to 0 where an annotation is of one object"
+            "evaluated; set 'iscrowd' to 0 where an annotation is of one object"
         )
 
 

@@ -31,10 +31,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.datasets.building import already_built, building
 from benchmarks.datasets.coco_images import TRUNCATED, take_image
 from benchmarks.datasets.coco_source import CocoSource, SourceImage, read_coco
 from benchmarks.datasets.contact_sheet import draw_contact_sheet
+from benchmarks.datasets.existing_folder import already_built
 from benchmarks.datasets.folder import IGNORED, DatasetFolder
 from benchmarks.datasets.parallel import run_in_chunks
 from benchmarks.datasets.writing import (
@@ -52,6 +52,7 @@ from scenebench.coco.boxes import Evidence
 from scenebench.coco.objects import read_object
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
+from scenebench.staging import whole_folder
 
 VERSION = "2"
 """Rises when the same source would be prepared otherwise."""
@@ -124,7 +125,7 @@ def prepare_coco(
     repairs: Repairs = Counter()
     evidence: dict[str, Evidence] = {}
     truncated: list[str] = []
-    with building(out) as root:
+    with whole_folder(out) as root:
         prepared: dict[str, list[PreparedImage]] = {}
         for split, images in splits.items():
             make_split_folders(root, split)
@@ -259,7 +260,7 @@ def _json_of(split: str, spec: CocoSpec) -> str:
 
 def _check_boxes(evidence: dict[str, Evidence]) -> None:
     for json, of_json in evidence.items():
-        problem = boxes.judge(of_json)
+        problem = boxes.fault_of(of_json)
         if problem:
             raise UserError(f"{json}: {problem}")
 

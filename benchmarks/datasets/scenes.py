@@ -53,8 +53,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import scene_layout, scene_layout_v1
-from benchmarks.datasets.building import already_built, building
 from benchmarks.datasets.contact_sheet import draw_contact_sheet
+from benchmarks.datasets.existing_folder import already_built
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.parallel import run_in_chunks
 from benchmarks.datasets.scene_parts import CATEGORIES
@@ -69,6 +69,7 @@ from benchmarks.datasets.writing import (
     write_split,
 )
 from scenebench.errors import UserError, require_choice
+from scenebench.staging import whole_folder
 
 NAME = "scenes"
 VERSIONS = (1, 2)
@@ -214,7 +215,7 @@ def generate_scenes(out: Path | str, spec: ScenesSpec, workers: int = 1) -> Data
     if existing is not None:
         return existing
     categories = list(enumerate(CATEGORIES, start=1))
-    with building(out) as root:
+    with whole_folder(out) as root:
         images: dict[str, list[PreparedImage]] = {}
         for split, indices in spec.splits.items():
             make_split_folders(root, split)

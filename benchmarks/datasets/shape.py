@@ -1,4 +1,4 @@
-"""Which shapes of pictures detection and segmentation can be judged on."""
+"""Which shapes of pictures detection and segmentation can be evaluated on."""
 
 from __future__ import annotations
 

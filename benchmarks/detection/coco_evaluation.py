@@ -47,7 +47,7 @@ def evaluate_detections(
     """AP, AP50, AP75 and ``AP-<category>`` by task, in percent; NaN where nothing was predicted or nothing is there.
 
     Args:
-        truth: COCO instances JSON; all of its images are judged.
+        truth: COCO instances JSON; all of its images are evaluated.
         detections: in COCO's result format: ``image_id``, ``category_id``, ``bbox`` (x, y, width, height), ``score``
             and, for masks, ``segmentation``.
         tasks: ``bbox``, ``segm``.
@@ -55,16 +55,16 @@ def evaluate_detections(
     """
     with quiet_pycocotools():
         coco = _tools(evaluator)[0](str(truth))
-        return {task: _named(coco, judge(coco, detections, task, evaluator)) for task in tasks}
+        return {task: _named(coco, evaluate_task(coco, detections, task, evaluator)) for task in tasks}
 
 
-def judge(coco: Any, detections: Detections, task: str, evaluator: str) -> CocoNumbers | None:
+def evaluate_task(coco: Any, detections: Detections, task: str, evaluator: str) -> CocoNumbers | None:
     """The numbers of one task; None where nothing was detected, which pycocotools cannot take.
 
     Args:
         coco: the ground truth as the evaluator's own ``COCO``; see :func:`read_truth`.
     """
-    return None if not detections else judge_loaded(coco, load(coco, detections, task, evaluator), task, evaluator)
+    return None if not detections else evaluate_loaded(coco, load(coco, detections, task, evaluator), task, evaluator)
 
 
 def load(coco: Any, detections: Detections, task: str, evaluator: str) -> Any:
@@ -90,7 +90,7 @@ def _masks_at_once(coco: Any, found: list[dict[str, Any]]) -> Any:
     return results
 
 
-def judge_loaded(coco: Any, found: Any, task: str, evaluator: str) -> CocoNumbers:
+def evaluate_loaded(coco: Any, found: Any, task: str, evaluator: str) -> CocoNumbers:
     """The numbers of detections that :func:`load` gave."""
     evaluation = _tools(evaluator)[1](coco, found, task)
     with nothing_collected():
@@ -102,7 +102,7 @@ def judge_loaded(coco: Any, found: Any, task: str, evaluator: str) -> CocoNumber
 
 
 def read_truth(path: Path | str, evaluator: str) -> Any:
-    """Ground truth for :func:`judge`."""
+    """Ground truth for :func:`evaluate_task`."""
     return _tools(evaluator)[0](str(path))
 
 
@@ -112,7 +112,7 @@ def evaluator_note(evaluator: str) -> list[str]:
 
 
 def _tools(evaluator: str) -> tuple[Any, Any]:
-    """The classes that hold annotations and that judge."""
+    """The classes that hold annotations and that evaluate them."""
     if evaluator == FASTER:
         from faster_coco_eval import COCO, COCOeval_faster
 

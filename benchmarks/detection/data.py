@@ -43,7 +43,7 @@ class Split:
 def write_split(data: DatasetFolder, split: str, limit: int | None, folder: Path, merge: bool = False) -> Split:
     """Write the chosen images' annotations as ``folder/instances_<split>.json``.
 
-    COCO's evaluation judges every image of the JSON it is given, so it holds what is judged and nothing else. With
+    COCO's evaluation takes every image of the JSON it is given, so it holds what is evaluated and nothing else. With
     ``merge`` all categories become one.
 
     Raises:
@@ -108,7 +108,7 @@ def require_mask_format(split: Split, mask_format: str) -> None:
 
 
 def have_masks(*splits: Split) -> bool:
-    """Whether every object of every split has a mask; without, only boxes are trained and judged."""
+    """Whether every object of every split has a mask; without, only boxes are trained and evaluated."""
     return all(split.without_mask == 0 for split in splits)
 
 

@@ -22,13 +22,13 @@ from benchmarks.detection.data import (
     require_objects,
 )
 from benchmarks.detection.detectron2_config import build_config
-from benchmarks.detection.drawing import draw_predictions
 from benchmarks.detection.evaluators import Measured, build_evaluator
 from benchmarks.detection.optimiser import build_optimiser
 from benchmarks.detection.precise_bn import show_progress
+from benchmarks.detection.prediction_sheet import draw_predictions
 from benchmarks.evaluation.cell import Cell, Outcome
-from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.inputs import category_names, data_notes
+from benchmarks.evaluation.picture_sheet import Instance
 from benchmarks.protocols.protocol import DetectionProtocol
 from scenebench.errors import UserError
 from scenebench.files import write_text

@@ -11,10 +11,10 @@ from typing import Any
 
 from benchmarks.detection.coco_evaluation import evaluate_detections
 from benchmarks.detection.data import Split
-from benchmarks.detection.drawing import shown_images
 from benchmarks.detection.metrics import coco_metrics
+from benchmarks.detection.prediction_sheet import shown_images
 from benchmarks.detection.voc_metric import voc_average_precision, voc_metrics
-from benchmarks.evaluation.drawing import Instance
+from benchmarks.evaluation.picture_sheet import Instance
 from benchmarks.protocols.detection import PYCOCOTOOLS
 from scenebench.errors import UserError
 from scenebench.progress import Progress
@@ -86,7 +86,7 @@ def _voc_evaluator(eleven_points: bool, test: Split, names: Sequence[str], title
     annotations = _xml_files(test)
 
     class Evaluator(DatasetEvaluator):  # type: ignore[misc]
-        """VOC's rule. Scores and corners are rounded as in Detectron2, which judges by VOC's text files."""
+        """VOC's rule. Scores and corners are rounded as in Detectron2, which evaluates by VOC's text files."""
 
         def __init__(self) -> None:
             self.keeper = _Keeper(test, title)
@@ -157,7 +157,7 @@ def _xml_files(test: Split) -> dict[str, Path]:
     found = {file.stem: file.parent.parent / "Annotations" / f"{file.stem}.xml" for file in files}
     lacking = next((path for path in found.values() if not path.is_file()), None)
     if lacking is not None:
-        raise UserError(f"settings.metric: VOC's rule judges by VOC's XML files, and {lacking} is missing; take coco")
+        raise UserError(f"settings.metric: VOC's rule reads VOC's XML files, and {lacking} is missing; take coco")
     return found
 
 

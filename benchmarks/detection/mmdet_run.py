@@ -22,13 +22,13 @@ from benchmarks.detection.data import (
     require_objects,
     write_split,
 )
-from benchmarks.detection.drawing import draw_predictions, shown_images
 from benchmarks.detection.metrics import coco_metrics
 from benchmarks.detection.mmdet_config import build_config
+from benchmarks.detection.prediction_sheet import draw_predictions, shown_images
 from benchmarks.evaluation.cell import Cell, Outcome
-from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.inputs import category_names, data_notes
 from benchmarks.evaluation.mmengine_runner import cell_hook, close_log, runner_class
+from benchmarks.evaluation.picture_sheet import Instance
 from benchmarks.evaluation.toolboxes import require_toolbox
 from benchmarks.protocols.protocol import DetectionProtocol
 from scenebench.errors import UserError

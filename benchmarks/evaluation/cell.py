@@ -1,4 +1,4 @@
-"""What goes into the judging of one backbone by one protocol, and what comes out of it."""
+"""What goes into the evaluation of one backbone by one protocol, and what comes out of it."""
 
 from __future__ import annotations
 

@@ -43,14 +43,14 @@ from transfer.networks.network import require_resnet
 
 RECORD, RUN, LOG, WORK, RESUME = "record.json", "run.json", "log.txt", "toolbox", "resume"
 REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram")
-"""Rows that judge no backbone but what can be had without one; classification only."""
+"""Rows that evaluate no backbone but what can be had without one; classification only."""
 
 _log = logging.getLogger("scenebench")
 
 
 @dataclass(frozen=True)
 class _Backbone:
-    """What is judged: the record's part about it, its header (None for a reference), and where it is."""
+    """What is evaluated: the record's part about it, its header (None for a reference), and where it is."""
 
     source: Path | str
     info: BackboneInfo | None
@@ -68,7 +68,7 @@ def evaluate(
     size: str = "",
     suite_values: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Judge ``backbone`` by ``protocol`` on its data set and write ``out/record.json``, last and by rename.
+    """Evaluate ``backbone`` by ``protocol`` on its data set and write ``out/record.json``, last and by rename.
 
     Beside it lie ``log.txt`` and, for detection and segmentation, ``predictions.png`` (a few test images with what was
     predicted), ``transfer.json`` (the proof that the weights arrived) and ``toolbox/`` (the resolved toolbox
@@ -90,11 +90,11 @@ def evaluate(
     if not (out / RECORD).is_file():
         require_toolbox(protocol)
     data = open_data(data_root, protocol)
-    judged = _describe_backbone(backbone, protocol, label)
+    subject = _describe_backbone(backbone, protocol, label)
     identity = {
         "protocol": f"{protocol.id} ({protocol.hash})",
-        "backbone": judged.part.sha256 or judged.part.method,
-        "label": judged.part.label,
+        "backbone": subject.part.sha256 or subject.part.method,
+        "label": subject.part.label,
         "data": f"{data.name} ({data.fingerprint})",
         "seed": seed,
         "suite": suite,
@@ -109,8 +109,8 @@ def evaluate(
             return record
         _start_again(out, identity)
         with _logging_to(out / LOG):
-            cell = Cell(judged.source, judged.info, protocol, data, seed, out)
-            return _run(cell, judged.part, suite, size, dict(suite_values or {}))
+            cell = Cell(subject.source, subject.info, protocol, data, seed, out)
+            return _run(cell, subject.part, suite, size, dict(suite_values or {}))
 
 
 def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str, suite_values: dict[str, Any]) -> Record:
@@ -177,7 +177,7 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
         if name not in REFERENCES:
             raise UserError(f"unknown reference '{name}'{did_you_mean(name, REFERENCES)}")
         if protocol.task != "classification":
-            raise UserError(f"{name}: no backbone, so protocol '{protocol.id}' ({protocol.task}) cannot judge it")
+            raise UserError(f"{name}: no backbone, so protocol '{protocol.id}' ({protocol.task}) cannot evaluate it")
         method = name.removeprefix("reference:")
         part = BackbonePart(
             label=label or method.replace("_", " "), method=method, origin="reference", architecture="", sha256=""

@@ -10,7 +10,7 @@ from scenebench.errors import UserError, require_choice
 
 PYCOCOTOOLS, FASTER = "pycocotools", "faster_coco_eval"
 EVALUATORS = (PYCOCOTOOLS, FASTER)
-"""What judges by COCO's rule: the reference, and what gives the same numbers sooner."""
+"""What evaluates by COCO's rule: the reference, and what gives the same numbers sooner."""
 MODELS = ("mask_rcnn_fpn", "faster_rcnn_fpn", "mask_rcnn_c4", "faster_rcnn_c4")
 
 
@@ -30,7 +30,7 @@ class DetectionSettings:
         mask_format: ``bitmask`` (polygons and run lengths, also mixed) or ``polygon`` (polygons only).
         metric: ``coco``; ``voc07`` (AP by the 11-point rule of VOC 2007) or ``voc`` (area under the curve).
         evaluator: of COCO's rule: ``pycocotools``, or ``faster_coco_eval``, which says the same sooner; what has
-            published values is judged by pycocotools.
+            published values is evaluated by pycocotools.
         workers: processes that load images; 0: none beside the training's own.
         config: further keys of the toolbox's own configuration, checked against its defaults: Detectron2's
             (``MODEL: {ROI_HEADS: {...}}``), or for MMDetection see :mod:`benchmarks.detection.mmdet_config`. What
@@ -64,7 +64,9 @@ class DetectionSettings:
         require_choice("settings.metric", self.metric, ["coco", "voc07", "voc"])
         require_choice("settings.evaluator", self.evaluator, list(EVALUATORS))
         if self.evaluator == FASTER and self.metric != "coco":
-            raise UserError(f"settings.evaluator: {FASTER} judges by COCO's rule, not by {self.metric}; remove the key")
+            raise UserError(
+                f"settings.evaluator: {FASTER} evaluates by COCO's rule, not by {self.metric}; remove the key"
+            )
         require_choice("settings.optimiser", self.optimiser, ["adamw", "sgd"])
         require_positive(self, "short_side", "iterations", "batch_size", "learning_rate")
         if self.max_side < self.short_side:

@@ -1,4 +1,4 @@
-"""Protocols: how a backbone is judged, as data. One YAML file a protocol, one typed dataclass a task.
+"""Protocols: how a backbone is evaluated, as data. One YAML file a protocol, one typed dataclass a task.
 
 Everything that can change a number is in ``Protocol.resolved`` and so in its hash; wording is not. A protocol's number
 may change only together with its ``version``.
@@ -122,7 +122,7 @@ class Protocol:
         if self.backbone and architecture != self.backbone:
             raise UserError(
                 f"protocol '{self.id}' is about a {self.backbone}, and this backbone is a {architecture}; "
-                "backbone='' judges it all the same, under another hash"
+                "backbone='' evaluates it all the same, under another hash"
             )
 
     @property
@@ -164,7 +164,7 @@ class DetectionProtocol(Protocol):
         super().__post_init__()
         if self.published and self.settings.evaluator != PYCOCOTOOLS:
             raise UserError(
-                f"settings.evaluator: protocol '{self.id}' has published values, which {PYCOCOTOOLS} judged; "
+                f"settings.evaluator: protocol '{self.id}' has published values, which {PYCOCOTOOLS} evaluated; "
                 f"leave it at {PYCOCOTOOLS}"
             )
 

@@ -18,7 +18,7 @@ class SegmentationSettings:
         output_stride: of the backbone, 8, 16 or 32 (by dilating the last stages).
         short_side, max_side: an image is resized so that its short side is ``short_side`` unless the long one exceeds
             ``max_side`` pixels; in training one of ``train_short_sides`` is drawn (empty: ``short_side``). Test images
-            are predicted whole, and judged at their own size.
+            are predicted whole, and evaluated at their own size.
         crop_size: side of the square training crop.
         iterations, batch_size: of the schedule; the learning rate decays as (1 - t/T)^poly_power, after a linear
             warm-up, to ``min_lr_factor`` of itself.

@@ -28,7 +28,7 @@ class PaperColumn:
     Attributes:
         metric: as published; ``measured``: as records name it ("": the same).
         protocol, task: as published; ``judged_by``: the protocol's id here ("": the same).
-        dataset, split: of the registry; what a record must have been judged on.
+        dataset, split: of the registry; what a record must have been evaluated on.
     """
 
     title: str

@@ -1,11 +1,10 @@
-"""Writes the record's JSON schema beside the code: ``python -m benchmarks.records.json_schema``."""
+"""The record's JSON schema (``scenebench records schema``), committed as ``record.schema.json``."""
 
 from __future__ import annotations
 
 import json
 
-from benchmarks.records.record import SCHEMA_FILE, SCHEMA_VERSION, Record
-from scenebench.files import write_text
+from benchmarks.records.record import SCHEMA_VERSION, Record
 
 
 def schema_text() -> str:
@@ -14,8 +13,3 @@ def schema_text() -> str:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["properties"]["schema_version"]["const"] = SCHEMA_VERSION
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
-
-
-if __name__ == "__main__":
-    write_text(SCHEMA_FILE, schema_text())
-    print(SCHEMA_FILE)

@@ -23,11 +23,11 @@ from benchmarks.report.leaderboard_record import MAX_TEXT, record_id, record_pag
 from benchmarks.report.leaderboard_tables import (
     Section,
     choices,
+    distinguishing_fingerprints,
     measured_sections,
     panel_groups,
     published_sections,
     script_data,
-    told_apart,
 )
 from benchmarks.report.metrics import KINDS
 from benchmarks.report.table import Measured, SuiteTable, difference_text
@@ -209,7 +209,9 @@ def _shown(folder: Path, tables: Sequence[SuiteTable]) -> list[tuple[str, str, s
     # Where there are several, a title says of which data; a curve says so in the picture.
     places = {
         suffix: f": {table.place}" + (f", data {fingerprint}" if fingerprint else "")
-        for (suffix, table), fingerprint in zip(shown.items(), told_apart(list(shown.values())), strict=True)
+        for (suffix, table), fingerprint in zip(
+            shown.items(), distinguishing_fingerprints(list(shown.values())), strict=True
+        )
         if len(shown) > 1
     }
     stems = [path.stem for path in folder.iterdir() if not path.stem.endswith(_DARK)]

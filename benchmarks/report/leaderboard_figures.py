@@ -113,9 +113,9 @@ def _bars(panels: Sequence[Panel]) -> Figure:
 def _best_rows(panel: Panel) -> list[Row]:
     """The best backbones, then as many references as there is room for."""
     table, index = panel
-    judged = [row for row in table.rows if row.measured(index).summary is not None]
-    judged.sort(key=lambda row: (row.is_reference, -row.measured(index).summary.mean))  # type: ignore[union-attr]
-    return judged[:_MOST_ROWS]
+    evaluated = [row for row in table.rows if row.measured(index).summary is not None]
+    evaluated.sort(key=lambda row: (row.is_reference, -row.measured(index).summary.mean))  # type: ignore[union-attr]
+    return evaluated[:_MOST_ROWS]
 
 
 def _ranks(panels: Sequence[Panel]) -> Figure | None:

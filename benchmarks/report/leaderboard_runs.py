@@ -59,7 +59,7 @@ def curves(record_file: Path, root: str, pretraining: Path | None) -> list[Curve
 
     Args:
         root: as of :func:`log_tail`.
-        pretraining: the backbone that was judged (:func:`backbone_of_records`); its log lies beside it.
+        pretraining: the backbone that was evaluated (:func:`backbone_of_records`); its log lies beside it.
     """
     paths = [] if pretraining is None else [("Pretraining", pretraining.with_name(PRETRAIN_LOG))]
     toolbox = record_file.with_name("toolbox")
@@ -70,7 +70,7 @@ def curves(record_file: Path, root: str, pretraining: Path | None) -> list[Curve
 
 
 def backbone_of_records(folder: Path) -> dict[Path, Path]:
-    """After ``scenebench run``: record file -> backbone file that the cell judged."""
+    """After ``scenebench run``: record file -> backbone file that the cell evaluated."""
     plan = folder / "plan.json"
     if not plan.is_file():
         return {}

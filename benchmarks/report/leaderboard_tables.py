@@ -43,7 +43,7 @@ class Section:
     Attributes:
         name: of its anchor.
         suite: the table of records that a measured one is made of; None of a published one.
-        fingerprint: see :func:`told_apart`.
+        fingerprint: see :func:`distinguishing_fingerprints`.
     """
 
     name: str
@@ -59,10 +59,12 @@ class Section:
 def measured_sections(tables: Sequence[SuiteTable], records: Sequence[Record]) -> list[Section]:
     """One a table."""
     by_hash = {record.content_hash: record for record in records}
-    return [_measured(table, by_hash, mark) for table, mark in zip(tables, told_apart(tables), strict=True)]
+    return [
+        _measured(table, by_hash, mark) for table, mark in zip(tables, distinguishing_fingerprints(tables), strict=True)
+    ]
 
 
-def told_apart(tables: Sequence[SuiteTable]) -> list[str]:
+def distinguishing_fingerprints(tables: Sequence[SuiteTable]) -> list[str]:
     """Of each table the start of its data's fingerprint, where other data have the same name and size; else ""."""
     named = Counter((name, size) for name, size, _ in {(t.data, t.size, t.fingerprint) for t in tables})
     return [t.fingerprint[:_FINGERPRINT_DIGITS] if named[t.data, t.size] > 1 else "" for t in tables]
@@ -183,9 +185,9 @@ def column_ranks(table: SuiteTable) -> dict[int, dict[int, Rank]]:
     """Of every main column: number of the row -> rank among the backbones (references do not take part)."""
     ranks = {}
     for place in table.main_columns:
-        judged = [n for n, row in enumerate(table.rows) if not row.is_reference and row.measured(place).summary]
-        found = rank_intervals([table.rows[n].measured(place).values for n in judged])
-        ranks[place] = dict(zip(judged, found, strict=True))
+        evaluated = [n for n, row in enumerate(table.rows) if not row.is_reference and row.measured(place).summary]
+        found = rank_intervals([table.rows[n].measured(place).values for n in evaluated])
+        ranks[place] = dict(zip(evaluated, found, strict=True))
     return ranks
 
 

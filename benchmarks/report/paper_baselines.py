@@ -35,9 +35,9 @@ def with_baselines(result: PaperResult, records: Sequence[Record]) -> PaperResul
                     notes.append(NOT_MATCHED)
         if result.layout.gains:
             cells = [[_as_gain(cell, row) for cell in line] for line, row in zip(cells, result.rows, strict=True)]
-        judged = [place for place, row in enumerate(result.rows) if not row.is_reference]
+        evaluated = [place for place, row in enumerate(result.rows) if not row.is_reference]
         for column in range(len(group.columns)):
-            for place, cell in with_best({place: cells[place][column] for place in judged}).items():
+            for place, cell in with_best({place: cells[place][column] for place in evaluated}).items():
                 cells[place][column] = cell
         groups.append(replace(group, cells=cells))
     return replace(result, groups=groups, notes=notes)

@@ -41,7 +41,7 @@ def draw_bars(result: PaperResult, folder: Path, name: str) -> list[Path]:
 def draw_cost(result: PaperResult, records: Sequence[Record], folder: Path, name: str) -> list[Path]:
     """Write ``name.png`` and ``name.svg``: the first metric of each group against what it cost.
 
-    Cost is images seen in pretraining where rows differ in it, else the wall seconds of the judging.
+    Cost is images seen in pretraining where rows differ in it, else the wall seconds of the evaluation.
     Nothing is drawn where fewer than two rows were measured.
     """
     by_hash = {record.content_hash: record for record in records}
@@ -152,7 +152,7 @@ def _first_columns(group: Group) -> list[int]:
 def _cost_points(
     result: PaperResult, group: Group, place: int, by_hash: Mapping[str, Record]
 ) -> list[tuple[str, Summary, list[Record]]]:
-    """(label, metric, records) of every row that was measured and judges a backbone."""
+    """(label, metric, records) of every row that was measured and evaluates a backbone."""
     points = []
     for row, line in zip(result.rows, group.cells, strict=True):
         cell = line[place]
@@ -207,7 +207,7 @@ def _draw_cost_panel(axes: Any, group: Group, place: int, points: Sequence[tuple
             fontsize=6.5,
             color=colour,
         )
-    axes.set_xlabel("images seen in pretraining" if is_known else "seconds of the judging")
+    axes.set_xlabel("images seen in pretraining" if is_known else "seconds of the evaluation")
     axes.set_ylabel(f"{printable(group.columns[place].metric)[:24]} (%)")
     axes.set_title(
         textwrap.fill(printable(f"{group.columns[place].name}; {group.title}")[:80], 40), loc="left", fontsize=7.5

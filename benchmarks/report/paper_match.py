@@ -1,6 +1,6 @@
 """Which records may stand beside a published value: the guard that keeps numbers of other data out of a paper's column.
 
-A record must be of the column's data set, whole, at size ``paper``, judged by the column's protocol as it is now; and
+A record must be of the column's data set, whole, at size ``paper``, evaluated by the column's present protocol; and
 its backbone must be what the row says: method, values that the paper states, pretraining data, epochs, architecture.
 All functions answer with reasons, so that a table can say why a value stands elsewhere.
 """
@@ -58,7 +58,7 @@ def why_not_in_row(record: Record, row: PaperRow, label: str, methods: Methods) 
     """Why a backbone is not what a published row is of; empty where it is."""
     backbone = record.backbone
     if backbone.origin == "reference":
-        return ["judges no backbone"]
+        return ["evaluates no backbone"]
     if not is_made_as(backbone, row, methods):
         return [f"method {backbone.method} is not {row.method}"]
     reasons = []

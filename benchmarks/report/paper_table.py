@@ -163,7 +163,7 @@ def _apart(
 
 
 def _stand_ins(layout: PaperTable, groups: Sequence[Group]) -> list[str]:
-    """A sentence where what stands apart was judged by other protocols than the paper's."""
+    """A sentence where what stands apart was evaluated by other protocols than the paper's."""
     wanted = list(dict.fromkeys(column.judged_by for column in layout.columns))
     apart = {column.setting.protocol for group in groups[1:] for column in group.columns if column.setting}
     others = sorted(apart.difference(wanted))
@@ -270,7 +270,7 @@ def _empty(layout: PaperTable, place: int, column: Column, results: Results) -> 
 
 
 def _cell(records: Sequence[Record], metric: str) -> Measured:
-    """Mean over seeds; of one seed that was judged twice (for two suites, say) the latest run counts."""
+    """Mean over seeds; of one seed that was evaluated twice (for two suites, say) the latest run counts."""
     latest = {r.seed: r for r in sorted(records, key=lambda r: (r.started, r.content_hash))}
     ordered = [latest[seed] for seed in sorted(latest)]
     values = [record.metrics[metric] for record in ordered]

@@ -17,7 +17,7 @@ _TASKS = {"detection": "Detection", "segmentation": "Segmentation", "classificat
 _HEAD = """\
 # Protocols
 
-How a backbone is judged. Each protocol is one file, `benchmarks/protocols/ID.yaml`; `scenebench protocol page` makes
+How a backbone is evaluated. Each protocol is one file, `benchmarks/protocols/ID.yaml`; `scenebench protocol page` makes
 this page of those files and of `benchmarks/published/*.csv`, and a test compares the two. What a paper leaves open is
 said under *Left open*, with what was taken. Published values are for comparison; a tolerance is the distance in percent
 points at which a result counts as reproduced. It is ours: no paper here prints a spread, and MoCo's released code

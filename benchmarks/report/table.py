@@ -139,7 +139,7 @@ class Row:
 
     @property
     def is_reference(self) -> bool:
-        """Whether the row judges no backbone."""
+        """Whether the row evaluates no backbone."""
         return self.origin == "reference"
 
     def measured(self, column: int) -> Measured:

@@ -14,12 +14,6 @@ from PIL import Image
 
 from benchmarks.datasets.folder import BACKGROUND_NAME, IGNORED, DatasetFolder
 from benchmarks.evaluation.cell import Cell, Outcome
-from benchmarks.evaluation.drawing import (
-    Panel,
-    describe_semantic,
-    draw_semantic,
-    save_sheet,
-)
 from benchmarks.evaluation.inputs import (
     category_names,
     choose_images,
@@ -29,6 +23,12 @@ from benchmarks.evaluation.inputs import (
 )
 from benchmarks.evaluation.mmengine_runner import cell_hook, close_log, runner_class
 from benchmarks.evaluation.official import OfficialFolder
+from benchmarks.evaluation.picture_sheet import (
+    Panel,
+    describe_semantic,
+    draw_semantic,
+    save_sheet,
+)
 from benchmarks.protocols.protocol import SegmentationProtocol
 from benchmarks.segmentation.config import build_config
 from benchmarks.segmentation.layout import SemanticLayout, require_labels, semantic_layout, write_list

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detection.coco_evaluation import CocoNumbers, judge_loaded, load, read_truth
+from benchmarks.detection.coco_evaluation import CocoNumbers, evaluate_loaded, load, read_truth
 from benchmarks.protocols.detection import EVALUATORS
 from benchmarks.speed.stopwatch import Took, timed
 from transfer.exporters.silenced_logs import quiet_pycocotools
@@ -57,8 +57,8 @@ def _evaluate(
     with quiet_pycocotools():
         truth, reading = timed(lambda: read_truth(path, evaluator))
         found, loading = timed(lambda: load(truth, detections, task, evaluator))
-        numbers, judging = timed(lambda: judge_loaded(truth, found, task, evaluator))
-    return numbers, {"reading the truth": reading, "loading the detections": loading, "matching": judging}
+        numbers, matching = timed(lambda: evaluate_loaded(truth, found, task, evaluator))
+    return numbers, {"reading the truth": reading, "loading the detections": loading, "matching": matching}
 
 
 def made_up(images: int, with_masks: bool, seed: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -27,11 +27,11 @@ _SUFFIXES = (".tar", ".pth", ".pt", ".ckpt", ".pkl", ".safetensors", ".torch", "
 
 
 @dataclass(frozen=True)
-class Given:
-    """What is to be judged, in memory.
+class SubmittedCheckpoint:
+    """What is to be evaluated, in memory.
 
     Attributes:
-        path, sha256: the file that was given.
+        path, sha256: the file that was submitted.
         imported: its backbone and how it was understood.
     """
 
@@ -66,7 +66,7 @@ class Given:
         return name or self.path.name
 
 
-def read_given(
+def read_submitted(
     path: Path | str,
     family: str | None = None,
     branch: str | None = None,
@@ -74,7 +74,7 @@ def read_given(
     *,
     prefix: str | None = None,
     method: str | None = None,
-) -> Given:
+) -> SubmittedCheckpoint:
     """Read a checkpoint of any family that the importers know, or a backbone file; nothing is written or unpickled.
 
     Raises:
@@ -84,16 +84,16 @@ def read_given(
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the checkpoint file in it")
     imported = read_backbone(path, family, branch, preprocessing, prefix=prefix, method=method)
-    return Given(path, sha256_of(path), imported)
+    return SubmittedCheckpoint(path, sha256_of(path), imported)
 
 
-def require_judgeable(given: Given, protocols: Sequence[Protocol]) -> None:
-    """Stop before any work where one of the protocols cannot judge this architecture.
+def require_supported(submitted: SubmittedCheckpoint, protocols: Sequence[Protocol]) -> None:
+    """Stop before any work where one of the protocols cannot evaluate this architecture.
 
     Raises:
         UserError: naming every such protocol.
     """
-    architecture = given.imported.info.architecture
+    architecture = submitted.imported.info.architecture
     reasons = []
     for protocol in protocols:
         if protocol.task != "classification" and not isinstance(architecture, Architecture):
@@ -102,12 +102,12 @@ def require_judgeable(given: Given, protocols: Sequence[Protocol]) -> None:
             reasons.append(f"{protocol.id} is about a {protocol.backbone}")
     if reasons:
         raise UserError(
-            f"{given.path}: a {architecture.name}, which {len(reasons)} of the suite's {len(protocols)} protocols "
-            f"cannot judge: {'; '.join(reasons)}; choose a suite without them, or one protocol by --protocol"
+            f"{submitted.path}: a {architecture.name}, which {len(reasons)} of the suite's {len(protocols)} protocols "
+            f"cannot evaluate: {'; '.join(reasons)}; choose a suite without them, or one protocol by --protocol"
         )
 
 
-def lay(given: Given, out: Path) -> list[str]:
+def write_submitted(submitted: SubmittedCheckpoint, out: Path) -> list[str]:
     """Write the backbone file and its proof into ``out``, unless they are there and sound; returns what was proven.
 
     The proof: the file, read back, has every tensor of the checkpoint bit for bit, and the network they make gives
@@ -117,33 +117,33 @@ def lay(given: Given, out: Path) -> list[str]:
         TransferError: the proof fails; nothing is left behind.
         UserError: ``out`` cannot be written.
     """
-    file = out / given.folder / BACKBONE_FILE
-    if not _is_sound(file, given.imported.tensors):
+    file = out / submitted.folder / BACKBONE_FILE
+    if not _is_sound(file, submitted.imported.tensors):
         with replacing(file) as temporary:
-            if given.is_backbone_file:
-                shutil.copyfile(given.path, temporary)
+            if submitted.is_backbone_file:
+                shutil.copyfile(submitted.path, temporary)
             else:
-                save_backbone(temporary, given.imported.tensors, given.imported.info)
-            if not _is_sound(temporary, given.imported.tensors):
-                raise TransferError(f"{given.path}: what was written is not what was read; is the disk failing?")
-    stages = _finite_stages(given)
+                save_backbone(temporary, submitted.imported.tensors, submitted.imported.info)
+            if not _is_sound(temporary, submitted.imported.tensors):
+                raise TransferError(f"{submitted.path}: what was written is not what was read; is the disk failing?")
+    stages = _finite_stages(submitted)
     content = {
-        "source_file": given.path.name,
-        "source_sha256": given.sha256,
-        "family": given.imported.family,
-        "reason": given.imported.reason,
-        "notes": given.imported.notes,
-        "architecture": given.imported.info.architecture.name,
-        "preprocessing": to_plain(given.imported.info.preprocessing),
+        "source_file": submitted.path.name,
+        "source_sha256": submitted.sha256,
+        "family": submitted.imported.family,
+        "reason": submitted.imported.reason,
+        "notes": submitted.imported.notes,
+        "architecture": submitted.imported.info.architecture.name,
+        "preprocessing": to_plain(submitted.imported.info.preprocessing),
         "backbone_sha256": sha256_of(file),
-        "tensors_equal_bit_by_bit": len(given.imported.tensors),
+        "tensors_equal_bit_by_bit": len(submitted.imported.tensors),
         "stages_with_finite_features": stages,
     }
     write_text(file.with_name(PROOF_FILE), json.dumps(content, indent=1) + "\n")
     return [
-        f"{given.path.name}: recognised as {given.imported.family}: {given.imported.reason}",
-        *(f"  {note}" for note in given.imported.notes),
-        f"  {given.imported.info.architecture.name}: {len(given.imported.tensors)} tensors arrived bit for bit; "
+        f"{submitted.path.name}: recognised as {submitted.imported.family}: {submitted.imported.reason}",
+        *(f"  {note}" for note in submitted.imported.notes),
+        f"  {submitted.imported.info.architecture.name}: {len(submitted.imported.tensors)} tensors bit for bit; "
         f"features finite at {', '.join(stages)}",
     ]
 
@@ -156,12 +156,14 @@ def _is_sound(file: Path, tensors: dict[str, Tensor]) -> bool:
     return found.keys() == tensors.keys() and all(proof.same_bits(found[name], tensors[name]) for name in tensors)
 
 
-def _finite_stages(given: Given) -> list[str]:
-    info = given.imported.info
+def _finite_stages(submitted: SubmittedCheckpoint) -> list[str]:
+    info = submitted.imported.info
     network = build_network(info.architecture)
-    network.load_state_dict(given.imported.tensors, strict=True)
+    network.load_state_dict(submitted.imported.tensors, strict=True)
     features = proof.source_features(network.eval(), info, torch.device("cpu"))
     for stage, values in features.items():
         if not bool(torch.isfinite(values).all()):
-            raise TransferError(f"{given.path}: its features are not finite at {stage}; these weights cannot be judged")
+            raise TransferError(
+                f"{submitted.path}: its features are not finite at {stage}; these weights cannot be evaluated"
+            )
     return list(features)

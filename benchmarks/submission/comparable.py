@@ -102,7 +102,7 @@ def _committed(record: Record, where: str) -> Protocol:
     if (said.version, said.task) != (protocol.version, protocol.task):
         raise UserError(
             f"{where}: protocol '{said.id}' version {said.version} ({said.task}), and this version has version "
-            f"{protocol.version} ({protocol.task}); judge the backbone again"
+            f"{protocol.version} ({protocol.task}); evaluate the backbone again"
         )
     return protocol
 

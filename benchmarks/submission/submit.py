@@ -17,18 +17,18 @@ from benchmarks.records.record import Record
 from benchmarks.report.after_run import write_expected_cells
 from benchmarks.report.markdown import to_markdown
 from benchmarks.report.suite_table import notes_to_markdown
-from benchmarks.submission.beside import (
-    Beside,
-    set_beside,
+from benchmarks.submission.board_comparison import (
+    BoardComparison,
+    compare_with_board,
     write_page,
     write_table,
 )
 from benchmarks.submission.checkpoint import (
     BACKBONE_FILE,
-    Given,
-    lay,
-    read_given,
-    require_judgeable,
+    SubmittedCheckpoint,
+    read_submitted,
+    require_supported,
+    write_submitted,
 )
 from benchmarks.submission.expected import (
     Expected,
@@ -40,9 +40,9 @@ from benchmarks.submission.expected import (
 from benchmarks.suites.data_places import require_complete
 from benchmarks.suites.group import load_suites
 from benchmarks.suites.source import Source
-from benchmarks.suites.suite import GivenRow, Suite
+from benchmarks.suites.suite import CheckpointRow, Suite
 from benchmarks.workflow.engine_options import EngineOptions
-from benchmarks.workflow.planning import build_plan, data_places, dataset_of, resolve_columns
+from benchmarks.workflow.plan_from_suite import build_plan, data_places, dataset_of, resolve_columns
 from benchmarks.workflow.runner import run_work
 from benchmarks.workflow.work import Work, source_of
 from scenebench.errors import UserError
@@ -54,7 +54,7 @@ _MAX_LABEL = 80
 
 
 @dataclass(frozen=True)
-class Question:
+class Submission:
     """What is asked: everything that the command line says.
 
     Attributes:
@@ -64,7 +64,7 @@ class Question:
         label: of the row; "": the file's name, or the recipe of a backbone file.
         expected: file of expected values that the records are held against; ``write_expected``: one to write.
         board: folders of records that the row is set beside; None: :data:`DEFAULT_BOARD` where it exists.
-        references: judge the suite's reference rows too.
+        references: evaluate the suite's reference rows too.
         leaderboard: write the page too.
         family, branch, prefix, method, preprocessing: how the checkpoint is to be understood, where it does not say so
             itself.
@@ -90,45 +90,49 @@ class Question:
     preprocessing: StatedPreprocessing = field(default_factory=StatedPreprocessing)
 
 
-def judge(question: Question, options: EngineOptions) -> int:
-    """Judge the checkpoint, write records and tables into ``question.out`` and print what came of it.
+def evaluate_submission(submission: Submission, options: EngineOptions) -> int:
+    """Evaluate the checkpoint, write records and tables into ``submission.out`` and print what came of it.
 
     Returns:
         0; 1 if a cell has no record or is below its expected value; 130 or 143 if stopped by a signal.
 
     Raises:
-        UserError: bad input of any kind; told before anything is judged, and nothing is written then.
+        UserError: bad input of any kind; raised before anything is evaluated, and nothing is written then.
     """
-    suite = _one_suite(question.suite, question.size)
-    source = source_of(suite, question.data, question.annotations, question.test_annotations)
+    suite = _one_suite(submission.suite, submission.size)
+    source = source_of(suite, submission.data, submission.annotations, submission.test_annotations)
     protocols = [protocol for _, protocol in resolve_columns(suite, source)]
-    expected = _expected_of(question, suite, source)
-    places = _board_places(question.board)
+    expected = _expected_of(submission, suite, source)
+    places = _board_places(submission.board)
     board = read_board(places, lambda line: print(f"note: {line}", file=sys.stderr))
-    given = read_given(
-        question.checkpoint,
-        question.family,
-        question.branch,
-        question.preprocessing,
-        prefix=question.prefix,
-        method=question.method,
+    submitted = read_submitted(
+        submission.checkpoint,
+        submission.family,
+        submission.branch,
+        submission.preprocessing,
+        prefix=submission.prefix,
+        method=submission.method,
     )
-    require_judgeable(given, protocols)
-    label = _checked_label(question.label or given.default_label)
-    work = _lay_out(_with_given(suite, given, label, question.references), suite, source, given)
+    require_supported(submitted, protocols)
+    label = _checked_label(submission.label or submitted.default_label)
+    work = _work_of(_with_checkpoint(suite, submitted, label, submission.references), suite, source, submitted)
     require_complete(work.places)
 
     def report(work: Work, out: Path) -> int:
-        return _report(_Judged(question, suite, source, label, places, board, expected), work, out)
+        return _report(_Evaluated(submission, suite, source, label, places, board, expected), work, out)
 
     return run_work(
-        work, question.out.resolve(), options, report, before=lambda out: print("\n".join(lay(given, out)), flush=True)
+        work,
+        submission.out.resolve(),
+        options,
+        report,
+        before=lambda out: print("\n".join(write_submitted(submitted, out)), flush=True),
     )
 
 
 @dataclass(frozen=True)
-class _Judged:
-    question: Question
+class _Evaluated:
+    submission: Submission
     suite: Suite
     source: Source
     label: str
@@ -143,16 +147,16 @@ def _one_suite(name: str, size: str) -> Suite:
         names = ", ".join(suite.name for suite in suites)
         raise UserError(f"--suite: '{name}' is a group of suites; name one of them ({names})")
     if not suites[0].protocols:
-        raise UserError(f"--suite: '{name}' has no protocols to judge by")
+        raise UserError(f"--suite: '{name}' has no protocols to evaluate by")
     return suites[0]
 
 
-def _expected_of(question: Question, suite: Suite, source: Source) -> Expected | None:
-    if question.expected is None:
+def _expected_of(submission: Submission, suite: Suite, source: Source) -> Expected | None:
+    if submission.expected is None:
         return None
-    expected = read_expected(question.expected)
+    expected = read_expected(submission.expected)
     protocols = [protocol for _, protocol in resolve_columns(suite, source)]
-    require_of(expected, question.expected, suite.name, suite.size, source.identity, protocols)
+    require_of(expected, submission.expected, suite.name, suite.size, source.identity, protocols)
     return expected
 
 
@@ -168,38 +172,38 @@ def _checked_label(label: str) -> str:
     return label
 
 
-def _with_given(suite: Suite, given: Given, label: str, references: bool) -> Suite:
-    """The suite with this one row; every seed that the suite has judges it."""
+def _with_checkpoint(suite: Suite, submitted: SubmittedCheckpoint, label: str, references: bool) -> Suite:
+    """The suite with this one row, evaluated by every seed that the suite has."""
     seeds = sorted({seed for row in suite.backbones for seed in row.seeds})
-    row = GivenRow(recipe="", label=label, seeds=seeds, file=f"{given.folder}/{BACKBONE_FILE}")
+    row = CheckpointRow(recipe="", label=label, seeds=seeds, file=f"{submitted.folder}/{BACKBONE_FILE}")
     kept = suite.references if references else []
     return replace(
         suite, backbones=[row], baseline=label, references=kept, title=f"{suite.title}: {label}", pictures=[]
     )
 
 
-def _lay_out(suite: Suite, original: Suite, source: Source, given: Given) -> Work:
+def _work_of(suite: Suite, original: Suite, source: Source, submitted: SubmittedCheckpoint) -> Work:
     # Records name the suite as its file says it, whoever's checkpoint stands in the place of its rows.
     plan = replace(build_plan(suite, source), values=original.resolved)
     protocols = [protocol for _, protocol in resolve_columns(suite, source)]
     # What only a pretraining would read is not asked for.
     read = {dataset_of(protocol) or suite.pretrain_data for protocol in protocols}
     places = [place for place in data_places(suite, source) if place.name in read]
-    return Work(f"{suite.name}, judging {given.identity}", source, [plan], plan, places, protocols)
+    return Work(f"{suite.name}, submission {submitted.identity}", source, [plan], plan, places, protocols)
 
 
-def _report(judged: _Judged, work: Work, out: Path) -> int:
-    question, suite = judged.question, judged.suite
+def _report(evaluated: _Evaluated, work: Work, out: Path) -> int:
+    submission, suite = evaluated.submission, evaluated.suite
     missing = write_expected_cells(work.plan, out)
     results = collect(out)
-    records = [record for record in results.records if record.backbone.label == judged.label]
+    records = [record for record in results.records if record.backbone.label == evaluated.label]
     folder = _copy_records(work, out, suite.name)
-    beside = set_beside(results, judged.board, suite.baseline)
-    head = beside.sentence(judged.label, judged.places)
-    files = write_table(beside, f"# {suite.title}: {judged.label}\n\n{head}.\n", out)
-    if question.leaderboard and results.records:
-        files.append(write_page(beside, out))
-    _print(beside, head)
+    comparison = compare_with_board(results, evaluated.board, suite.baseline)
+    head = comparison.sentence(evaluated.label, evaluated.places)
+    files = write_table(comparison, f"# {suite.title}: {evaluated.label}\n\n{head}.\n", out)
+    if submission.leaderboard and results.records:
+        files.append(write_page(comparison, out))
+    _print(comparison, head)
     if not folder.is_dir():
         print(f"no records: every cell failed (logs: {out / 'logs'})")
     else:
@@ -208,20 +212,20 @@ def _report(judged: _Judged, work: Work, out: Path) -> int:
         print(f"written           {path}")
     if missing:
         print(f"\n{missing} cells are missing; the same command tries them again")
-    if question.write_expected is not None and records:
-        number = write_expected(question.write_expected, suite.name, suite.size, judged.source.identity, records)
-        print(f"expected values   {question.write_expected} ({number})")
-    below = shortfalls(judged.expected, records) if judged.expected is not None else []
-    if judged.expected is not None:
-        print("\n".join(_verdict(below, judged.expected)))
+    if submission.write_expected is not None and records:
+        number = write_expected(submission.write_expected, suite.name, suite.size, evaluated.source.identity, records)
+        print(f"expected values   {submission.write_expected} ({number})")
+    below = shortfalls(evaluated.expected, records) if evaluated.expected is not None else []
+    if evaluated.expected is not None:
+        print("\n".join(_verdict(below, evaluated.expected)))
     return 1 if missing or below else 0
 
 
-def _print(beside: Beside, head: str) -> None:
-    for table in beside.tables:
+def _print(comparison: BoardComparison, head: str) -> None:
+    for table in comparison.tables:
         print(f"\n{to_markdown(table).rstrip()}")
-    print(f"\n{notes_to_markdown(beside.tables)}")
-    print("One file was judged with every seed: the spread is that of the judging, not of pretraining anew.")
+    print(f"\n{notes_to_markdown(comparison.tables)}")
+    print("One file was evaluated with every seed: the spread is that of the evaluation, not of pretraining anew.")
     print(f"{head}.\n")
 
 

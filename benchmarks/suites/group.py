@@ -34,7 +34,7 @@ class _Size:
         pretraining: ``key=value`` pairs for every recipe that trains, under the row's own.
         pretraining_seconds: share of the stated seconds that such a pretraining takes.
         judging: ``key=value`` pairs by protocol, under the column's own.
-        judging_seconds: share of the stated seconds that a judging takes.
+        judging_seconds: share of the stated seconds that an evaluation takes.
     """
 
     suffix: str = ""

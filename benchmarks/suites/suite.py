@@ -66,8 +66,8 @@ class BackboneRow:
 
 
 @dataclass
-class GivenRow(BackboneRow):
-    """A row whose weights are there: nothing is pretrained, and one file is judged with every seed.
+class CheckpointRow(BackboneRow):
+    """A row whose weights are there: nothing is pretrained, and one file is evaluated with every seed.
 
     No suite's file has one; :mod:`benchmarks.submission` puts it in the place of the suite's own rows.
 
@@ -86,7 +86,7 @@ class ProtocolColumn:
         protocol: a protocol's id, or the path of a YAML file (relative to the suite's file).
         overrides: ``key=value`` pairs for the protocol.
         user_data_overrides: more of them where the suite runs on the user's own data.
-        seeds: judge only the backbones pretrained with these seeds (None: all), where a protocol is dear.
+        seeds: evaluate only the backbones pretrained with these seeds (None: all), where a protocol is dear.
         seconds: what one evaluation takes on one core, roughly.
         gpus, gpu_hours, disk_mb: of one evaluation, as those of a row.
     """
@@ -200,12 +200,12 @@ def load_suite(name_or_path: str | Path) -> Suite:
     backbones = _elements(BackboneRow, content.backbones, f"{path.name}: backbones", required=("recipe", "label"))
     protocols = _elements(ProtocolColumn, content.protocols, f"{path.name}: protocols", required=("protocol",))
     for row in backbones:
-        row.recipe = _beside(path, row.recipe)
+        row.recipe = _relative_to(path, row.recipe)
     backbones = [
         one for number, row in enumerate(backbones) for one in _expanded(row, f"{path.name}: backbones[{number}]")
     ]
     for column in protocols:
-        column.protocol = _beside(path, column.protocol)
+        column.protocol = _relative_to(path, column.protocol)
     return Suite(
         name=content.name,
         size=content.size or content.name,
@@ -265,6 +265,6 @@ def _expanded(row: BackboneRow, where: str) -> list[BackboneRow]:
     ]
 
 
-def _beside(suite: Path, name: str) -> str:
+def _relative_to(suite: Path, name: str) -> str:
     """A file named in a suite is looked for beside the suite's file; a plain name stays as it is."""
     return str((suite.parent / name).resolve()) if name.endswith((".yaml", ".yml")) else name

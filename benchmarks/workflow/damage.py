@@ -25,7 +25,7 @@ def set_aside(job: Job, out: Path) -> list[str]:
 
 
 def damage_of(path: Path) -> str:
-    """What is wrong with a file, judged by its name; "" where nothing is, or where the name says nothing.
+    """What is wrong with a file, by the rules for its name; "" where nothing is, or where the name says nothing.
 
     A record of another schema version is not damaged: whether it can be read is for the tables to say.
     """

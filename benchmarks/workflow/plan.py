@@ -18,11 +18,11 @@ from typing import Any
 from scenebench.errors import UserError
 from scenebench.files import write_text
 
-# Every job's process imports this module: nothing heavy here. How a suite becomes a plan is in planning.py.
+# Every job's process imports this module: nothing heavy here. How a suite becomes a plan is in plan_from_suite.py.
 
 PLAN_FILE = "plan.json"
 THEN = "+"
-"""Between the command lines of a job that runs several in one process (:mod:`.several`)."""
+"""Between the command lines of a job that runs several in one process (:mod:`scenebench.several`)."""
 SUITE_FILE = "suite.json"
 """What the suite says, resolved, where the plan is that of one suite."""
 FORMAT_VERSION = 2
@@ -42,7 +42,7 @@ class Job:
         seconds: expected, on one core.
         priority: expected seconds of the longest chain of jobs that starts here; larger goes first.
         cell: for an evaluation, the cell of the tables that it fills; ``more_cells``: further ones, of other rows that
-            come to the same backbone, or of other protocols judged in the same process.
+            come to the same backbone, or of other protocols evaluated in the same process.
         wanted: it is wanted for itself, as a pretraining whose pictures are shown, and not for what needs it alone.
         gpus: devices that it asks for; 0: none of its own.
         gpu_hours: expected, on the kind of GPU that the suite's costs were stated for; 0 where it needs none.

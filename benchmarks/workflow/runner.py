@@ -116,7 +116,7 @@ def show_plan(
 ) -> int:
     """Print what :func:`run_suite` would do, and draw the graph (``OUT-plan.png``); runs nothing."""
     from benchmarks.workflow.graph_picture import draw_graph
-    from benchmarks.workflow.preview import preview_lines
+    from benchmarks.workflow.plan_text import preview_lines
 
     work = prepare(suite_name, data, annotations, test_annotations, size)
     out = Path(out).resolve()

@@ -1,4 +1,4 @@
-"""Where a results folder stands: every cell's state, and how long the rest takes, judged by what was measured there."""
+"""Where a results folder stands: each cell's state, and the time left, estimated from what was measured there."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _like(job: Job) -> str:
 
 
 def protocols_of(job: Job) -> list[str]:
-    """Ids of the protocols that a job judges by, each once."""
+    """Ids of the protocols that a job evaluates by, each once."""
     return list(dict.fromkeys(str(cell.get("protocol")) for cell in (job.cell, *job.more_cells)))
 
 

@@ -17,7 +17,7 @@ from benchmarks.suites.source import (
 from benchmarks.suites.suite import Suite
 from benchmarks.workflow.merging import merge_plans
 from benchmarks.workflow.plan import Plan
-from benchmarks.workflow.planning import build_plan, data_places, resolve_columns
+from benchmarks.workflow.plan_from_suite import build_plan, data_places, resolve_columns
 from scenebench.errors import UserError
 
 
@@ -27,7 +27,7 @@ class Work:
 
     Attributes:
         source: of the first suite.
-        protocols: those that the suites judge by.
+        protocols: those that the suites evaluate by.
     """
 
     name: str

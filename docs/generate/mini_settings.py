@@ -38,8 +38,8 @@ _HEAD = """\
 _RULE = f"""\
 ## What was tried
 
-Learning rates, four epochs, one seed; each backbone judged on the *validation* split of scenes of seed 3, by kNN and
-the low-shot probe. Neither the test split nor the scenes of seed 7, which mini is judged on, were read. The rule, set
+Learning rates, four epochs, one seed; each backbone evaluated on the *validation* split of scenes of seed 3, by kNN and
+the low-shot probe. Neither the test split nor the scenes of seed 7, which mini tests on, were read. The rule, set
 beforehand: a method keeps the rate of its demo recipe unless another is better by more than {MARGIN:g} points in the
 mean of both probes, which is about the spread of kNN over seeds. One seed tells a rate that is far off, and no more.
 

@@ -71,7 +71,7 @@ the one to take, and `--method` what to record as its method. Neither the checkp
 other file is replaced. `export` of
 a checkpoint names the `import` that comes first.
 
-`verify` exits with 1 on any difference. An exported folder, wherever it was moved, is judged by the proof of its export
+`verify` exits with 1 on any difference. An exported folder, wherever it was moved, is checked by its export's proof
 (below), made anew: the toolbox builds the model from the files as they lie there. Where the toolbox is not installed it
 says "tensors compared, model not built" and exits with 3; 2 is bad input, such as a file that is not YAML or Python.
 

@@ -24,7 +24,7 @@ import jinja2
 from benchmarks.published.values import COMPARED_METHODS, published_orders, read_published
 from benchmarks.records.record import Record
 from benchmarks.records.store import SUFFIX, is_store
-from benchmarks.report.diagnosed_runs import (
+from benchmarks.report.diagnostics_table import (
     DiagnosedRow,
     causes_by_epoch,
     causes_table,

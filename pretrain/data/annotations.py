@@ -192,7 +192,7 @@ class _Annotated:
 
     def finish(self) -> None:
         """Refuse boxes that mostly contradict their masks, and say once what was mended."""
-        problem = boxes.judge(self.evidence)
+        problem = boxes.fault_of(self.evidence)
         if problem:
             raise UserError(f"{KEY}: {self.coco.path}: {problem}")
         mended = [

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pretrain.diagnostics.mls_causes import CONDITIONS
-from pretrain.figures import drawing
+from pretrain.figures import thumbnails
 
 Rows = list[dict[str, float]]
 CHANCE, OTHER = "#888888", "#7fb3e6"
@@ -46,7 +46,7 @@ def draw_pseudo_labels(rows: Rows, by_category: Rows, causes: Rows, k: int, path
     )
     _line(against_images, now, "images", "chance_precision", "chance", CHANCE)
     _finish(against_images, "images of the category", "share of the picks that hold it", "by category")
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def draw_saliency_quality(rows: Rows, path: Path) -> Path:
@@ -59,7 +59,7 @@ def draw_saliency_quality(rows: Rows, path: Path) -> Path:
         _line(axis, rows, "epoch", f"other_{measure}", "another image's", OTHER)
         _line(axis, rows, "epoch", f"chance_{measure}", "chance", CHANCE)
         _finish(axis, "epoch", title, f"{title} with the objects")
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def _line(axis: Axes, rows: Rows, x: str, y: str, label: str, colour: str, dashed: bool = False) -> None:

@@ -17,7 +17,7 @@ from pretrain.checkpoint import load_checkpoint, load_checkpoint_of_step, restor
 from pretrain.data.sources import ImageFile, list_images
 from pretrain.data.sources.description import describe_source
 from pretrain.figures import draw_figures, has_figures
-from pretrain.figures.drawing import in_epochs
+from pretrain.figures.thumbnails import in_epochs
 from pretrain.methods.base import build_method
 from pretrain.recipes.method_registry import method_names
 from pretrain.recipes.recipe import Recipe

@@ -15,8 +15,8 @@ from pretrain import losses
 from pretrain.data.loading import uncached_dataset
 from pretrain.data.views import Batch
 from pretrain.dictionary import NO_IMAGE
-from pretrain.figures import drawing
-from pretrain.figures.drawing import in_epochs, outline, show
+from pretrain.figures import thumbnails
+from pretrain.figures.thumbnails import in_epochs, outline, show
 from pretrain.methods.base import build_method
 from pretrain.networks import encode_without_trace
 
@@ -65,7 +65,7 @@ def draw_pseudo_positives(method: Mls, path: Path, epochs: float, queries: int =
         f"Crops (red), and the nearest crops of other images in $Q_g$ (yellow) with the cosine; {_when(epochs)}",
         fontsize=10,
     )
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def draw_score_histograms(method: Mls, path: Path, epochs: float) -> Path:
@@ -105,7 +105,7 @@ def draw_score_histograms(method: Mls, path: Path, epochs: float) -> Path:
     figure.suptitle(
         f"Scores (cosines) of one image against the {method.dictionary.size} slots of each dictionary", fontsize=10
     )
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def _mark_top_k(axis: Axes, scores: np.ndarray, own: np.ndarray, method: Mls) -> None:

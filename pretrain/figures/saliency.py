@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from pretrain import saliency
 from pretrain.data.images import image_aspects
 from pretrain.data.whole_images import whole_image_batches
-from pretrain.figures import drawing
-from pretrain.figures.drawing import in_epochs, outline, show, show_under_map
+from pretrain.figures import thumbnails
+from pretrain.figures.thumbnails import in_epochs, outline, show, show_under_map
 from pretrain.methods.saliency.boxes import draw_pairs
 from pretrain.methods.saliency.history import some_images
 
@@ -40,7 +40,7 @@ def draw_saliency_overlays(method: Saliency, path: Path, epochs: float, count: i
         show(axes[row, column], method.images[index])
         show_under_map(axes[row + 1, column], method.images[index], saliency_map)
     figure.suptitle(f"{_what_maps(method)}, after {in_epochs(epochs)}", fontsize=10)
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def draw_saliency_over_training(method: Saliency, path: Path, epochs: float) -> Path:
@@ -65,7 +65,7 @@ def draw_saliency_over_training(method: Saliency, path: Path, epochs: float) -> 
         ):
             show_under_map(axis, method.images[index], saliency_map, title if row == 0 else "")
     figure.suptitle(f"{_what_maps(method)}, over training", fontsize=10)
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def draw_sampled_boxes(method: Saliency, path: Path, epochs: float, count: int = 6) -> Path:
@@ -94,7 +94,7 @@ def draw_sampled_boxes(method: Saliency, path: Path, epochs: float, count: int =
     figure.suptitle(
         f"Crops: anchors (solid), partners (dashed), the pairs' saliency scores; after {in_epochs(epochs)}", fontsize=10
     )
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def current_maps(method: Saliency, indices: Sequence[int]) -> dict[int, np.ndarray]:

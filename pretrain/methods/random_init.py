@@ -1,4 +1,4 @@
-"""Random initialisation as a method, so that it is judged fairly.
+"""Random initialisation as a method, so that it is evaluated fairly.
 
 A freshly initialised network has running statistics 0 and 1, which describe none of its activations; probed so, it
 would lose by its normalisation alone. Here they are estimated on whole images at the evaluation's resolution. (A

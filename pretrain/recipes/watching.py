@@ -12,7 +12,7 @@ class ProbeRecipe:
     """A multi-label kNN probe while training, where ``data.annotations`` gives labels; the run is the same without."""
 
     every_epochs: int | None = None  # None: never
-    images: int = 2000  # labelled images at most; four in five are the bank, the fifth is judged
+    images: int = 2000  # labelled images at most; four in five are the bank, the fifth is evaluated
     resolution: int = 224  # pixels of the whole image; the evaluation's
     k: int = 20
     temperature: float = 0.07

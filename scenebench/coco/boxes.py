@@ -121,7 +121,7 @@ def look_at(box: Box, width: int, height: int) -> list[str]:
     return seen
 
 
-def judge(evidence: Evidence) -> str:
+def fault_of(evidence: Evidence) -> str:
     """What is wrong with a file's boxes as a whole, in one sentence that says what to do; empty where nothing is."""
     remedy = "mend 'bbox', or leave it out: the masks' own boxes are then used"
     compared, contradicted = evidence[COMPARED], evidence[CONTRADICTED]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from scenebench.coco.values import Id, as_id, as_whole, is_crowd, is_number, is_text, shown
+from scenebench.coco.values import Id, as_id, as_integer, is_crowd, is_number, is_text, shown
 from scenebench.errors import UserError
 
 MAX_PIXELS = 178_956_970
@@ -146,7 +146,7 @@ def _images(path: Path, entries: list[dict[str, Any]], tell: Fault) -> list[Imag
 
 
 def _side(value: Any, what: str, tell: Fault) -> int | None:
-    side = as_whole(value)
+    side = as_integer(value)
     if value is not None and (side is None or side < 1):
         tell("size", f"{what} is {shown(value)}, not a positive number of pixels")
         return None
@@ -159,7 +159,7 @@ def _categories(path: Path, entries: list[dict[str, Any]]) -> tuple[list[tuple[i
     names: dict[int, str] = {}
     without_name = 0
     for entry in entries:
-        number, name = as_whole(entry.get("id")), entry.get("name")
+        number, name = as_integer(entry.get("id")), entry.get("name")
         if number is None:
             raise UserError(f"{path}: category {shown(entry)} needs an integer 'id'")
         if number in names:
@@ -183,14 +183,14 @@ def _add_annotation(
     index_of: dict[int, int],
     tell: Fault,
 ) -> None:
-    image, category = as_id(entry.get("image_id")), as_whole(entry.get("category_id"))
+    image, category = as_id(entry.get("image_id")), as_integer(entry.get("category_id"))
     if image is None or category is None:
         key, kind = ("image_id", "a whole number or text") if image is None else ("category_id", "a whole number")
         lacking = f"'{key}' is {shown(entry[key])}, not {kind}" if key in entry else f"lacks '{key}'"
         tell("list", f"{_name(entry, place)}: {lacking}")
         return
     if image not in annotations:
-        other: Id = str(image) if isinstance(image, int) else as_whole(_number(image)) or image
+        other: Id = str(image) if isinstance(image, int) else as_integer(_number(image)) or image
         hint = f" (there is an image {shown(other)}: write both alike)" if other in annotations else ""
         tell("missing", f"{_name(entry, place)} belongs to image {shown(image)}, which 'images' does not list{hint}")
         return

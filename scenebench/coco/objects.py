@@ -44,7 +44,7 @@ class Reading:
     Attributes:
         object: None where it had to be dropped.
         mends: what was mended, in order.
-        evidence: what its box says of the file's boxes, for ``boxes.judge``.
+        evidence: what its box says of the file's boxes, for ``boxes.fault_of``.
     """
 
     object: CocoObject | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from scenebench.coco.values import as_whole, shown
+from scenebench.coco.values import as_integer, shown
 
 
 def read_runs(value: dict[str, Any], width: int, height: int) -> dict[str, Any]:
@@ -16,14 +16,14 @@ def read_runs(value: dict[str, Any], width: int, height: int) -> dict[str, Any]:
         ValueError: of another size than the image, or no run lengths of so many pixels; the message says which.
     """
     size, counts = value.get("size"), value.get("counts")
-    sides = [as_whole(side) for side in size] if isinstance(size, list) else None
+    sides = [as_integer(side) for side in size] if isinstance(size, list) else None
     if sides != [height, width]:
         swapped = "; its sides are swapped" if sides == [width, height] else ""
         raise ValueError(
             f"the mask's size is {shown(size)}, the image's [height, width] is [{height}, {width}]{swapped}"
         )
     if isinstance(counts, list):
-        lengths = [as_whole(run) for run in counts]
+        lengths = [as_integer(run) for run in counts]
         runs = [run for run in lengths if run is not None]
         if len(runs) != len(lengths):
             raise ValueError("the mask's counts hold what is no whole number")

@@ -11,7 +11,7 @@ Id: TypeAlias = int | str
 _CROWD = {"0": False, "false": False, "1": True, "true": True}
 
 
-def as_whole(value: Any) -> int | None:
+def as_integer(value: Any) -> int | None:
     """A whole number, also where it is written as 1.0; None for anything else, true and false included."""
     if type(value) is int:
         return value
@@ -20,7 +20,7 @@ def as_whole(value: Any) -> int | None:
 
 def as_id(value: Any) -> Id | None:
     """The id of an image: a whole number or a text that is not empty; None for anything else."""
-    return value or None if isinstance(value, str) else as_whole(value)
+    return value or None if isinstance(value, str) else as_integer(value)
 
 
 def is_number(value: Any) -> bool:

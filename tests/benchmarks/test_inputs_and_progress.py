@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.evaluation.drawing import (
+from benchmarks.evaluation.inputs import (
+    choose,
+    read_image,
+    read_square,
+    require_decodable,
+)
+from benchmarks.evaluation.picture_sheet import (
     CELL,
     Instance,
     Panel,
@@ -15,12 +21,6 @@ from benchmarks.evaluation.drawing import (
     draw_instances,
     draw_semantic,
     save_sheet,
-)
-from benchmarks.evaluation.inputs import (
-    choose,
-    read_image,
-    read_square,
-    require_decodable,
 )
 from scenebench.errors import UserError
 

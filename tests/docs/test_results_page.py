@@ -12,7 +12,7 @@ from made_up_records import fill, make_record
 
 from benchmarks.records.adding import add_records, admit_all
 from benchmarks.records.record import write_record
-from benchmarks.report.diagnosed_runs import (
+from benchmarks.report.diagnostics_table import (
     causes_table,
     diagnostics_table,
     draw_by_category,

@@ -14,7 +14,7 @@ from method_batches import own_keys
 from PIL import Image
 
 from pretrain.data.sources import ImageFile, list_images
-from pretrain.figures import draw_figures, drawing
+from pretrain.figures import draw_figures, thumbnails
 from pretrain.figures import mls as mls_figures
 from pretrain.figures import saliency as saliency_figures
 from pretrain.methods.mls import Mls
@@ -41,13 +41,13 @@ def images(tmp_path: Path) -> list[Path]:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures before they become pixels."""
     kept: list[Figure] = []
-    save = drawing.save
+    save = thumbnails.save
 
     def keep(figure: Figure, path: Path) -> Path:
         kept.append(figure)
         return save(figure, path)
 
-    monkeypatch.setattr(drawing, "save", keep)
+    monkeypatch.setattr(thumbnails, "save", keep)
     return kept
 
 
@@ -146,8 +146,8 @@ def test_images_that_cannot_be_decoded_are_left_out(images: list[Path], drawn: l
 def test_what_can_be_decoded_no_more_is_grey(images: list[Path], drawn: list[Figure], tmp_path: Path) -> None:
     figure = Figure()
     images[0].unlink()
-    drawing.show(figure.subplots(), images[0])
-    assert np.unique(np.asarray(figure.axes[0].images[0].get_array())).tolist() == [drawing.GREY]
+    thumbnails.show(figure.subplots(), images[0])
+    assert np.unique(np.asarray(figure.axes[0].images[0].get_array())).tolist() == [thumbnails.GREY]
 
 
 def test_the_threshold_is_that_of_the_labels(images: list[Path], drawn: list[Figure], tmp_path: Path) -> None:

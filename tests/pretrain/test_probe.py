@@ -16,7 +16,7 @@ from PIL import Image
 
 from pretrain.methods.base import Method
 from pretrain.methods.moco import MomentumContrast
-from pretrain.probe import JUDGED, KnnProbe
+from pretrain.probe import TESTED, KnnProbe
 from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
@@ -90,7 +90,7 @@ def test_it_is_weighted_knn_of_whole_images_by_the_kept_backbone(data: tuple[Pat
         present = {a["category_id"] // 10 for a in listed["annotations"] if a["image_id"] == int(path.stem)}
         labels.append([column in present for column in range(CATEGORIES)])
     method.train()
-    judged = list(range(0, 20, JUDGED))
+    judged = list(range(0, 20, TESTED))
     bank = [index for index in range(20) if index not in judged]
     scores = {}
     for index in judged:

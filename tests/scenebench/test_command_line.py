@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from pretrain.recipes.recipe import load_recipe
 from scenebench.cli import build_parser, main, parse
 from scenebench.errors import UserError
 
@@ -24,8 +26,18 @@ COMMANDS = [
     ["protocol"],
     ["protocol", "list"],
     ["protocol", "show"],
+    ["recipe"],
+    ["recipe", "list"],
+    ["recipe", "show"],
     ["table"],
     ["leaderboard"],
+    ["leaderboard", "build"],
+    ["leaderboard", "add"],
+    ["records", "schema"],
+    ["bench"],
+    ["bench", "pretraining"],
+    ["bench", "evaluation"],
+    ["bench", "transfer"],
 ]
 
 
@@ -62,6 +74,8 @@ def test_the_parser_is_built_without_torch_or_a_toolbox() -> None:
         (["run", "dmo", "--out", "x"], "demo"),
         (["data", "scenes", "--imagse", "3", "x"], "--imagse"),
         (["protocol", "show", "fcn_dmeo"], "fcn_demo"),
+        (["recipe", "show", "mls_dmo"], "mls_demo"),
+        (["bench", "transfr"], "did you mean 'transfer'?"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -86,6 +100,38 @@ def test_overrides_may_stand_before_and_after_options() -> None:
         parse(["pretrain", "mls_demo", "--out", "x", "--ouut", "y", "seed=1"])
     with pytest.raises(UserError, match="a=b"):
         parse(["run", "demo", "--out", "x", "a=b"])
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        (["leaderboard", "results/demo"], ["leaderboard", "build", "results/demo"]),
+        (["leaderboard", "--out", "x", "results/demo"], ["leaderboard", "build", "results/demo", "--out", "x"]),
+        (["bench", "--rounds", "2"], ["bench", "pretraining", "--rounds", "2"]),
+        (["bench"], ["bench", "pretraining"]),
+    ],
+)
+def test_the_command_of_a_group_that_may_be_left_unsaid(
+    short: list[str], full: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert vars(parse(short)) == vars(parse(full))
+    assert ("this form goes after this version" in capsys.readouterr().err) == (short[0] == "bench")
+
+
+def test_pretrain_list_still_works_and_says_its_new_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pretrain", "list"]) == 0
+    said = capsys.readouterr()
+    assert "'scenebench recipe list'" in said.err
+    assert main(["recipe", "list"]) == 0
+    assert capsys.readouterr().out == said.out
+    assert "mls_demo" in said.out
+
+
+def test_a_recipe_is_shown_with_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipe", "show", "mls_demo", "mls.loss_weight=0.25"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown == load_recipe("mls_demo", ["mls.loss_weight=0.25"]).to_plain()
+    assert shown["mls"]["loss_weight"] == 0.25
 
 
 def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoint_layouts import LAYOUTS, Layout, State, save, under, write
 
-from transfer import benchmark
 from transfer.backbone_file import load_backbone
 from transfer.exporters import torchvision as to_torchvision
 from transfer.importers import import_checkpoint, read_backbone
@@ -89,28 +87,3 @@ def test_an_export_comes_back(tmp_path: Path) -> None:
     back = read_backbone(tmp_path / "out" / report.files["weights"])
     assert back.info.preprocessing == SWAV.preprocessing
     assert all(torch.equal(back.tensors[name], state[name]) for name in state)
-
-
-def test_the_benchmark_prints_what_it_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    start = time.process_time()
-    assert benchmark.main(["--depth", "18"]) == 0
-    spent = time.process_time() - start
-    heading, row = capsys.readouterr().out.splitlines()
-    assert heading.split()[:2] == ["target", "network"]
-    cells = row.split()
-    assert cells[:2] == ["torchvision", "resnet18"]
-    assert cells[-1] == "yes"
-    assert 0 < float(cells[5]) < spent
-    assert float(cells[2]) == pytest.approx(44.6, abs=1)  # 11.7 million parameters of four bytes
-
-
-@pytest.mark.slow
-def test_an_r50_is_imported_proven_and_exported_within_the_limits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert benchmark.main([]) == 0, capsys.readouterr().out
-
-
-def test_the_benchmark_refuses_an_unknown_target(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as raised:
-        benchmark.main(["--to", "torchvison"])
-    assert raised.value.code == 2
-    assert "did you mean 'torchvision'" in capsys.readouterr().err

@@ -26,7 +26,7 @@ def exists(path: Path | str) -> bool:
     return is_file(path) or is_folder(path)
 
 
-def beside(file: Path, name: str) -> Path:
+def sibling(file: Path, name: str) -> Path:
     """What ``name`` means in ``file``: ``~`` is a home, a relative path is one from the file's folder."""
     try:
         return file.parent / Path(name).expanduser()

@@ -38,7 +38,7 @@ RULES = (
         "unresolved-base",
         NOTE,
         "a base that cannot be read here",
-        "What it sets is unknown, so absent keys are not judged by the toolbox's defaults.",
+        "What it sets is unknown, so absent keys are not checked against the toolbox's defaults.",
         "Install the package that carries it, or lint where it is.",
     ),
     Rule(

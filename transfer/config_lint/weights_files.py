@@ -61,7 +61,7 @@ def weights_named(name: str, folder: Path) -> Weights | None:
         None for whole trained models and for stock files of an unknown kind, of which nothing is to be said.
     """
     file = file_named(name, folder)
-    report = None if file is None else _report_beside(file)
+    report = None if file is None else _report_alongside(file)
     if report is not None and file is not None:
         return dataclasses.replace(_from_report(report), tensors=read_shapes(file))
     called = weights_called(name)
@@ -90,7 +90,7 @@ def file_named(name: str, folder: Path) -> Path | None:
     return next((path for path in (Path(plain), folder / plain) if is_file(path)), None)
 
 
-def _report_beside(path: Path) -> Path | None:
+def _report_alongside(path: Path) -> Path | None:
     """The report of the export that a weights file belongs to."""
     for report in sorted(path.parent.glob("*_report.json")):
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from transfer.config_lint.paths import beside, is_file, resolved, tidied
+from transfer.config_lint.paths import is_file, resolved, sibling, tidied
 from transfer.config_lint.tree import UNKNOWN, Config, Node, Place, Problem, scalar
 
 BASE_KEY = "_BASE_"
@@ -81,7 +81,7 @@ def _read_base(file: Path, name: Node, known: ReadFiles, chain: list[Path]) -> _
     elif name.value.startswith(("http://", "https://")):
         rule, detail = "unresolved-base", f"{name.value} is not fetched"
     else:
-        path = tidied(beside(file, name.value))
+        path = tidied(sibling(file, name.value))
         if not is_file(path):
             rule, detail = "missing-base", f"{name.value} is not there ({path})"
         elif resolved(path) in chain:

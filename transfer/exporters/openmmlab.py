@@ -36,7 +36,7 @@ class _RawText(str):
         return f'r"""{self!s}"""'
 
 
-def beside_config(name: str) -> str:
+def path_from_config(name: str) -> str:
     """The path of the file ``name`` beside a configuration, as :func:`render_config` writes it there."""
     return _RawText(f"{_FOLDER}/{name}")
 
@@ -53,7 +53,7 @@ def require_folder(folder: Path, toolbox: str) -> None:
         UserError: naming the folder.
     """
     name = str(folder.absolute())
-    read_back = substituted(repr(beside_config("x")), folder / "x.py") == f'r"""{name}/x"""'
+    read_back = substituted(repr(path_from_config("x")), folder / "x.py") == f'r"""{name}/x"""'
     printable = not any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in name)
     if not read_back or not printable or '"""' in name or "{{" in name:
         raise UserError(
@@ -163,7 +163,7 @@ def write_export(
     with staged_folder(out, [path], overwrite) as staging:
         torch.save({"state_dict": {PREFIX + name: tensor for name, tensor in tensors.items()}}, staging / weights)
         del tensors
-        (staging / config_name).write_text(render(info, beside_config(weights)), encoding="utf-8")
+        (staging / config_name).write_text(render(info, path_from_config(weights)), encoding="utf-8")
         proven = prove(staging, path)
         report = dataclasses.replace(
             proven,

@@ -1,6 +1,6 @@
 """Reading back what the exporters wrote, without a toolbox and without running a configuration file.
 
-That is no proof: a toolbox heeds more keys than are read here. An export is judged by
+That is no proof: a toolbox heeds more keys than are read here. An export is checked by
 :mod:`transfer.exporters.export_proof`.
 """
 

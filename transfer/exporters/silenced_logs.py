@@ -26,7 +26,7 @@ _MMSEG_WARNINGS = (
 _MMDET_WARNINGS = (
     *_COMMON_WARNINGS,
     r"torch\.meshgrid: in an upcoming release",
-    r"faster_coco_eval is not installed",  # pycocotools judges
+    r"faster_coco_eval is not installed",  # pycocotools evaluates
 )
 _DETECTRON2_RECORDS = {
     "torch.fx._symbolic_trace": "is_fx_tracing",

@@ -163,10 +163,10 @@ def read_backbone(
     tensors, changes = _completed(found.tensors)
     architecture = infer_architecture(tensors, str(path))
     check_tensors(tensors, architecture, str(path))
-    told = found.family.told(checkpoint)
-    known = told.preprocessing or (None if told.unclear else found.family.preprocessing)
+    said = found.family.settings(checkpoint)
+    known = said.preprocessing or (None if said.unclear else found.family.preprocessing)
     stated_or_known = stated.over(known, str(path), found.family.name, found.hint)
-    stride_in = stride_of(architecture, told.stride_in or found.family.stride_in, stated, stated_or_known, str(path))
+    stride_in = stride_of(architecture, said.stride_in or found.family.stride_in, stated, stated_or_known, str(path))
     info = BackboneInfo(
         architecture=dataclasses.replace(architecture, stride_in=stride_in),
         preprocessing=stated_or_known,
@@ -175,7 +175,7 @@ def read_backbone(
         source_file=path.name,
         source_sha256=sha256_of(path),
     )
-    notes = [*found.notes, *told.notes, *_left_out(checkpoint, found), *changes]
+    notes = [*found.notes, *said.notes, *_left_out(checkpoint, found), *changes]
     return ImportedBackbone(found.family.name, found.reason, info, tensors, notes)
 
 

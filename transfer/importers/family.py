@@ -88,7 +88,7 @@ class Settings:
     notes: tuple[str, ...] = ()
 
 
-def nothing_told(_checkpoint: Checkpoint) -> Settings:
+def states_nothing(_checkpoint: Checkpoint) -> Settings:
     """Nothing."""
     return Settings()
 
@@ -119,7 +119,7 @@ class Family:
         rename: a name without its prefix to torchvision's, or None where the tensor is not the backbone's.
         complete: adds what the family leaves out of its files; returns the tensors and notes.
         stride_in: where its bottlenecks stride, which the tensors do not show; None where it is not known either.
-        told: what the file, or settings beside it, say; that goes over the family's own.
+        settings: what the file, or settings beside it, say; that goes over the family's own.
         fallback: fits only where no other family does.
         released_bare: files of torchvision's bare names are what people have of it: without a classifier such a file
             may be of this family.
@@ -144,7 +144,7 @@ class Family:
     rename: Callable[[str], str | None] = without_classifier
     complete: Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], list[str]]] = as_it_is
     stride_in: str | None = "3x3"
-    told: Callable[[Checkpoint], Settings] = nothing_told
+    settings: Callable[[Checkpoint], Settings] = states_nothing
     fallback: bool = False
     released_bare: bool = False
     may_be_bare: bool = True

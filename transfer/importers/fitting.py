@@ -29,7 +29,7 @@ def as_claimed(family: Family, plain: Checkpoint) -> Family | None:
     return None
 
 
-def as_told(family: Family, plain: Checkpoint) -> tuple[Family, str] | None:
+def as_stated_family(family: Family, plain: Checkpoint) -> tuple[Family, str] | None:
     """The family with the prefixes that this file has, and a note, where the user says that it is this family's."""
     if not lacking(family, plain) and any(networks(family, branch, plain) for branch in family.branches):
         stray = unexplained(family, plain)

@@ -14,13 +14,13 @@ from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing
 from transfer.importers.family import IMAGENET, Branch, Checkpoint, Family, Settings
 from transfer.importers.names import of_huggingface
-from transfer.importers.settings_beside import read_beside, statistics
+from transfer.importers.sidecar_json import read_sidecar, statistics
 
 _MODEL, _IMAGES = "config.json", "preprocessor_config.json"
 
 
 def _settings(checkpoint: Checkpoint) -> Settings:
-    model, images = read_beside(checkpoint.path, _MODEL), read_beside(checkpoint.path, _IMAGES)
+    model, images = read_sidecar(checkpoint.path, _MODEL), read_sidecar(checkpoint.path, _IMAGES)
     if model.get("model_type") != "resnet":
         model = {}
     if model.get("downsample_in_first_stage"):
@@ -60,6 +60,6 @@ FAMILY = Family(
     needs=(("resnet.embedder.embedder.", "embedder.embedder."),),
     beside=("classifier.",),
     rename=of_huggingface,
-    told=_settings,
+    settings=_settings,
     may_be_bare=False,
 )

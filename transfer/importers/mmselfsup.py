@@ -8,7 +8,7 @@ averaged model's name in MMEngine's wrapper, 0 the backbone in ``Sequential(back
 from __future__ import annotations
 
 from transfer.importers.family import IMAGENET, Branch, Checkpoint, Family
-from transfer.importers.openmmlab_settings import settings
+from transfer.importers.openmmlab_config_text import settings
 
 _NECKS = (
     "neck.fc*",
@@ -59,5 +59,5 @@ FAMILY = Family(
         *("encoder_k.steps", "target_net.steps", "momentum_encoder.steps", "teacher.steps"),
     ),
     condition=_is_of_openmmlab,
-    told=settings,
+    settings=settings,
 )

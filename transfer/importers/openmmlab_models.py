@@ -10,7 +10,7 @@ A C4 detector keeps the last stage in ``roi_head.shared_head``; it is put back.
 from __future__ import annotations
 
 from transfer.importers.family import Branch, Family
-from transfer.importers.openmmlab_settings import settings
+from transfer.importers.openmmlab_config_text import settings
 
 FAMILY = Family(
     name="openmmlab",
@@ -53,7 +53,7 @@ FAMILY = Family(
         *("query_embedding.", "level_embed", "positional_encoding.", "segm_head.", "ema_*", "dn_query_generator."),
         *("memory_trans_fc.", "memory_trans_norm.", "text_feat_map.", "language_model.", "query_head.", "loss_*"),
     ),
-    told=settings,
+    settings=settings,
     stride_in=None,
     may_be_bare=False,
 )

@@ -13,7 +13,7 @@ BYOL's), so that its two names are taken to be BYOL's.
 from __future__ import annotations
 
 from transfer.importers.family import IMAGENET, Branch, Family
-from transfer.importers.openmmlab_settings import settings
+from transfer.importers.openmmlab_config_text import settings
 
 _ENCODERS = ("encoder_q.0.", "online_net.0.")
 
@@ -37,6 +37,6 @@ FAMILY = Family(
         *(f"{encoder}.{part}." for encoder in ("encoder_q", "encoder_k") for part in ("1", "2")),
         *("online_net.1.", "target_net.1.", "neck.", "head.", "queue", "queue_ptr", "queue2", "queue2_ptr"),
     ),
-    told=settings,
+    settings=settings,
     released_bare=True,
 )

@@ -1,4 +1,4 @@
-"""Which family a checkpoint is of: by the names and shapes of its tensors, or told by ``--from`` and ``--prefix``."""
+"""Which family a checkpoint is of: by the names and shapes of its tensors, or stated by ``--from`` and ``--prefix``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from scenebench.errors import TransferError, UserError, did_you_mean
 from transfer.importers.containers import is_average
 from transfer.importers.family import Branch, Checkpoint, Family
-from transfer.importers.fitting import as_claimed, as_told, branches_of, lacking, networks
+from transfer.importers.fitting import as_claimed, as_stated_family, branches_of, lacking, networks
 from transfer.importers.names import STEMS, unwrapped
 from transfer.importers.nearest import nearly, nothing_found
 from transfer.importers.outer_module import without_outer_module
@@ -68,12 +68,12 @@ def recognise(
     tensors = unwrapped(checkpoint.tensors, str(checkpoint.path))
     plain = dataclasses.replace(checkpoint, tensors=tensors, wrapped=tensors.keys() != checkpoint.tensors.keys())
     raw_names = {id(tensor): name for name, tensor in checkpoint.tensors.items()}
-    told = None if wanted.family is None else family_named(wanted.family, families)
+    named = None if wanted.family is None else family_named(wanted.family, families)
     if wanted.prefix is not None:
-        family = family_under(wanted.prefix, told or families["unknown"], plain, wanted.branch)
+        family = family_under(wanted.prefix, named or families["unknown"], plain, wanted.branch)
         return _taken(family, plain, None, raw_names)
-    if told is not None:
-        return _told(plain, told, wanted, raw_names)
+    if named is not None:
+        return _stated(plain, named, wanted, raw_names)
     claims, plain = _claims(plain, families)
     if not claims:
         return _fallback(plain, families, wanted.branch, raw_names)
@@ -136,10 +136,10 @@ def _fallback(
     return dataclasses.replace(_taken(unknown, plain, branch, raw_names), hint=hint)
 
 
-def _told(plain: Checkpoint, family: Family, wanted: Wanted, raw_names: dict[int, str]) -> Recognised:
+def _stated(plain: Checkpoint, family: Family, wanted: Wanted, raw_names: dict[int, str]) -> Recognised:
     inner: Checkpoint | None = plain
     while inner is not None:
-        found = as_told(family, inner)
+        found = as_stated_family(family, inner)
         if found is not None:
             taken = _taken(found[0], inner, wanted.branch, raw_names)
             return dataclasses.replace(taken, notes=[*([found[1]] if found[1] else []), *taken.notes])

@@ -13,14 +13,14 @@ from __future__ import annotations
 from scenebench.errors import UserError
 from transfer.importers.family import IMAGENET, ONLY, Checkpoint, Family, Settings
 from transfer.importers.fitting import only_a_classifier
-from transfer.importers.settings_beside import read_beside, statistics
+from transfer.importers.sidecar_json import read_sidecar, statistics
 from transfer.untrusted.refusal import shown
 
 _SETTINGS = "config.json"
 
 
 def _timm_settings(checkpoint: Checkpoint) -> Settings:
-    content = read_beside(checkpoint.path, _SETTINGS)
+    content = read_sidecar(checkpoint.path, _SETTINGS)
     if "blur" in str(content.get("architecture", "")):
         raise UserError(
             f"{checkpoint.path}: {_SETTINGS} beside it says {shown(content['architecture'])}, which blurs before it "
@@ -45,6 +45,6 @@ FAMILY = Family(
     source="the installed packages torchvision and timm",
     methods=("timm",),
     condition=only_a_classifier,
-    told=_timm_settings,
+    settings=_timm_settings,
     released_bare=True,
 )

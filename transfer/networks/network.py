@@ -60,6 +60,6 @@ def require_resnet(architecture: AnyArchitecture, purpose: str) -> Architecture:
     if isinstance(architecture, Architecture):
         return architecture
     raise UserError(
-        f"{purpose} takes ResNets only, and this backbone is a {architecture.name}; give a ResNet, or judge this one "
+        f"{purpose} takes ResNets only, and this backbone is a {architecture.name}; give a ResNet, or evaluate this "
         "with a classification protocol (multilabel_knn, multilabel_linear)"
     )

@@ -12,7 +12,7 @@ from benchmarks.datasets.samples import Box, OfficialData, Sample
 from benchmarks.datasets.shape import shape_problem
 
 VERSION = 2
-"""Rises when the same contents would be judged otherwise."""
+"""Rises when the same contents would be evaluated otherwise."""
 Relative = Callable[[Path], str]
 TOLERANCE = 0.5
 """Pixels that a box may reach over the edge: annotations are rounded."""

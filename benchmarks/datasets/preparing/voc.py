@@ -29,15 +29,15 @@ def write_trainaug(tree: Tree, outputs: Outputs, lists: tuple[Path, ...], expect
     """
     if len(lists) > 1:
         raise UserError("--list: voc2012aug takes one list of training stems")
-    judged = set(read_lines(tree, f"{SEGMENTATION}/val.txt"))
+    held_out = set(read_lines(tree, f"{SEGMENTATION}/val.txt"))
     maps = {Path(name).stem for name in tree.files("SegmentationClassAug") if name.endswith(".png")}
     if lists:
         source = str(lists[0])
         stems = [_stem(line) for line in read_lines(Tree(lists[0].parent), lists[0].name)]
-        _check_list(source, stems, maps, judged)
+        _check_list(source, stems, maps, held_out)
     else:
         source = f"{tree.root}/SegmentationClassAug"
-        stems = sorted(maps - judged)
+        stems = sorted(maps - held_out)
     without = [stem for stem in stems if not tree.has_file(f"JPEGImages/{stem}.jpg")]
     if without:
         raise UserError(f"{source}: {without[0]} and {len(without) - 1} more have no image in {tree.root}/JPEGImages")
@@ -49,10 +49,10 @@ def write_trainaug(tree: Tree, outputs: Outputs, lists: tuple[Path, ...], expect
     outputs.write_list(f"{SEGMENTATION}/trainaug.txt", stems)
 
 
-def _check_list(source: str, stems: list[str], maps: set[str], judged: set[str]) -> None:
+def _check_list(source: str, stems: list[str], maps: set[str], held_out: set[str]) -> None:
     if len(set(stems)) != len(stems):
         raise UserError(f"{source}: names {len(stems) - len(set(stems))} stems twice")
-    tested = sorted(set(stems) & judged)
+    tested = sorted(set(stems) & held_out)
     if tested:
         raise UserError(
             f"{source}: {tested[0]} and {len(tested) - 1} more are in val.txt too; nobody may train on them"

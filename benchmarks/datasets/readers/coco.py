@@ -70,7 +70,7 @@ def read_instances(tree: Tree, relative: str, folder: str, fault: Fault) -> tupl
         labels = tuple(sorted({box.label for box in own}))
         size = (image.width, image.height) if image.width and image.height else None
         samples.append(Sample(tree.path(file), labels, own, size=size))
-    problem = boxes.judge(reader.evidence)
+    problem = boxes.fault_of(reader.evidence)
     if problem:
         tell("box", problem)
     report_unlisted(tree, folder, set(files.values()), fault, f"{Path(relative).name}")

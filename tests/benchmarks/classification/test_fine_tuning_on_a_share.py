@@ -14,7 +14,7 @@ from benchmarks.evaluation.cell import Cell
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.suites.source import scenes_source
 from benchmarks.suites.suite import load_suite
-from benchmarks.workflow.planning import build_plan
+from benchmarks.workflow.plan_from_suite import build_plan
 from scenebench.errors import UserError
 from transfer.backbone_file import read_info
 

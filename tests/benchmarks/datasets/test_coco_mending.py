@@ -153,7 +153,7 @@ def test_half_of_the_boxes_may_contradict_and_a_mistake_must_explain_them(
     compared: int, contradicted: int, corners: int, refused: bool
 ) -> None:
     evidence = Evidence({boxes.COMPARED: compared, boxes.CONTRADICTED: contradicted, "corners": corners})
-    assert bool(boxes.judge(evidence)) == refused
+    assert bool(boxes.fault_of(evidence)) == refused
 
 
 # --- names --------------------------------------------------------------------------------------------------------

@@ -58,5 +58,5 @@ def test_coco(tmp_path: Path) -> None:
         evaluator = build_evaluator("coco", test, data.categories, ("bbox",), "test")
         judge_the_truth(evaluator, test)
         assert evaluator.measured[0]["box_AP"] == pytest.approx(100.0)
-        with pytest.raises(UserError, match=r"judges by VOC's XML files, and .* is missing; take coco"):
+        with pytest.raises(UserError, match=r"reads VOC's XML files, and .* is missing; take coco"):
             build_evaluator("voc07", test, data.categories, ("bbox",), "test")

@@ -15,8 +15,8 @@ from pycocotools import mask
 
 from benchmarks.detection.coco_evaluation import (
     evaluate_detections,
+    evaluate_task,
     evaluator_note,
-    judge,
     read_truth,
 )
 from benchmarks.detection.data import registered
@@ -107,7 +107,7 @@ def assert_equal(folder: Path, content: dict[str, Any], found: list[dict[str, An
     path.write_text(json.dumps(content))
     for task in ("bbox", "segm"):
         with quiet_pycocotools():
-            plain, fast = (judge(read_truth(path, name), found, task, name) for name in EVALUATORS)
+            plain, fast = (evaluate_task(read_truth(path, name), found, task, name) for name in EVALUATORS)
         if plain is None or fast is None:
             assert plain is fast is None
             assert not found

@@ -18,12 +18,12 @@ from PIL import Image
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.detection.coco_evaluation import evaluate_detections
 from benchmarks.detection.data import registered, write_split
-from benchmarks.detection.drawing import draw_predictions, shown_images
 from benchmarks.detection.mmdet_run import build_collector, coco_detections
+from benchmarks.detection.prediction_sheet import draw_predictions, shown_images
 from benchmarks.detection.run import run
 from benchmarks.evaluation.cell import Cell, Outcome
-from benchmarks.evaluation.drawing import Instance
 from benchmarks.evaluation.evaluate import evaluate
+from benchmarks.evaluation.picture_sheet import Instance
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.report.after_run import report_all
 from benchmarks.workflow.runner import run_suite

@@ -12,7 +12,7 @@ from benchmarks.records.record import ProtocolPart, Record, write_record
 from benchmarks.submission.comparable import known_fingerprints
 from benchmarks.suites.source import scenes_source
 from benchmarks.suites.suite import load_suite
-from benchmarks.workflow.planning import resolve_columns
+from benchmarks.workflow.plan_from_suite import resolve_columns
 
 SUITE = load_suite("smoke")
 SOURCE = scenes_source(SUITE.data)

@@ -277,6 +277,6 @@ def test_the_page_is_of_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["leaderboard", str(tmp_path), str(tmp_path)]) == 2
     assert "to add records: scenebench leaderboard add" in capsys.readouterr().err
     assert main(["leaderboard", "add"]) == 2
-    assert "name one or more record files" in capsys.readouterr().err
+    assert "required: RECORD" in capsys.readouterr().err
     assert main(["leaderboard", "add", "x", "--out", "y"]) == 2
-    assert "named by --to" in capsys.readouterr().err
+    assert "unrecognised: --out y" in capsys.readouterr().err

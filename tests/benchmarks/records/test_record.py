@@ -118,7 +118,7 @@ def test_missing_and_unknown_fields_are_named(tmp_path: Path) -> None:
 
 
 def test_the_committed_schema_is_that_of_the_code_and_records_follow_it() -> None:
-    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run python -m benchmarks.records.json_schema"
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == schema_text(), "run scenebench records schema"
     schema = json.loads(schema_text())
     written = make_record().model_dump(mode="json")
     assert set(written) == set(schema["properties"])

@@ -172,8 +172,8 @@ def test_the_whole_benchmark_at_its_smallest(tmp_path, monkeypatch):
 
 
 def test_bad_calls_get_one_line(tmp_path, capsys):
-    assert main(["bench", "--rounds", "0"]) == 2
-    assert main(["bench", "--photographs", str(tmp_path)]) == 2
+    assert main(["bench", "pretraining", "--rounds", "0"]) == 2
+    assert main(["bench", "pretraining", "--photographs", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert "holds no JPEG" in error
     assert error.count("\n") == 2

@@ -146,7 +146,7 @@ def test_one_part_is_measured_alone(
     [
         (["bench", "evaluatoin"], "did you mean 'evaluation'"),
         (["bench", "evaluation", "--parts", "boxs"], "did you mean 'boxes'"),
-        (["bench", "--parts", "boxes"], "belongs to 'bench evaluation'"),
+        (["bench", "pretraining", "--parts", "boxes"], "unrecognised: --parts boxes"),
         (["spread", "b", "--protocol", "fcn_dmo", "--data", "d", "--out", "o"], "did you mean 'fcn_demo'"),
         (
             ["spread", "b", "--protocol", "fcn_demo", "--data", "d", "--out", "o", "--runs", "1"],

@@ -84,7 +84,7 @@ def test_the_expected_values_shown_are_of_the_right_form(tmp_path: Path) -> None
     from benchmarks.submission.expected import read_expected, require_of
     from benchmarks.suites.source import scenes_source
     from benchmarks.suites.suite import load_suite
-    from benchmarks.workflow.planning import resolve_columns
+    from benchmarks.workflow.plan_from_suite import resolve_columns
 
     block = next(block for block in _blocks("yaml") if block.startswith("suite:"))
     file = tmp_path / "expected.yaml"

@@ -15,7 +15,7 @@ import torch
 from board_records import board_record, sealed
 
 from benchmarks.records.record import read_record
-from benchmarks.submission.checkpoint import read_given
+from benchmarks.submission.checkpoint import read_submitted
 from benchmarks.workflow import runner
 from benchmarks.workflow.engine import Outcome
 from benchmarks.workflow.engine_options import EngineOptions
@@ -69,7 +69,7 @@ def test_one_command_takes_a_checkpoint_to_a_row(
     assert main([*command, "--leaderboard", "--references", "--write-expected", "expected.yaml"]) == 0
     printed = capsys.readouterr().out
     assert "recognised as moco" in printed
-    assert "120 tensors arrived bit for bit" in printed
+    assert "120 tensors bit for bit" in printed
     assert "| my_moco" in printed
     assert "scene-type oracle" in printed
     records = [read_record(path) for path in sorted(Path("out/records/tiny").glob("my_moco*/record.json"))]
@@ -106,7 +106,7 @@ def test_one_command_takes_a_checkpoint_to_a_row(
     # The folder keeps to this checkpoint.
     torch.save(torch.load("my_moco.pth.tar", weights_only=True) | {"epoch": 2}, "other.pth.tar")
     assert main([*command[:1], "other.pth.tar", *command[2:]]) == 2
-    assert "holds results of suite 'tiny, judging" in capsys.readouterr().err
+    assert "holds results of suite 'tiny, submission" in capsys.readouterr().err
 
 
 def test_a_cell_that_fails_is_exit_code_1(
@@ -124,7 +124,7 @@ def test_a_backbone_file_keeps_its_bytes_and_its_recipe_names_the_row(here: Path
 
     assert main(["import", "my_moco.pth.tar", "mine.safetensors"]) == 0
     info, tensors = load_backbone("mine.safetensors")
-    given = read_given("mine.safetensors")
+    given = read_submitted("mine.safetensors")
     assert given.default_label == "mine"
     lay(given, here / "out")
     assert sha256_of(here / "out" / given.folder / "backbone.safetensors") == sha256_of("mine.safetensors")
@@ -133,8 +133,8 @@ def test_a_backbone_file_keeps_its_bytes_and_its_recipe_names_the_row(here: Path
     assert sha256_of(here / "out" / given.folder / "backbone.safetensors") == sha256_of("mine.safetensors")
     named = BackboneInfo(architecture=info.architecture, recipe_name="mls_demo")
     save_backbone("backbone.safetensors", tensors, named)
-    assert read_given("backbone.safetensors").default_label == "mls_demo"
-    assert read_given("my_moco.pth.tar").default_label == "my_moco"
+    assert read_submitted("backbone.safetensors").default_label == "mls_demo"
+    assert read_submitted("my_moco.pth.tar").default_label == "my_moco"
 
 
 CALL = ["submit", "my_moco.pth.tar", "--suite", "tiny.yaml", "--out", "out"]
@@ -167,11 +167,11 @@ AS_BEFORE = ["evaluate", *CALL[1:]]  # the same command's name until now
         ([*AS_BEFORE, "settings.knn.k=2"], "a suite says its own values"),
         (
             [*AS_BEFORE, "--protocol", "multilabel_knn", "--data", "d", "--references"],
-            "--references is for judging by a suite",
+            "--references is for evaluation by a suite",
         ),
         (
             [*AS_BEFORE, "--protocol", "multilabel_knn", "--data", "d", "--from", "moco"],
-            "--from is for judging by a suite",
+            "--from is for evaluation by a suite",
         ),
         ([*AS_BEFORE, "--protocol", "multilabel_knn"], "add --data ROOT"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.suites.source import scenes_source
 from benchmarks.suites.suite import load_suite
-from benchmarks.workflow.planning import build_plan
+from benchmarks.workflow.plan_from_suite import build_plan
 from scenebench.cli import main, parse
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -17,7 +17,7 @@ from benchmarks.suites.suite import (
     suite_names,
 )
 from benchmarks.workflow.plan import Plan, read_plan
-from benchmarks.workflow.planning import build_plan
+from benchmarks.workflow.plan_from_suite import build_plan
 from scenebench.errors import UserError
 
 SUITE: dict[str, Any] = {

@@ -18,7 +18,7 @@ from benchmarks.suites.suite import BackboneRow, ProtocolColumn
 from benchmarks.workflow.events import FAILED, Event, EventLog
 from benchmarks.workflow.job import _executable
 from benchmarks.workflow.plan import THEN
-from benchmarks.workflow.planning import seeds_of_runs
+from benchmarks.workflow.plan_from_suite import seeds_of_runs
 from benchmarks.workflow.work import prepare
 from scenebench.config import config_hash
 from scenebench.several import main as several

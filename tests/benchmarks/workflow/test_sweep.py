@@ -11,7 +11,7 @@ from benchmarks.suites.source import scenes_source
 from benchmarks.suites.suite import SUITES, load_suite, suite_names
 from benchmarks.suites.sweep import MAX_ROWS, expand
 from benchmarks.workflow.plan import Job, Plan
-from benchmarks.workflow.planning import build_plan
+from benchmarks.workflow.plan_from_suite import build_plan
 from scenebench.config import parse_overrides
 from scenebench.errors import UserError
 

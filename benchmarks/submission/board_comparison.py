@@ -18,7 +18,7 @@ MARKDOWN, CSV = "table.md", "table.csv"
 
 
 @dataclass(frozen=True)
-class Beside:
+class BoardComparison:
     """The new results with what stands beside them.
 
     Attributes:
@@ -45,7 +45,7 @@ class Beside:
         return f"'{label}' is new; beside it {rows} rows of the board ({where}){others}"
 
 
-def set_beside(new: Results, board: Sequence[Record], baseline: str) -> Beside:
+def compare_with_board(new: Results, board: Sequence[Record], baseline: str) -> BoardComparison:
     """Put the fitting records of ``board`` beside ``new``.
 
     Args:
@@ -58,20 +58,20 @@ def set_beside(new: Results, board: Sequence[Record], baseline: str) -> Beside:
     records = [*new.records, *fitting]
     labels = {record.backbone.label for record in records}
     results = replace(new, records=records, rows=[], baseline=baseline if baseline in labels else "")
-    return Beside(results, make_tables(results), fitting, len(others) - len(fitting))
+    return BoardComparison(results, make_tables(results), fitting, len(others) - len(fitting))
 
 
-def write_table(beside: Beside, head: str, out: Path) -> list[Path]:
+def write_table(comparison: BoardComparison, head: str, out: Path) -> list[Path]:
     """Write the table as Markdown and CSV into ``out``."""
-    markdown = "\n".join([f"{head}\n", *map(to_markdown, beside.tables), notes_to_markdown(beside.tables)])
-    for name, text in ((MARKDOWN, markdown), (CSV, suite_to_csv(beside.tables))):
+    markdown = "\n".join([f"{head}\n", *map(to_markdown, comparison.tables), notes_to_markdown(comparison.tables)])
+    for name, text in ((MARKDOWN, markdown), (CSV, suite_to_csv(comparison.tables))):
         write_text(out / name, text)
     return [out / MARKDOWN, out / CSV]
 
 
-def write_page(beside: Beside, out: Path) -> Path:
+def write_page(comparison: BoardComparison, out: Path) -> Path:
     """Write the leaderboard's page of these rows into ``out/leaderboard``."""
-    return write_board(beside.results, beside.tables, out / LEADERBOARD_FOLDER)
+    return write_board(comparison.results, comparison.tables, out / LEADERBOARD_FOLDER)
 
 
 def _column(record: Record) -> tuple[str, str, int, str, str, str]:

@@ -1,4 +1,4 @@
-"""How long, and in how much memory, a checkpoint becomes proven files for a toolbox: ``python -m transfer.benchmark``.
+"""How long, and in how much memory, a checkpoint becomes proven files for a toolbox.
 
 Start-up (importing PyTorch and the toolbox) is not counted. Times are CPU seconds of one core; memory is what the
 process grew by at its peak, in multiples of the checkpoint's size.
@@ -6,19 +6,18 @@ process grew by at its peak, in multiples of the checkpoint's size.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from scenebench.errors import UserError, require_choice
+from scenebench.errors import require_choice
 from scenebench.resident_memory import resident_kib
 from transfer.exporters import EXPORTERS
 from transfer.importers import import_checkpoint
@@ -108,24 +107,21 @@ def table(measurements: list[Measurement]) -> str:
     return "\n".join(lines)
 
 
-def main(words: list[str] | None = None) -> int:
-    """Print the table; exit code 1 where a limit is not kept, 2 for a bad argument."""
-    parser = argparse.ArgumentParser(prog="python -m transfer.benchmark", description=__doc__)
-    parser.add_argument("--to", nargs="+", default=["torchvision"], metavar="TARGET", help=", ".join(TARGETS))
-    parser.add_argument("--depth", type=int, default=50)
-    args = parser.parse_args(words)
-    try:
-        for target in args.to:
-            require_choice("--to", target, TARGETS)
-        Architecture(depth=args.depth)
-        if len(args.to) == 1:
-            measurements = [_measured(args.to[0], args.depth)]
-        else:
-            measurements = _each_in_its_own_process(args.to, args.depth)
-    except UserError as error:
-        parser.error(str(error))
-    print(table(measurements))
-    return 0 if all(row.within for row in measurements) else 1
+def measure_targets(targets: Sequence[str], depth: int) -> list[Measurement]:
+    """One measurement a target, each in a process of its own where they are several.
+
+    Args:
+        depth: of the ResNet.
+
+    Raises:
+        UserError: an unknown target or depth.
+    """
+    for target in targets:
+        require_choice("--to", target, TARGETS)
+    Architecture(depth=depth)
+    if len(targets) == 1:
+        return [_measured(targets[0], depth)]
+    return _each_in_its_own_process(targets, depth)
 
 
 def _measured(target: str, depth: int) -> Measurement:
@@ -138,7 +134,7 @@ def _measured(target: str, depth: int) -> Measurement:
         torch.set_num_threads(threads)
 
 
-def _each_in_its_own_process(targets: list[str], depth: int) -> list[Measurement]:
+def _each_in_its_own_process(targets: Sequence[str], depth: int) -> list[Measurement]:
     """Or the memory that the first target freed would hide what the second one takes."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context, max_tasks_per_child=1) as pool:
@@ -171,7 +167,3 @@ def _reset_peak() -> float:
     if _RESET_PEAK.exists():
         _RESET_PEAK.write_text("5")
     return resident_kib()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""Building the folder of a data set: what is there already, and nothing half-written under its final name."""
+"""The folder of a data set that may be there already: it is the same data, or a refusal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Any
 
 from benchmarks.datasets.folder import DESCRIPTION, DatasetFolder
 from scenebench.errors import UserError
-from scenebench.staging import whole_folder as building
-
-__all__ = ["already_built", "building"]
 
 
 def already_built(out: Path, name: str, version: str, source: dict[str, Any]) -> DatasetFolder | None:

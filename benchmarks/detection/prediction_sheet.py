@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.detection.data import Split
-from benchmarks.evaluation.drawing import (
+from benchmarks.evaluation.inputs import read_image
+from benchmarks.evaluation.picture_sheet import (
     Instance,
     Panel,
     draw_instances,
     save_sheet,
 )
-from benchmarks.evaluation.inputs import read_image
 
 SHOWN_IMAGES = 8
 

@@ -11,22 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.datasets.building import already_built, building
+from benchmarks.datasets.existing_folder import already_built
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.parallel import run_in_chunks
 from benchmarks.datasets.scenes import ScenesSpec, generate_scenes
 from scenebench.errors import UserError
+from scenebench.staging import whole_folder
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def test_success_renames_and_failure_removes(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    with building(out) as folder:
+    with whole_folder(out) as folder:
         (folder / "file").write_text("x")
         assert not out.exists()
     assert [path.name for path in out.parent.iterdir()] == ["out"]
-    with pytest.raises(ZeroDivisionError), building(tmp_path / "other"):
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "other"):
         raise ZeroDivisionError
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep"]
 
@@ -35,7 +36,7 @@ def test_the_second_of_two_commands_at_once_says_what_happened(tmp_path: Path) -
     out = tmp_path / "out"
 
     def build() -> None:
-        with building(out) as folder:
+        with whole_folder(out) as folder:
             (folder / "file").write_text("second")
             out.mkdir()
             (out / "file").write_text("first")
@@ -50,12 +51,12 @@ def test_an_empty_folder_is_taken_and_a_full_one_is_not(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     assert already_built(out, "name", "1", {}) is None
-    with building(out) as folder:
+    with whole_folder(out) as folder:
         (folder / "file").write_text("x")
     assert (out / "file").is_file()
     with pytest.raises(UserError, match="not a prepared data set"):
         already_built(out, "name", "1", {})
-    with pytest.raises(UserError, match="cannot write"), building(out):
+    with pytest.raises(UserError, match="cannot write"), whole_folder(out):
         pass
     assert (out / "file").read_text() == "x"
 
@@ -105,7 +106,7 @@ def test_after_kill_the_next_run_clears_up(tmp_path: Path) -> None:
 def test_a_living_neighbour_is_left_alone(tmp_path: Path) -> None:
     other = tmp_path / f".out.{os.getppid()}.part"
     other.mkdir()
-    with building(tmp_path / "out"):
+    with whole_folder(tmp_path / "out"):
         pass
     assert other.is_dir()
 

@@ -12,7 +12,7 @@ from transfer.backbone_file import Preprocessing
 _LARGEST = 2**20
 
 
-def read_beside(weights: Path, name: str) -> dict[str, Any]:
+def read_sidecar(weights: Path, name: str) -> dict[str, Any]:
     """The mapping in a JSON file beside ``weights``; empty where there is none, or some other file of that name."""
     path = weights.with_name(name)
     try:

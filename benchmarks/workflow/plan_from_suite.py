@@ -13,7 +13,7 @@ from benchmarks.suites.source import Source
 from benchmarks.suites.suite import (
     SCENE_TYPE_ORACLE,
     BackboneRow,
-    GivenRow,
+    CheckpointRow,
     ProtocolColumn,
     Suite,
 )
@@ -74,7 +74,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     pictures: dict[str, str] = {}
     for row in (_for_source(row, source) for row in suite.backbones):
         for seed in row.seeds:
-            if isinstance(row, GivenRow):
+            if isinstance(row, CheckpointRow):
                 subject = row.file
             else:
                 pretraining = replace(_pretrain_job(row, seed, data), wanted=bool(suite.pictures))
@@ -107,7 +107,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
 
 
 def seeds_of_runs(row: BackboneRow, seed: int, column: ProtocolColumn, protocol: Protocol) -> list[int]:
-    """The seeds by which the backbone of one pretraining seed is judged.
+    """The seeds by which the backbone of one pretraining seed is evaluated.
 
     Its own; and the row's first backbone by the seeds of further runs that the protocol asks for, where it asks for
     more than there are pretrainings. A column's own ``seeds`` come first.
@@ -242,8 +242,10 @@ def _evaluate_job(
         }
     )
     row = f"{_slug(label)}-s{seed}-{_slug(protocol.id)}"
-    judged = subject.removeprefix("reference:") if is_reference else Path(subject).parent.name.rpartition("-s")[0]
-    folder = f"cells/evaluate/{row if suite.name else f'{_slug(judged)}-s{seed}-{_slug(protocol.id)}'}-{identity[:8]}"
+    evaluated = subject.removeprefix("reference:") if is_reference else Path(subject).parent.name.rpartition("-s")[0]
+    folder = (
+        f"cells/evaluate/{row if suite.name else f'{_slug(evaluated)}-s{seed}-{_slug(protocol.id)}'}-{identity[:8]}"
+    )
     command = ["scenebench", "evaluate", subject, "--protocol", column.protocol]
     command += ["--data", data.root_for(protocol), "--seed", str(seed)]
     command += ["--out", folder, "--size", suite.size]
