@@ -13,6 +13,9 @@ from scenebench.overwriting import add_overwrite_option, refuse_to_replace
 if TYPE_CHECKING:
     from benchmarks.datasets.registry import Description
 
+ALL_SMALL = "photos"
+"""What ``data prepare`` calls the small sets of photographs together."""
+
 
 def add_official_commands(commands: argparse._SubParsersAction) -> None:
     """Add the three commands; heavy packages are imported only when one runs."""
@@ -67,19 +70,30 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
 def _add_prepare(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "prepare",
-        help="write the lists and maps that papers assume",
-        description="Write what papers assume silently: VOC07+12 and aug lists, Cityscapes train ids, 1 % and 10 % of "
-        "ImageNet, split files of the small sets. What is there already stays.",
+        help="write the lists and maps that papers assume, or a small set of photographs",
+        description="Write what papers assume silently: VOC07+12 and aug lists, Cityscapes and ADE20K train ids, 1 % "
+        "and 10 % of ImageNet, split files of the small sets. What is there already stays. Or write the small sets of "
+        "the suite 'photos' to OUT: coco-small, ade20k-small and voc-small out of the official data, photos out of a "
+        "folder of pictures that are small already.",
         epilog="examples:\n  scenebench data prepare voc0712 data/VOCdevkit\n"
         "  scenebench data prepare cityscapes data/cityscapes --workers 8\n"
-        "  scenebench data prepare imagenet data/imagenet --list 1percent.txt --list 10percent.txt",
+        "  scenebench data prepare imagenet data/imagenet --list 1percent.txt --list 10percent.txt\n"
+        "  scenebench data prepare coco-small data/coco data/photos/coco_small",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="see 'scenebench data list'")
+    parser.add_argument(
+        "name", metavar="NAME", help="see 'scenebench data list'; or coco-small, ade20k-small, voc-small, photos"
+    )
     parser.add_argument("root", metavar="ROOT", type=Path, help="the data set's folder")
+    parser.add_argument("folder", metavar="OUT", type=Path, nargs="?", help="as --out; the small sets need it")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="write there and not into ROOT")
     parser.add_argument(
-        "--list", metavar="FILE", type=Path, action="append", default=[], help="a published list (imagenet, voc2012aug)"
+        "--list",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a published list (imagenet, voc2012aug); of a small set: other pictures than those of its own list",
     )
     parser.add_argument("--partial", action="store_true", help="a part on purpose: compare no published sizes")
     _add_workers(parser)
@@ -175,15 +189,41 @@ def _say(line: str) -> None:
 
 
 def _run_prepare(arguments: argparse.Namespace) -> int:
+    from benchmarks.datasets.photos.sets import SETS
     from benchmarks.datasets.preparing import prepare
+    from scenebench.errors import UserError
 
+    if arguments.out is not None and arguments.folder is not None:
+        raise UserError(f"--out: the folder to write is given twice, {arguments.folder} and {arguments.out}")
+    out = arguments.out or arguments.folder
+    small = arguments.name.replace("-", "_")
+    if small in SETS or small == ALL_SMALL:
+        return _prepare_small(small, arguments, out)
     for line in prepare(
         arguments.name,
         arguments.root,
-        out=arguments.out,
+        out=out,
         lists=tuple(arguments.list),
         partial=arguments.partial,
         workers=arguments.workers,
     ):
         print(line)
+    return 0
+
+
+def _prepare_small(name: str, arguments: argparse.Namespace, out: Path | None) -> int:
+    """The small sets of photographs, which are prepared data sets of their own."""
+    from benchmarks.datasets.photos.building import prepare_given, prepare_set
+    from scenebench.errors import UserError
+
+    if out is None:
+        raise UserError(f"data prepare {arguments.name}: name the folder to write: {arguments.root} OUT")
+    if name == ALL_SMALL:
+        if arguments.list:
+            raise UserError("--list: 'photos' prepares three sets by their own lists; name one of them")
+        prepare_given(arguments.root, out, arguments.workers)
+    else:
+        if len(arguments.list) > 1:
+            raise UserError(f"--list: {arguments.name} takes one list")
+        prepare_set(name, arguments.root, out, (arguments.list or [None])[0], arguments.workers)
     return 0

@@ -87,6 +87,8 @@ def _with_masks(pixels: NDArray[np.uint8], instances: Sequence[Instance]) -> NDA
     canvas = pixels.astype(np.float64) * 0.85
     height, width = pixels.shape[:2]
     for number, instance in enumerate(instances):
+        if instance.rle is None:  # its box is drawn all the same
+            continue
         colour = np.array(_COLOURS[number % len(_COLOURS)], dtype=np.float64)
         mask = _resized(coco_mask.decode(instance.rle).astype(bool), (width, height))
         canvas[mask] = 0.5 * canvas[mask] + 0.5 * colour

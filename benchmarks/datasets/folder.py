@@ -5,10 +5,13 @@
     ROOT/dataset.json                        name, version, fingerprint, source, categories, splits
     ROOT/images/<split>/<stem>.jpg           8-bit RGB JPEG, no EXIF rotation
     ROOT/annotations/instances_<split>.json  COCO instances; file_name is relative to ROOT/images/<split>
-    ROOT/semantic/<split>/<stem>.png         uint8 palette PNG: 0 background, 1 + i category i, 255 ignored
+    ROOT/semantic/<split>/<stem>.png         uint8 palette PNG: 0 background, 1 + i category i, 255 ignored;
+                                             without a background (dataset.json says so): i category i, 255 ignored
     ROOT/multilabel/<split>.csv              file_name,labels; labels are 0-based category indices with spaces between
     ROOT/scene_types/<split>.csv             file_name,scene_type; only where the source knows scene types
     ROOT/contact_sheet.png                   some images with their masks drawn
+
+A data set of maps alone has no ``annotations``, one of boxes alone no ``semantic``.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ class DatasetFolder:
         categories: names in the order of their COCO ids; a category's index is its place in this list.
         splits: number of images by split name.
         source: what the data was made from, as plain data.
+        background: whether 0 in the semantic maps is a class of its own, the background.
     """
 
     root: Path
@@ -55,6 +59,7 @@ class DatasetFolder:
     categories: list[str]
     splits: dict[str, int]
     source: dict[str, Any]
+    background: bool = True
 
     @classmethod
     def open(cls, root: Path | str) -> DatasetFolder:
@@ -90,6 +95,7 @@ class DatasetFolder:
                 categories=[str(name) for name in content["categories"]],
                 splits={str(split): int(count) for split, count in content["splits"].items()},
                 source=dict(content["source"]),
+                background=bool(content.get("background", True)),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{description}: lacks or mistypes {error}; prepare the data set again") from error
@@ -105,6 +111,7 @@ class DatasetFolder:
             "source": self.source,
             "categories": self.categories,
             "splits": self.splits,
+            **({} if self.background else {"background": False}),
         }
 
     def images(self, split: str) -> list[Path]:
@@ -113,10 +120,15 @@ class DatasetFolder:
 
     def annotations(self, split: str) -> Path:
         """The COCO instances JSON of a split."""
+        if not self.has_instances:
+            raise UserError(f"{self.root}: data set '{self.name}' has no annotated objects; choose one that has")
         return self._file(split, f"annotations/instances_{split}.json")
 
     def semantic(self, split: str) -> list[Path]:
         """The semantic maps of a split, in the order of :meth:`images`."""
+        self._check_split(split)
+        if not (self.root / "semantic").is_dir():
+            raise UserError(f"{self.root}: data set '{self.name}' has no semantic maps; choose one that has")
         maps = {path.stem: path for path in self._listing(split, "semantic", ".png")}
         images = self.images(split)
         for image in images:
@@ -130,9 +142,14 @@ class DatasetFolder:
         return content, self.root / "images" / split
 
     @property
+    def has_instances(self) -> bool:
+        """Whether objects are annotated; else the data set has semantic maps alone."""
+        return (self.root / "annotations").is_dir() or not (self.root / "semantic").is_dir()
+
+    @property
     def semantic_classes(self) -> list[str]:
-        """Names by value of the semantic maps: the background, then the categories."""
-        return [BACKGROUND_NAME, *self.categories]
+        """Names by value of the semantic maps: the background, where there is one, then the categories."""
+        return [BACKGROUND_NAME, *self.categories] if self.background else list(self.categories)
 
     def multilabel(self, split: str) -> NDArray[np.uint8]:
         """Which categories an image holds: uint8 0/1, images x categories, rows in the order of :meth:`images`."""
@@ -203,9 +220,12 @@ class DatasetFolder:
 
 
 def fingerprint_of(root: Path) -> str:
-    """Sixteen hexadecimal digits over names and bytes of every image and annotation file under ``root``."""
+    """Sixteen hexadecimal digits over names and bytes of every image and annotation file under ``root``.
+
+    Semantic maps are made of the annotations; where there are none, they are what is annotated.
+    """
     total = hashlib.sha256()
-    for kind in ("annotations", "images"):
+    for kind in ("annotations", "images") if (root / "annotations").is_dir() else ("images", "semantic"):
         for path in sorted((root / kind).rglob("*"), key=lambda path: path.relative_to(root).as_posix()):
             if path.is_file():
                 total.update(f"{path.relative_to(root).as_posix()}\0{sha256_of(path)}\n".encode())

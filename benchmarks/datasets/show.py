@@ -34,12 +34,16 @@ def describe(folder: DatasetFolder) -> list[str]:
     lines.append(f"{'category':<{width}}{header}")
     for index, name in enumerate(folder.categories):
         lines.append(f"{name:<{width}}" + "".join(f"{count[index]:>9}" for count in counts.values()))
-    lines.append(f"{'instances':<{width}}" + "".join(f"{count.total():>9}" for count in counts.values()))
+    total = "instances" if folder.has_instances else "labels"
+    lines.append(f"{total:<{width}}" + "".join(f"{count.total():>9}" for count in counts.values()))
     lines.append(f"{'images':<{width}}" + "".join(f"{folder.splits[split]:>9}" for split in counts))
     return [*lines, "", *_cooccurrence(folder)]
 
 
 def _instances(folder: DatasetFolder, split: str) -> Counter[int]:
+    """Instances by category; where there are maps alone, images that hold it."""
+    if not folder.has_instances:
+        return Counter(dict(enumerate(folder.multilabel(split).sum(axis=0, dtype=np.int64).tolist())))
     content = json.loads(folder.annotations(split).read_text(encoding="utf-8"))
     index_of = {category["id"]: index for index, category in enumerate(content["categories"])}
     return Counter(index_of[annotation["category_id"]] for annotation in content["annotations"])

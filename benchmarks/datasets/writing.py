@@ -28,14 +28,14 @@ class Instance:
     Attributes:
         category: index into the data set's categories.
         bbox: x, y, width, height in pixels.
-        rle: COCO's compressed run-length encoding, ``{"size": [h, w], "counts": text}``.
+        rle: COCO's compressed run-length encoding, ``{"size": [h, w], "counts": text}``; None: a box alone.
         crowd: the mask covers a group that nobody counted.
     """
 
     category: int
     bbox: tuple[float, float, float, float]
     area: float
-    rle: dict[str, Any]
+    rle: dict[str, Any] | None
     crowd: bool = False
 
 
@@ -78,7 +78,8 @@ def semantic_map(image: PreparedImage, ignored: int) -> NDArray[np.uint8]:
     from the user's file. Crowds are ``ignored`` wherever no instance lies.
     """
     labels = np.zeros((image.height, image.width), dtype=np.uint8)
-    for instance in sorted(image.instances, key=lambda i: (not i.crowd, -int(coco_mask.area(i.rle)))):
+    masked = [instance for instance in image.instances if instance.rle is not None]
+    for instance in sorted(masked, key=lambda i: (not i.crowd, -int(coco_mask.area(i.rle)))):
         mask = coco_mask.decode(instance.rle).astype(bool)
         labels[mask] = ignored if instance.crowd else 1 + instance.category
     return labels
@@ -122,14 +123,16 @@ def write_split(root: Path, split: str, categories: Sequence[tuple[int, str]], i
             an annotation 0 for no match).
     """
     _write_annotations(root / "annotations" / f"instances_{split}.json", categories, images)
-    _write_rows(
-        root / "multilabel" / f"{split}.csv",
-        ("file_name", "labels"),
-        [(image.file_name, " ".join(map(str, _present(image)))) for image in images],
-    )
+    write_multilabel(root, split, [(image.file_name, _present(image)) for image in images])
     if all(image.scene_type is not None for image in images):
         rows = [(image.file_name, str(image.scene_type)) for image in images]
         _write_rows(root / "scene_types" / f"{split}.csv", ("file_name", "scene_type"), rows)
+
+
+def write_multilabel(root: Path, split: str, rows: Sequence[tuple[str, Sequence[int]]]) -> None:
+    """Write a split's multi-label list: of each image its file name and the indices of its categories."""
+    texts = [(name, " ".join(map(str, categories))) for name, categories in rows]
+    _write_rows(root / "multilabel" / f"{split}.csv", ("file_name", "labels"), texts)
 
 
 def _present(image: PreparedImage) -> list[int]:
@@ -151,7 +154,7 @@ def _write_annotations(path: Path, categories: Sequence[tuple[int, str]], images
                     "iscrowd": int(instance.crowd),
                     "area": _plain(instance.area),
                     "bbox": [_plain(value) for value in instance.bbox],
-                    "segmentation": instance.rle,
+                    **({} if instance.rle is None else {"segmentation": instance.rle}),
                 }
             )
     content = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class OfficialFolder(DatasetFolder):
     The fingerprint is of names and sizes of the image files and of the content of the annotations.
     """
 
-    official: OfficialData
+    official: OfficialData = field(kw_only=True)
 
     @classmethod
     def read(cls, name: str, root: Path | str) -> OfficialFolder:
