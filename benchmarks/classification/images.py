@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.datasets.samples import Sample
 from benchmarks.evaluation.inputs import choose
+from benchmarks.frozen.feature_cache import stamp_of
 from scenebench.errors import UserError
 from scenebench.mean_average_precision import DIFFICULT, POSITIVE
 
@@ -70,22 +71,6 @@ def from_samples(samples: Sequence[Sample], classes: Sequence[str], multilabel: 
         build(samples, len(classes), where),
         stamp_of([sample.image for sample in samples]),
     )
-
-
-def stamp_of(paths: Sequence[Path]) -> str:
-    """Sixteen hexadecimal digits over names, sizes and times of files: equal as long as none was touched.
-
-    Raises:
-        UserError: a file cannot be asked about.
-    """
-    total = hashlib.sha256()
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-        total.update(f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return total.hexdigest()[:16]
 
 
 def _multilabel(samples: Sequence[Sample], classes: int, where: str) -> NDArray[np.int8]:

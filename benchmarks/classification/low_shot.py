@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.classification.linear import Standardisation, fit_path
+from benchmarks.frozen.linear import Standardisation, fit_path
 from benchmarks.protocols.classification import LowShotSettings
 from scenebench.errors import UserError
 from scenebench.mean_average_precision import mean_average_precision
@@ -55,7 +55,7 @@ def low_shot_scores(
     Args:
         train, test: features, N x C and M x C.
         present: 0/1, N x categories.
-        l2: as of :func:`benchmarks.classification.linear.fit_path`.
+        l2: as of :func:`benchmarks.frozen.linear.fit_path`.
     """
     standardise = Standardisation.of(train)
     labels = present[chosen]

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.classification.fine_tuning import run_training
-from benchmarks.classification.linear import LinearProbe, Standardisation, fit_path
 from benchmarks.classification.low_shot import low_shot_values, mean_by_category
 from benchmarks.classification.splits import split_images
 from benchmarks.classification.stored import COLOUR_HISTOGRAM, run_stored, stored_features
 from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.inputs import choose_images, data_notes
+from benchmarks.frozen.linear import LinearProbe, Standardisation, fit_path
 from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError, require_choice
 from scenebench.knn import multilabel_scores

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.classification.images import LabelledImages, from_samples, stamp_of
+from benchmarks.classification.images import LabelledImages, from_samples
 from benchmarks.classification.lists import read_train_list
 from benchmarks.classification.low_shot import draw_images
 from benchmarks.evaluation.cell import Cell
 from benchmarks.evaluation.inputs import choose_images
 from benchmarks.evaluation.official import OfficialFolder
+from benchmarks.frozen.feature_cache import stamp_of
 from benchmarks.protocols.classification import LowShotSettings
 from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmarks.classification.feature_cache import cached, key_of
 from benchmarks.classification.features import backbone_features, colour_histograms
 from benchmarks.classification.images import LabelledImages
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
@@ -15,6 +14,7 @@ from benchmarks.classification.svm import low_shot_map, normalise, score_svms
 from benchmarks.classification.top_k import top_k_accuracy
 from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.inputs import choose
+from benchmarks.frozen.feature_cache import cached, key_of
 from benchmarks.protocols.classification import LinearGridSettings, SVMSettings
 from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError

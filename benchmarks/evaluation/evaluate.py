@@ -42,8 +42,8 @@ from transfer.backbone_file import BackboneInfo, read_info
 from transfer.networks.network import require_resnet
 
 RECORD, RUN, LOG, WORK, RESUME = "record.json", "run.json", "log.txt", "toolbox", "resume"
-REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram")
-"""Rows that evaluate no backbone but what can be had without one; classification only."""
+REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram", "reference:box_shape")
+"""Rows that evaluate no backbone but what can be had without one; which, a protocol says (``references``)."""
 
 _log = logging.getLogger("scenebench")
 
@@ -176,16 +176,16 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
     if name.startswith("reference:"):
         if name not in REFERENCES:
             raise UserError(f"unknown reference '{name}'{did_you_mean(name, REFERENCES)}")
-        if protocol.task != "classification":
-            raise UserError(f"{name}: no backbone, so protocol '{protocol.id}' ({protocol.task}) cannot evaluate it")
         method = name.removeprefix("reference:")
+        if method not in protocol.references:
+            raise UserError(f"{name}: no backbone, so protocol '{protocol.id}' ({protocol.task}) cannot evaluate it")
         part = BackbonePart(
             label=label or method.replace("_", " "), method=method, origin="reference", architecture="", sha256=""
         )
         return _Backbone(name, None, part)
     path = Path(backbone)
     info = read_info(path)
-    if protocol.task != "classification":
+    if not protocol.ANY_NETWORK:
         require_resnet(info.architecture, f"protocol '{protocol.id}' ({protocol.task})")
     protocol.require_backbone(info.architecture.name)
     part = BackbonePart(

@@ -13,6 +13,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmarks.protocols.classification import CLASSIFICATION_METRICS, ClassificationSettings
+from benchmarks.protocols.dense import (
+    DENSE_METRICS,
+    DISCOVERY_METRICS,
+    METRICS_OF,
+    REGION_METRICS,
+    REGION_PROBES,
+    DenseSettings,
+)
 from benchmarks.protocols.detection import PYCOCOTOOLS, DetectionSettings
 from benchmarks.protocols.schema import later, to_resolved
 from benchmarks.protocols.segmentation import SegmentationSettings
@@ -90,6 +98,8 @@ class Protocol:
     TASK: ClassVar[str]
     METRICS: ClassVar[tuple[str, ...]]
     TOOLBOXES: ClassVar[tuple[str, ...]]
+    ANY_NETWORK: ClassVar[bool] = False
+    """Whether a vision transformer can be judged, too."""
 
     id: str
     version: int
@@ -126,6 +136,11 @@ class Protocol:
             )
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """Reference rows that this protocol can judge: what is had without a backbone."""
+        return ()
+
+    @property
     def resolved(self) -> dict[str, Any]:
         """Every value that can change a number, as plain data."""
         return {key: value for key, value in to_resolved(self).items() if key not in _WORDING}
@@ -143,12 +158,44 @@ class ClassificationProtocol(Protocol):
     TASK: ClassVar[str] = "classification"
     METRICS: ClassVar[tuple[str, ...]] = CLASSIFICATION_METRICS
     TOOLBOXES: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
+    ANY_NETWORK: ClassVar[bool] = True
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.data.merge_categories:
             raise UserError("data.merge_categories: images are classified by category; merged there is nothing to tell")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The scene type and the colours, for probes of stored features."""
+        return () if self.settings.probe == "train" else ("scene_type_oracle", "colour_histogram")
+
+
+@dataclass
+class DenseProtocol(Protocol):
+    """A probe of a frozen backbone's maps: objects in their boxes, semantic maps, where objects are."""
+
+    TASK: ClassVar[str] = "dense"
+    METRICS: ClassVar[tuple[str, ...]] = (*REGION_METRICS, *DENSE_METRICS, *DISCOVERY_METRICS)
+    TOOLBOXES: ClassVar[tuple[str, ...]] = ("torch",)
+    ANY_NETWORK: ClassVar[bool] = True
+    settings: DenseSettings = field(default_factory=DenseSettings)
+
+    def __post_init__(self) -> None:
+        self.settings.settle_sections()
+        own = METRICS_OF[self.settings.probe]
+        self.metrics = self.metrics or list(own)
+        super().__post_init__()
+        for metric in self.metrics:
+            require_choice(f"metrics of probe '{self.settings.probe}'", metric, own)
+        if self.data.merge_categories:
+            raise UserError("data.merge_categories: frozen probes tell categories apart; remove the key")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """A box's shape and the colours in it, where objects in boxes are told apart."""
+        return ("box_shape", "colour_histogram") if self.settings.probe in REGION_PROBES else ()
 
 
 @dataclass
@@ -180,7 +227,7 @@ class SegmentationProtocol(Protocol):
 
 
 _SCHEMAS: dict[str, type[Protocol]] = {
-    schema.TASK: schema for schema in (ClassificationProtocol, DetectionProtocol, SegmentationProtocol)
+    schema.TASK: schema for schema in (ClassificationProtocol, DenseProtocol, DetectionProtocol, SegmentationProtocol)
 }
 
 

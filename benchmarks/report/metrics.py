@@ -11,6 +11,15 @@ from benchmarks.report.escaping import clip
 
 _METRICS = {
     "classification": {"mAP": "mAP", "top1": "top1"},
+    "objects_in_boxes": {
+        "object_acc": "objects",
+        "object_top1": "objects top1",
+        "object_small": "small",
+        "object_medium": "medium",
+        "object_large": "large",
+    },
+    "frozen_segmentation": {"dense_mIoU": "mIoU", "dense_mAcc": "mAcc", "dense_aAcc": "aAcc"},
+    "object_discovery": {"CorLoc": "CorLoc", "CorLoc_whole": "whole image", "CorLoc_central": "central box"},
     "detection": {"box_AP": "box AP", "box_AP50": "box AP50", "box_AP75": "box AP75"},
     "instance_segmentation": {"mask_AP": "mask AP", "mask_AP50": "mask AP50", "mask_AP75": "mask AP75"},
     "semantic_segmentation": {"mIoU": "mIoU", "mAcc": "mAcc", "aAcc": "aAcc"},
@@ -37,6 +46,9 @@ class Kind:
 
 KINDS = (
     Kind("classification", "Multi-label classification", "classification", "", ("mAP", "top1")),
+    Kind("objects_in_boxes", "Objects in their boxes (frozen features)", "dense", "object_", ("object_acc",)),
+    Kind("frozen_segmentation", "Semantic segmentation (frozen features)", "dense", "dense_", ("dense_mIoU",)),
+    Kind("object_discovery", "Object discovery (frozen features)", "dense", "CorLoc", ("CorLoc",)),
     Kind("detection", "Object detection (boxes)", "detection", "box_", ("box_AP",)),
     Kind("instance_segmentation", "Instance segmentation (masks)", "detection", "mask_", ("mask_AP",)),
     Kind("semantic_segmentation", "Semantic segmentation", "segmentation", "", ("mIoU",)),

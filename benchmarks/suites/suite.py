@@ -12,7 +12,7 @@ from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 SUITES = Path(__file__).parent
-REFERENCES = ("scene_type_oracle", "colour_histogram")
+REFERENCES = ("scene_type_oracle", "colour_histogram", "box_shape")
 SCENE_TYPE_ORACLE = "scene_type_oracle"
 
 # What a suite may say of the generated data: what 'scenebench data scenes' takes.

@@ -12,6 +12,10 @@ START_SECONDS = 7.0
 """What a process takes to start, of the stated seconds of an evaluation; shared ones take it once."""
 
 
+PROBED = ("classification", "dense")
+"""Tasks whose evaluations share a process: probes, half of whose time is its start."""
+
+
 def merge_plans(name: str, size: str, plans: Sequence[Plan]) -> Plan:
     """All jobs of ``plans`` as one graph.
 
@@ -24,13 +28,13 @@ def merge_plans(name: str, size: str, plans: Sequence[Plan]) -> Plan:
 
 
 def together(jobs: Sequence[Job]) -> list[Job]:
-    """``jobs`` with the classifications of one backbone that need no GPU as one job.
+    """``jobs`` with the probes of one backbone that need no GPU as one job.
 
     Half of a small probe is the start of its process. Every cell keeps its own identity, folder and record.
     """
     groups: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
-        is_probe = job.kind == "evaluate" and not job.gpus and job.cell.get("task") == "classification"
+        is_probe = job.kind == "evaluate" and not job.gpus and job.cell.get("task") in PROBED
         groups.setdefault((job.command[2], *job.inputs) if is_probe else (job.id,), []).append(job)
     return [_one(group) for group in groups.values()]
 

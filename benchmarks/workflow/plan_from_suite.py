@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.protocols.protocol import ClassificationProtocol, Protocol, load_protocol
+from benchmarks.protocols.protocol import Protocol, load_protocol
 from benchmarks.suites.data_places import PRETRAINING, DataPlace, place_of
 from benchmarks.suites.source import Source
 from benchmarks.suites.suite import (
@@ -88,7 +88,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
-            if isinstance(protocol, ClassificationProtocol) and protocol.settings.probe != "train":  # nothing to train
+            if name in protocol.references:
                 label, subject = reference_label(name), f"reference:{name}"
                 jobs.append(_evaluate_job(of_suite, column, protocol, data, label, _REFERENCE_SEED, subject))
     unique = each_once(jobs)  # two rows may share a pretraining
@@ -143,7 +143,8 @@ def _for_source(entry: Entry, source: Source) -> Entry:
 
 def reference_label(name: str) -> str:
     """How a reference row is called in the tables."""
-    return {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}.get(name, name)
+    labels = {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}
+    return (labels | {"box_shape": "box-shape probe"}).get(name, name)
 
 
 def _data_of(source: Source) -> _Data:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks.classification.feature_cache import cache_folder, cached, key_of
 from benchmarks.classification.linear_grid import fit_grid, grid_scores, standardise_
 from benchmarks.classification.top_k import top_k_accuracy
+from benchmarks.frozen.feature_cache import cache_folder, cached, key_of
 from benchmarks.protocols.classification import LinearGridSettings
 
 

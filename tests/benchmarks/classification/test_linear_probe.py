@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.classification.linear import Standardisation, fit_path
+from benchmarks.frozen.linear import Standardisation, fit_path
 
 
 def make_problem(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
