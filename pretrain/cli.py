@@ -114,7 +114,8 @@ def _pretrain(args: argparse.Namespace) -> int:
 
 
 def _list_recipes(_args: argparse.Namespace) -> int:
-    from pretrain.recipes.recipe import load_recipe, recipe_names
+    from pretrain.recipes.recipe import load_recipe
+    from pretrain.recipes.recipe_files import recipe_names
 
     for name in recipe_names():
         print(f"{name:26} {load_recipe(name).method}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from pretrain.recipes.recipe import OptimiserRecipe, ScheduleRecipe
+from pretrain.recipes.optimisation import OptimiserRecipe, ScheduleRecipe
 
 
 def build_optimiser(recipe: OptimiserRecipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

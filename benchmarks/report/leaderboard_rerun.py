@@ -9,7 +9,8 @@ from typing import Any
 from benchmarks.records.collect import row_recipe
 from benchmarks.records.record import Record
 from benchmarks.report.escaping import clip, one_line
-from pretrain.recipes.recipe import load_recipe, recipe_names
+from pretrain.recipes.recipe import load_recipe
+from pretrain.recipes.recipe_files import recipe_names
 from scenebench.config import flatten, override
 
 MAX_WORD = 200

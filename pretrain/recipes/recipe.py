@@ -13,7 +13,6 @@ A file in ``pretrain/recipes`` holds what departs from them.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
 from pathlib import Path
@@ -22,103 +21,18 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from omegaconf import OmegaConf
 
 from pretrain.recipes.checks import require
-from pretrain.recipes.data import PATH_KEYS, DataRecipe, ViewsRecipe
+from pretrain.recipes.data import DataRecipe, ViewsRecipe
+from pretrain.recipes.identity import KEYS_WITHOUT_EFFECT, PLACES, departures
 from pretrain.recipes.method_registry import method_class, method_names
 from pretrain.recipes.network import NetworkRecipe, VitRecipe, require_patches
+from pretrain.recipes.optimisation import OptimiserRecipe, ScheduleRecipe
+from pretrain.recipes.recipe_files import RECIPE_FOLDER, find_recipe, names_kept
+from pretrain.recipes.run import RunRecipe
 from pretrain.recipes.watching import DiagnosticsRecipe, ProbeRecipe
-from scenebench.config import load_config, override, parse_overrides, read_yaml, to_plain
-from scenebench.errors import UserError, did_you_mean, require_choice
+from scenebench.config import load_config, parse_overrides, read_yaml, to_plain
+from scenebench.errors import UserError
 
-RECIPE_FOLDER = Path(__file__).parent
 Section = TypeVar("Section")
-
-# Keys that change neither the data, nor the batches, nor the mathematics: two runs that differ in them are one run.
-KEYS_WITHOUT_EFFECT = (
-    "data.workers",
-    "data.cache",
-    "probe",
-    "diagnostics",
-    "run.log_every",
-    "run.checkpoint_every_epochs",
-    "run.checkpoint_every_steps",
-    "run.tensorboard",
-    "run.threads",
-)
-# Where a run's data lie. A copy elsewhere is the same data: what is found there is compared, not its name.
-PLACES = ("data.root", "data.images", "data.annotations")
-
-
-@dataclass
-class OptimiserRecipe:
-    """How the weights are updated."""
-
-    name: str = "sgd"  # adamw: small networks on small data
-    lr: float = 0.3  # MLS (ORL: 0.4 for BYOL)
-    # None: ``lr`` is the rate at ``schedule.batch_size``, whatever that is. A number: ``lr`` is meant for so many
-    # images a step and grows in proportion to ``schedule.batch_size``. The number of processes never matters.
-    lr_batch_size: int | None = None
-    weight_decay: float = 1e-4  # MLS, ORL
-    momentum: float = 0.9  # of SGD and LARS; MOCO, ORL
-
-    def __post_init__(self) -> None:
-        require_choice("optimiser.name", self.name, ["sgd", "adamw"])
-        require(self.lr > 0 and math.isfinite(self.lr), "optimiser.lr", self.lr, "positive")
-        if self.lr_batch_size is not None:
-            require(self.lr_batch_size >= 1, "optimiser.lr_batch_size", self.lr_batch_size, "at least 1, or null")
-        require(self.weight_decay >= 0, "optimiser.weight_decay", self.weight_decay, "0 or more")
-        require(0 <= self.momentum < 1, "optimiser.momentum", self.momentum, "in [0, 1)")
-
-
-@dataclass
-class ScheduleRecipe:
-    """How long, in which batches, and how the learning rate falls."""
-
-    epochs: int = 400  # MLS trains 400 or 800
-    batch_size: int = 256  # global; not stated in MLS, 256 in MOCO and ORL wherever lr = 0.3
-    warmup_epochs: float = 0.0  # linear warm-up of the learning rate; BYOL 4 (ORL)
-    cosine: bool = True  # to 0; False keeps the rate constant
-
-    def __post_init__(self) -> None:
-        require(self.epochs >= 1, "schedule.epochs", self.epochs, "at least 1")
-        require(self.batch_size >= 2, "schedule.batch_size", self.batch_size, "at least 2 (batch normalisation)")
-        require(self.warmup_epochs >= 0, "schedule.warmup_epochs", self.warmup_epochs, "0 or more")
-        if self.warmup_epochs > self.epochs:
-            raise UserError(
-                f"schedule.warmup_epochs: {self.warmup_epochs} is more than schedule.epochs = {self.epochs}"
-            )
-
-
-@dataclass
-class RunRecipe:
-    """The machine's side."""
-
-    device: str = "auto"  # cuda where there is one
-    # bf16: autocast of the convolutions; losses and normalisations stay in float32. float64: to test equalities.
-    precision: str = "bf16"
-    channels_last: bool = True
-    compile: bool = False  # does not pay on the CPU
-    threads: int | None = None  # of torch in this process; None: torch's choice
-    log_every: int = 50  # steps
-    checkpoint_every_epochs: int = 1
-    checkpoint_every_steps: int | None = None  # within an epoch, besides; None: only at ends of epochs
-    tensorboard: bool = True
-
-    def __post_init__(self) -> None:
-        require_choice("run.device", self.device, ["auto", "cpu", "cuda"])
-        require_choice("run.precision", self.precision, ["float64", "float32", "bf16"])
-        if self.threads is not None:
-            require(self.threads >= 1, "run.threads", self.threads, "at least 1, or null")
-        require(self.log_every >= 1, "run.log_every", self.log_every, "at least 1")
-        require(
-            self.checkpoint_every_epochs >= 1, "run.checkpoint_every_epochs", self.checkpoint_every_epochs, "1 or more"
-        )
-        if self.checkpoint_every_steps is not None:
-            require(
-                self.checkpoint_every_steps >= 1,
-                "run.checkpoint_every_steps",
-                self.checkpoint_every_steps,
-                "1 or more, or null",
-            )
 
 
 class LocalCrops(NamedTuple):
@@ -245,7 +159,7 @@ class Recipe:
         plain, defaults = self.to_plain(), _defaults(self.method)
         unused = set(self.about.sections) - set(self.about.sections_used(self))
         named = {"name": plain.pop("name"), "method": plain.pop("method")}
-        return named | _departures(plain, defaults, unused | {*KEYS_WITHOUT_EFFECT, *PLACES})
+        return named | departures(plain, defaults, unused | {*KEYS_WITHOUT_EFFECT, *PLACES})
 
     def places(self) -> dict[str, str]:
         """The :data:`PLACES` of what is learnt from; annotations that only the probe or the diagnostics read are not.
@@ -256,20 +170,6 @@ class Recipe:
         data = self.data
         labels = {"annotations": data.annotations} if self.reads_labels() else {}
         return {"root": data.root, "images": data.images, **labels}
-
-
-def _departures(plain: dict[str, Any], defaults: dict[str, Any], without: set[str], prefix: str = "") -> dict[str, Any]:
-    """What of ``plain`` is not the default, but for the keys ``without``."""
-    found = {}
-    for key, value in plain.items():
-        if f"{prefix}{key}" in without or value == defaults.get(key):
-            continue
-        if isinstance(value, dict) and isinstance(defaults.get(key), dict):
-            value = _departures(value, defaults[key], without, f"{prefix}{key}.")
-            if not value:
-                continue
-        found[key] = value
-    return found
 
 
 def _check_family(recipe: Recipe) -> None:
@@ -321,16 +221,10 @@ def load_recipe(name_or_path: str | Path, overrides: list[str] | None = None) ->
         UserError: unknown recipe, key or value (each with the nearest right one), a key of another method, or values
             that do not fit together.
     """
-    path = _find_recipe(str(name_or_path))
+    path = find_recipe(str(name_or_path))
     where = f"recipe {path.name}" if path.parent == RECIPE_FOLDER else str(path)
-    given = parse_overrides([_names_kept(pair) for pair in overrides or []])
+    given = parse_overrides([names_kept(pair) for pair in overrides or []])
     return resolve_recipe({"name": path.stem}, read_yaml(path), given, where=where)
-
-
-def _names_kept(pair: str) -> str:
-    """An override whose value is the name of a file in quotes, where YAML would read something else in it."""
-    key, _, value = pair.partition("=")
-    return override(key, value) if key in PATH_KEYS and value[:1] not in ("'", '"') else pair
 
 
 def resolve_recipe(*layers: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -393,17 +287,3 @@ def _refuse_foreign(layer: Mapping[str, Any], about: type[MethodTraits], where: 
         alike = [name for name in sorted(own) if name.partition(".")[2] == key.partition(".")[2]]
         nearest = f" (did you mean '{alike[0]}'?)" if alike else ""
         raise UserError(f"{where}: '{key}' is a key of {' and '.join(owners)}, not of this method{nearest}; remove it")
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with the suite."""
-    return sorted(path.stem for path in RECIPE_FOLDER.glob("*.yaml"))
-
-
-def _find_recipe(name_or_path: str) -> Path:
-    if name_or_path.endswith((".yaml", ".yml")):
-        return Path(name_or_path)  # read_yaml says so where it is missing
-    if name_or_path not in recipe_names():
-        nearest = did_you_mean(name_or_path, recipe_names())
-        raise UserError(f"unknown recipe '{name_or_path}'{nearest}; a name, or the path of a .yaml file")
-    return RECIPE_FOLDER / f"{name_or_path}.yaml"

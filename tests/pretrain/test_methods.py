@@ -22,7 +22,8 @@ from pretrain.methods.random_init import RandomInit
 from pretrain.methods.saliency.branch import ContrastedCrops
 from pretrain.methods.saliency.method import Saliency
 from pretrain.recipes.method_registry import method_class, method_names
-from pretrain.recipes.recipe import Recipe, load_recipe, recipe_names
+from pretrain.recipes.recipe import Recipe, load_recipe
+from pretrain.recipes.recipe_files import recipe_names
 from scenebench.errors import UserError
 
 SLOTS, K = 16, 3

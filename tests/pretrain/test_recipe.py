@@ -18,9 +18,9 @@ from pretrain.recipes.recipe import (
     Recipe,
     load_recipe,
     read_saved_recipe,
-    recipe_names,
     resolve_recipe,
 )
+from pretrain.recipes.recipe_files import recipe_names
 from scenebench.config import parse_overrides
 from scenebench.errors import UserError
 

@@ -24,7 +24,8 @@ from pretrain.methods.base import Method
 from pretrain.methods.byol import Byol
 from pretrain.methods.moco import Moco, MomentumContrast
 from pretrain.optimiser import learning_rate
-from pretrain.recipes.recipe import Recipe, ScheduleRecipe, load_recipe
+from pretrain.recipes.optimisation import ScheduleRecipe
+from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
 from scenebench.errors import UserError

@@ -14,7 +14,8 @@ from benchmarks.published.layout import (
 )
 from benchmarks.published.values import PublishedValue, read_published
 from benchmarks.report.sweep_figure import PUBLISHED_CURVES
-from pretrain.recipes.recipe import load_recipe, recipe_names
+from pretrain.recipes.recipe import load_recipe
+from pretrain.recipes.recipe_files import recipe_names
 from scenebench.errors import UserError
 
 
