@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cache
 
 import numpy as np
@@ -114,7 +114,7 @@ def draw_direction(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def draw_log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Log-uniform between ``low`` and ``high``, but for less than a thousandth: linear between exact points."""
+    """Log-uniform between ``low`` and ``high``, but for less than a thousandth: linear between 65 points."""
     points = _geometric(low, high)
     place = float(rng.random()) * _POINTS
     number = int(place)
@@ -123,10 +123,14 @@ def draw_log_uniform(rng: np.random.Generator, low: float, high: float) -> float
 
 @cache
 def _geometric(low: float, high: float) -> list[float]:
-    """``low`` (high / low) ^ (k / _POINTS). Decimal computes powers alike everywhere, which C's ``pow`` need not."""
-    ratio = Decimal(high) / Decimal(low)
-    inner = [float(Decimal(low) * ratio ** (Decimal(k) / _POINTS)) for k in range(1, _POINTS)]
+    """``low`` (high / low) ^ (k / _POINTS)."""
+    inner = [low * exact_power(high / low, k / _POINTS) for k in range(1, _POINTS)]
     return [low, *inner, high]
+
+
+def exact_power(base: float, exponent: float) -> float:
+    """``base ** exponent`` with the same last bit everywhere, which C's ``pow`` does not promise."""
+    return float(Context(prec=28).power(Decimal(base), Decimal(exponent)))
 
 
 def chance(rng: np.random.Generator, probability: float) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 
 import numpy as np
@@ -23,6 +22,7 @@ from benchmarks.datasets.scene_draws import (
     draw_matrix,
     draw_place,
     draw_stroke,
+    exact_power,
 )
 from benchmarks.datasets.scene_looks import BY_FREQUENCY, CATEGORY_LOOKS, SURROUNDINGS, Tint
 from benchmarks.datasets.scene_parts import (
@@ -66,7 +66,7 @@ class Cues:
 @cache
 def category_frequencies(tail: float) -> tuple[float, ...]:
     """Probability of each category over all scenes, proportional to ``rank ** -tail``; sums to 1."""
-    weights = [float(Decimal(BY_FREQUENCY.index(name) + 1) ** Decimal(-tail)) for name in CATEGORIES]
+    weights = [exact_power(BY_FREQUENCY.index(name) + 1, -tail) for name in CATEGORIES]
     total = math.fsum(weights)
     return tuple(weight / total for weight in weights)
 

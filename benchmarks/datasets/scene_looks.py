@@ -1,12 +1,12 @@
 """How the categories and surroundings of ``scenes`` version 2 naturally look: constants, whatever the data's seed.
 
-Hues lie on a circle of length 6: 0 red, 1 yellow, 2 green, 3 cyan, 4 blue, 5 magenta. The table follows four rules, so
-that a look tells much, and no single part of it all:
+Hues lie on a circle of length 6: 0 red, 1 yellow, 2 green, 3 cyan, 4 blue, 5 magenta. The tables follow four rules, so
+that a look tells much, and no single part of it everything:
 
-* no two categories have both hue and pattern in common: of two that share one, the other differs;
-* every hue and every pattern but one belongs to two or three categories;
-* the three categories that are at home in one scene type differ in hue and in texture;
-* surroundings share their hues with one another and with objects of other scene types.
+* no two categories share both hue and pattern: of two that share one, the other differs;
+* every hue, and every pattern but two, is shared by two categories or more;
+* the three categories that are at home in one scene type differ in pattern and in hue;
+* surroundings share their hues with those of another scene type, and with categories that are at home elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.datasets.scene_draws import between, colour_of
-from benchmarks.datasets.scene_parts import BACKGROUNDS, Colour
+from benchmarks.datasets.scene_parts import Colour
 
 HUE_SPREAD = 0.45
 """A category's first colour keeps its hue within this."""
@@ -137,5 +137,3 @@ BY_FREQUENCY = (
     *("ring", "dumbbell", "half_disc", "crescent", "pie", "heart"),
 )
 """The categories from the most frequent to the rarest; every six hold one of each scene type."""
-
-assert set(SURROUNDINGS) == set(BACKGROUNDS)

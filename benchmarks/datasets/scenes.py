@@ -231,8 +231,12 @@ def generate_scenes(out: Path | str, spec: ScenesSpec, workers: int = 1) -> Data
             splits={split: len(entries) for split, entries in images.items()},
             source=source,
         )
-        draw_contact_sheet(root, "train", images["train"], CATEGORIES, title=f"scenes, seed {spec.seed}")
+        draw_contact_sheet(root, "train", images["train"], CATEGORIES, _title(spec))
         return write_description(root, folder)
+
+
+def _title(spec: ScenesSpec) -> str:
+    return f"scenes, seed {spec.seed}" if spec.version == 1 else f"scenes, version {spec.version}, seed {spec.seed}"
 
 
 def _write_scenes(indices: Sequence[int], root: Path, split: str, spec: ScenesSpec) -> list[PreparedImage]:

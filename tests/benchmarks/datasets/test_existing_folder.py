@@ -72,10 +72,10 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
 
 def test_another_data_set_is_named(tmp_path: Path) -> None:
     generate_scenes(tmp_path / "out", ScenesSpec(images=3, size=16))
-    with pytest.raises(UserError, match="'scenes' version 1, not 'photos' version 1"):
+    with pytest.raises(UserError, match="'scenes' version 2, not 'photos' version 1"):
         already_built(tmp_path / "out", "photos", "1", {})
-    with pytest.raises(UserError, match="'scenes' version 1, not 'scenes' version 2"):
-        already_built(tmp_path / "out", "scenes", "2", {})
+    with pytest.raises(UserError, match="'scenes' version 2, not 'scenes' version 3"):
+        already_built(tmp_path / "out", "scenes", "3", {})
 
 
 def test_after_kill_the_next_run_clears_up(tmp_path: Path) -> None:
