@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from benchmarks.protocols.classification import CLASSIFICATION_METRICS, ClassificationSettings
 from benchmarks.protocols.detection import PYCOCOTOOLS, DetectionSettings
+from benchmarks.protocols.saliency import SALIENCY_METRICS, SALIENCY_REFERENCES, SaliencySettings
 from benchmarks.protocols.schema import later, to_resolved
 from benchmarks.protocols.segmentation import SegmentationSettings
 from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain
@@ -90,6 +91,11 @@ class Protocol:
     TASK: ClassVar[str]
     METRICS: ClassVar[tuple[str, ...]]
     TOOLBOXES: ClassVar[tuple[str, ...]]
+    REFERENCES: ClassVar[tuple[str, ...]] = ()
+    """Rows that judge no backbone, which a suite may ask for."""
+    MANDATORY_REFERENCES: ClassVar[tuple[str, ...]] = ()
+    """Those without which a table of this task says nothing: every suite has them."""
+    TAKES_TRANSFORMERS: ClassVar[bool] = False
 
     id: str
     version: int
@@ -143,6 +149,8 @@ class ClassificationProtocol(Protocol):
     TASK: ClassVar[str] = "classification"
     METRICS: ClassVar[tuple[str, ...]] = CLASSIFICATION_METRICS
     TOOLBOXES: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
+    REFERENCES: ClassVar[tuple[str, ...]] = ("scene_type_oracle", "colour_histogram")
+    TAKES_TRANSFORMERS: ClassVar[bool] = True
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     def __post_init__(self) -> None:
@@ -179,9 +187,25 @@ class SegmentationProtocol(Protocol):
     settings: SegmentationSettings = field(default_factory=SegmentationSettings)
 
 
+@dataclass
+class SaliencyProtocol(Protocol):
+    """Saliency maps against what people find salient."""
+
+    TASK: ClassVar[str] = "saliency"
+    METRICS: ClassVar[tuple[str, ...]] = SALIENCY_METRICS
+    TOOLBOXES: ClassVar[tuple[str, ...]] = ("torch",)
+    REFERENCES: ClassVar[tuple[str, ...]] = SALIENCY_REFERENCES
+    MANDATORY_REFERENCES: ClassVar[tuple[str, ...]] = SALIENCY_REFERENCES
+    TAKES_TRANSFORMERS: ClassVar[bool] = True
+    settings: SaliencySettings = field(default_factory=SaliencySettings)
+
+
 _SCHEMAS: dict[str, type[Protocol]] = {
-    schema.TASK: schema for schema in (ClassificationProtocol, DetectionProtocol, SegmentationProtocol)
+    schema.TASK: schema
+    for schema in (ClassificationProtocol, DetectionProtocol, SegmentationProtocol, SaliencyProtocol)
 }
+REFERENCES = tuple(name for schema in _SCHEMAS.values() for name in schema.REFERENCES)
+"""Every row that judges no backbone but what can be had without one, whatever the task."""
 
 
 def list_protocols() -> list[str]:

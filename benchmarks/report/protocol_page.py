@@ -13,7 +13,12 @@ from benchmarks.protocols.protocol import (
 )
 from benchmarks.published.values import PublishedValue, read_published
 
-_TASKS = {"detection": "Detection", "segmentation": "Segmentation", "classification": "Classification"}
+_TASKS = {
+    "detection": "Detection",
+    "segmentation": "Segmentation",
+    "classification": "Classification",
+    "saliency": "Saliency",
+}
 _HEAD = """\
 # Protocols
 

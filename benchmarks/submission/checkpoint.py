@@ -96,7 +96,7 @@ def require_judgeable(given: Given, protocols: Sequence[Protocol]) -> None:
     architecture = given.imported.info.architecture
     reasons = []
     for protocol in protocols:
-        if protocol.task != "classification" and not isinstance(architecture, Architecture):
+        if not protocol.TAKES_TRANSFORMERS and not isinstance(architecture, Architecture):
             reasons.append(f"{protocol.id} ({protocol.task}) takes ResNets only")
         elif protocol.backbone and protocol.backbone != architecture.name:
             reasons.append(f"{protocol.id} is about a {protocol.backbone}")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from benchmarks.workflow.plan import THEN, Job, Plan, each_once, with_priorities
 from scenebench.config import config_hash
 
+_PROBES = ("classification", "saliency")
 START_SECONDS = 7.0
 """What a process takes to start, of the stated seconds of an evaluation; shared ones take it once."""
 
@@ -24,13 +25,13 @@ def merge_plans(name: str, size: str, plans: Sequence[Plan]) -> Plan:
 
 
 def together(jobs: Sequence[Job]) -> list[Job]:
-    """``jobs`` with the classifications of one backbone that need no GPU as one job.
+    """``jobs`` with the probes of one backbone that need no GPU as one job.
 
     Half of a small probe is the start of its process. Every cell keeps its own identity, folder and record.
     """
     groups: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
-        is_probe = job.kind == "evaluate" and not job.gpus and job.cell.get("task") == "classification"
+        is_probe = job.kind == "evaluate" and not job.gpus and job.cell.get("task") in _PROBES
         groups.setdefault((job.command[2], *job.inputs) if is_probe else (job.id,), []).append(job)
     return [_one(group) for group in groups.values()]
 

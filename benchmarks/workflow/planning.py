@@ -28,6 +28,7 @@ TRAIN_ANNOTATIONS = "annotations/instances_train.json"
 Entry = TypeVar("Entry", BackboneRow, ProtocolColumn)
 _DATA_SECONDS = 20.0
 _REFERENCE_SEED = 0
+_REFERENCE_LABELS = {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,12 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
             for column, protocol in columns:
                 for run in seeds_of_runs(row, seed, column, protocol):
                     jobs.append(_evaluate_job(of_suite, column, protocol, data, row.label, run, subject))
-    references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
+    mandatory = [name for _, protocol in columns for name in protocol.MANDATORY_REFERENCES]
+    wanted = dict.fromkeys([*suite.references, *mandatory])
+    references = [name for name in wanted if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
-            if isinstance(protocol, ClassificationProtocol) and protocol.settings.probe != "train":  # nothing to train
+            if name in protocol.REFERENCES and not _trains(protocol):  # a reference has nothing to train
                 label, subject = reference_label(name), f"reference:{name}"
                 jobs.append(_evaluate_job(of_suite, column, protocol, data, label, _REFERENCE_SEED, subject))
     unique = each_once(jobs)  # two rows may share a pretraining
@@ -143,7 +146,11 @@ def _for_source(entry: Entry, source: Source) -> Entry:
 
 def reference_label(name: str) -> str:
     """How a reference row is called in the tables."""
-    return {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}.get(name, name)
+    return _REFERENCE_LABELS.get(name, name.replace("_", " "))
+
+
+def _trains(protocol: Protocol) -> bool:
+    return isinstance(protocol, ClassificationProtocol) and protocol.settings.probe == "train"
 
 
 def _data_of(source: Source) -> _Data:
