@@ -7,6 +7,7 @@ whole image, so that they fit a map of any size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -114,6 +115,23 @@ def shuffled_maps(maps: Tensor, rng: np.random.Generator) -> Tensor:
 def random_maps(count: int, size: tuple[int, int], rng: np.random.Generator) -> Tensor:
     """The control "noise": uint8, count x h x w, independent and uniform."""
     return torch.from_numpy(rng.integers(0, 256, (count, *size), dtype=np.uint8))
+
+
+def map_entropies(maps: Tensor) -> Tensor:
+    """How far each map is spread out: the entropy of ``S / sum S`` over its cells, as a share of the largest.
+
+    Args:
+        maps: not negative, N x h x w.
+
+    Returns:
+        float32, N: 1 of a uniform map (and of one that is 0 everywhere, which counts as uniform), 0 of a single cell.
+    """
+    values = maps.double().flatten(1)
+    if values.shape[1] == 1:
+        return torch.ones(len(values), device=maps.device)
+    total = values.sum(dim=1, keepdim=True)
+    shares = torch.where(total > 0, values / total.clamp(min=1e-300), torch.ones_like(values) / values.shape[1])
+    return (torch.special.entr(shares).sum(dim=1) / math.log(values.shape[1])).clamp(0, 1).float()
 
 
 def box_scores(maps: Tensor, boxes: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from benchmarks.evaluation.environment import (
 )
 from benchmarks.evaluation.official import open_data
 from benchmarks.evaluation.toolboxes import require_toolbox
+from benchmarks.protocols.protocol import REFERENCES as NAMES_OF_REFERENCES
 from benchmarks.protocols.protocol import Protocol
 from benchmarks.records.record import (
     BackbonePart,
@@ -42,7 +43,7 @@ from transfer.backbone_file import BackboneInfo, read_info
 from transfer.networks.network import require_resnet
 
 RECORD, RUN, LOG, WORK, RESUME = "record.json", "run.json", "log.txt", "toolbox", "resume"
-REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram", "reference:box_shape")
+REFERENCES = tuple(f"reference:{name}" for name in NAMES_OF_REFERENCES)
 """Rows that evaluate no backbone but what can be had without one; which, a protocol says (``references``)."""
 
 _log = logging.getLogger("scenebench")
@@ -178,14 +179,16 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
             raise UserError(f"unknown reference '{name}'{did_you_mean(name, REFERENCES)}")
         method = name.removeprefix("reference:")
         if method not in protocol.references:
-            raise UserError(f"{name}: no backbone, so protocol '{protocol.id}' ({protocol.task}) cannot evaluate it")
+            own = " or ".join(f"reference:{one}" for one in protocol.references)
+            why = f"its references are {own}" if own else "no backbone, so it cannot evaluate it"
+            raise UserError(f"{name}: nothing for protocol '{protocol.id}' ({protocol.task}); {why}")
         part = BackbonePart(
             label=label or method.replace("_", " "), method=method, origin="reference", architecture="", sha256=""
         )
         return _Backbone(name, None, part)
     path = Path(backbone)
     info = read_info(path)
-    if not protocol.ANY_NETWORK:
+    if not protocol.TAKES_TRANSFORMERS:
         require_resnet(info.architecture, f"protocol '{protocol.id}' ({protocol.task})")
     protocol.require_backbone(info.architecture.name)
     part = BackbonePart(

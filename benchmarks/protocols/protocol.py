@@ -22,6 +22,7 @@ from benchmarks.protocols.dense import (
     DenseSettings,
 )
 from benchmarks.protocols.detection import PYCOCOTOOLS, DetectionSettings
+from benchmarks.protocols.saliency import SALIENCY_METRICS, SALIENCY_REFERENCES, SaliencySettings
 from benchmarks.protocols.schema import later, to_resolved
 from benchmarks.protocols.segmentation import SegmentationSettings
 from scenebench.config import config_hash, load_config, parse_overrides, read_yaml, to_plain
@@ -98,8 +99,11 @@ class Protocol:
     TASK: ClassVar[str]
     METRICS: ClassVar[tuple[str, ...]]
     TOOLBOXES: ClassVar[tuple[str, ...]]
-    ANY_NETWORK: ClassVar[bool] = False
-    """Whether a vision transformer can be judged, too."""
+    REFERENCES: ClassVar[tuple[str, ...]] = ()
+    """Rows that evaluate no backbone, which a suite may ask for; ``references`` says which of them this protocol has."""
+    MANDATORY_REFERENCES: ClassVar[tuple[str, ...]] = ()
+    """Those without which a table of this task says nothing: every suite has them."""
+    TAKES_TRANSFORMERS: ClassVar[bool] = False
 
     id: str
     version: int
@@ -137,8 +141,8 @@ class Protocol:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Reference rows that this protocol can judge: what is had without a backbone."""
-        return ()
+        """Those of :attr:`REFERENCES` that this protocol can evaluate."""
+        return self.REFERENCES
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -158,7 +162,8 @@ class ClassificationProtocol(Protocol):
     TASK: ClassVar[str] = "classification"
     METRICS: ClassVar[tuple[str, ...]] = CLASSIFICATION_METRICS
     TOOLBOXES: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
-    ANY_NETWORK: ClassVar[bool] = True
+    REFERENCES: ClassVar[tuple[str, ...]] = ("scene_type_oracle", "colour_histogram")
+    TAKES_TRANSFORMERS: ClassVar[bool] = True
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     def __post_init__(self) -> None:
@@ -169,7 +174,7 @@ class ClassificationProtocol(Protocol):
     @property
     def references(self) -> tuple[str, ...]:
         """The scene type and the colours, for probes of stored features."""
-        return () if self.settings.probe == "train" else ("scene_type_oracle", "colour_histogram")
+        return () if self.settings.probe == "train" else self.REFERENCES
 
 
 @dataclass
@@ -179,7 +184,8 @@ class DenseProtocol(Protocol):
     TASK: ClassVar[str] = "dense"
     METRICS: ClassVar[tuple[str, ...]] = (*REGION_METRICS, *DENSE_METRICS, *DISCOVERY_METRICS)
     TOOLBOXES: ClassVar[tuple[str, ...]] = ("torch",)
-    ANY_NETWORK: ClassVar[bool] = True
+    REFERENCES: ClassVar[tuple[str, ...]] = ("box_shape", "colour_histogram")
+    TAKES_TRANSFORMERS: ClassVar[bool] = True
     settings: DenseSettings = field(default_factory=DenseSettings)
 
     def __post_init__(self) -> None:
@@ -195,7 +201,7 @@ class DenseProtocol(Protocol):
     @property
     def references(self) -> tuple[str, ...]:
         """A box's shape and the colours in it, where objects in boxes are told apart."""
-        return ("box_shape", "colour_histogram") if self.settings.probe in REGION_PROBES else ()
+        return self.REFERENCES if self.settings.probe in REGION_PROBES else ()
 
 
 @dataclass
@@ -226,9 +232,25 @@ class SegmentationProtocol(Protocol):
     settings: SegmentationSettings = field(default_factory=SegmentationSettings)
 
 
+@dataclass
+class SaliencyProtocol(Protocol):
+    """Saliency maps against what people find salient."""
+
+    TASK: ClassVar[str] = "saliency"
+    METRICS: ClassVar[tuple[str, ...]] = SALIENCY_METRICS
+    TOOLBOXES: ClassVar[tuple[str, ...]] = ("torch",)
+    REFERENCES: ClassVar[tuple[str, ...]] = SALIENCY_REFERENCES
+    MANDATORY_REFERENCES: ClassVar[tuple[str, ...]] = SALIENCY_REFERENCES
+    TAKES_TRANSFORMERS: ClassVar[bool] = True
+    settings: SaliencySettings = field(default_factory=SaliencySettings)
+
+
 _SCHEMAS: dict[str, type[Protocol]] = {
-    schema.TASK: schema for schema in (ClassificationProtocol, DenseProtocol, DetectionProtocol, SegmentationProtocol)
+    schema.TASK: schema
+    for schema in (ClassificationProtocol, DenseProtocol, DetectionProtocol, SegmentationProtocol, SaliencyProtocol)
 }
+REFERENCES = tuple(dict.fromkeys(name for schema in _SCHEMAS.values() for name in schema.REFERENCES))
+"""Every row that evaluates no backbone but what can be had without one, whatever the task."""
 
 
 def list_protocols() -> list[str]:

@@ -22,7 +22,7 @@ from scenebench.files import write_text
 SCHEMA_VERSION = 2
 SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
 """The JSON schema of a record, generated from :class:`Record`: ``scenebench records schema``."""
-TASKS = ("classification", "dense", "detection", "segmentation")
+TASKS = ("classification", "dense", "detection", "segmentation", "saliency")
 Count = Annotated[int, Field(ge=0)]
 
 

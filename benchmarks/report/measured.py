@@ -42,8 +42,12 @@ def compared(cell: Measured, base: Measured) -> Measured:
     return replace(cell, delta=delta, delta_spread=spread, welch_p=p, interval=interval)
 
 
-def with_best(column: Mapping[_Place, Measured]) -> dict[_Place, Measured]:
-    """Cells of one column, those of the backbones alone, with the highest mean marked; nothing where all are equal."""
+def with_best(column: Mapping[_Place, Measured], lowest: bool = False) -> dict[_Place, Measured]:
+    """Cells of one column, those of the backbones alone, with the best mean marked; nothing where all are equal.
+
+    Args:
+        lowest: the best is the lowest, and not the highest.
+    """
     means = {place: cell.summary.mean for place, cell in column.items() if cell.summary is not None}
-    top = max(means.values()) if len(set(means.values())) > 1 else None
+    top = (min if lowest else max)(means.values()) if len(set(means.values())) > 1 else None
     return {place: replace(cell, best=top is not None and means.get(place) == top) for place, cell in column.items()}

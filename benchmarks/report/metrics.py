@@ -1,6 +1,7 @@
 """The metrics of records, said once: their labels, their order, which are main, and the kinds of tables they stand in.
 
-All are in percent and higher is better. A metric that is not listed is shown after these, under its own name.
+All are in percent; higher is better but for :data:`LOWER_IS_BETTER`. A metric that is
+not listed is shown after these, under its own name.
 """
 
 from __future__ import annotations
@@ -23,8 +24,19 @@ _METRICS = {
     "detection": {"box_AP": "box AP", "box_AP50": "box AP50", "box_AP75": "box AP75"},
     "instance_segmentation": {"mask_AP": "mask AP", "mask_AP50": "mask AP50", "mask_AP75": "mask AP75"},
     "semantic_segmentation": {"mIoU": "mIoU", "mAcc": "mAcc", "aAcc": "aAcc"},
+    "saliency": {
+        "max_F": "max F",
+        "AUC": "AUC",
+        "MAE": "MAE (lower is better)",
+        "max_F_shuffled": "max F, another image's map",
+        "AUC_shuffled": "AUC, another image's map",
+        "MAE_shuffled": "MAE, another image's map",
+    },
 }
 """By kind of table, in their order: the metric as records name it, and as a head says it."""
+LOWER_IS_BETTER = ("MAE",)
+NO_BEST = ("max_F_shuffled", "AUC_shuffled", "MAE_shuffled")
+"""Controls: none is the best of them."""
 _LABELS = {metric: label for metrics in _METRICS.values() for metric, label in metrics.items()}
 _KINDS = {metric: kind for kind, metrics in _METRICS.items() for metric in metrics}
 _ORDER = {metric: place for place, metric in enumerate(_LABELS)}
@@ -52,6 +64,7 @@ KINDS = (
     Kind("detection", "Object detection (boxes)", "detection", "box_", ("box_AP",)),
     Kind("instance_segmentation", "Instance segmentation (masks)", "detection", "mask_", ("mask_AP",)),
     Kind("semantic_segmentation", "Semantic segmentation", "segmentation", "", ("mIoU",)),
+    Kind("saliency", "Saliency maps against people", "saliency", "", ("max_F", "AUC")),
 )
 MAIN_METRICS = tuple(metric for kind in KINDS for metric in kind.main)
 

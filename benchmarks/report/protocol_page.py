@@ -18,6 +18,7 @@ _TASKS = {
     "segmentation": "Segmentation",
     "classification": "Classification",
     "dense": "Objects and regions by frozen features",
+    "saliency": "Saliency",
 }
 _HEAD = """\
 # Protocols

@@ -20,7 +20,7 @@ from benchmarks.report.escaping import clip, one_line
 from benchmarks.report.latex import NEEDS, latex_lines
 from benchmarks.report.markdown import markdown_list
 from benchmarks.report.measured import compared, measured, with_best
-from benchmarks.report.metrics import KINDS, Kind, metric_label, metric_order
+from benchmarks.report.metrics import KINDS, LOWER_IS_BETTER, NO_BEST, Kind, metric_label, metric_order
 from benchmarks.report.records_frame import make_frame
 from benchmarks.report.table import (
     NOTHING,
@@ -150,7 +150,9 @@ def _numbers(frame: pandas.DataFrame, rows: Mapping[str, Row], columns: Sequence
         for key, row in rows.items():
             lines = lines_of.get((key, *where), [])
             cells[key] = _measured(lines) if lines or not (is_planned or row.is_reference) else NOTHING
-        cells |= with_best({key: cell for key, cell in cells.items() if not rows[key].is_reference})
+        if column.metric not in NO_BEST:
+            judged = {key: cell for key, cell in cells.items() if not rows[key].is_reference}
+            cells |= with_best(judged, lowest=column.metric in LOWER_IS_BETTER)
         for key, cell in cells.items():
             takes_difference = baseline is not None and key != baseline and not rows[key].is_reference
             table[key][column] = compared(cell, cells[baseline]) if takes_difference and baseline else cell

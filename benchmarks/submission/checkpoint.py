@@ -96,7 +96,7 @@ def require_supported(submitted: SubmittedCheckpoint, protocols: Sequence[Protoc
     architecture = submitted.imported.info.architecture
     reasons = []
     for protocol in protocols:
-        if not protocol.ANY_NETWORK and not isinstance(architecture, Architecture):
+        if not protocol.TAKES_TRANSFORMERS and not isinstance(architecture, Architecture):
             reasons.append(f"{protocol.id} ({protocol.task}) takes ResNets only")
         elif protocol.backbone and protocol.backbone != architecture.name:
             reasons.append(f"{protocol.id} is about a {protocol.backbone}")

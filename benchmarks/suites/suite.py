@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from benchmarks.datasets.scenes import ScenesSpec
+from benchmarks.protocols.protocol import REFERENCES
 from benchmarks.suites.sweep import check_free, expand
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 SUITES = Path(__file__).parent
-REFERENCES = ("scene_type_oracle", "colour_histogram", "box_shape")
 SCENE_TYPE_ORACLE = "scene_type_oracle"
 
 # What a suite may say of the generated data: what 'scenebench data scenes' takes.

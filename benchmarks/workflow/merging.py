@@ -12,7 +12,7 @@ START_SECONDS = 7.0
 """What a process takes to start, of the stated seconds of an evaluation; shared ones take it once."""
 
 
-PROBED = ("classification", "dense")
+PROBED = ("classification", "dense", "saliency")
 """Tasks whose evaluations share a process: probes, half of whose time is its start."""
 
 

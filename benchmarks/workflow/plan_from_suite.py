@@ -28,6 +28,11 @@ TRAIN_ANNOTATIONS = "annotations/instances_train.json"
 Entry = TypeVar("Entry", BackboneRow, ProtocolColumn)
 _DATA_SECONDS = 20.0
 _REFERENCE_SEED = 0
+_REFERENCE_LABELS = {
+    "scene_type_oracle": "scene-type oracle",
+    "colour_histogram": "colour-histogram probe",
+    "box_shape": "box-shape probe",
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,9 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
             for column, protocol in columns:
                 for run in seeds_of_runs(row, seed, column, protocol):
                     jobs.append(_evaluate_job(of_suite, column, protocol, data, row.label, run, subject))
-    references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
+    mandatory = [name for _, protocol in columns for name in protocol.MANDATORY_REFERENCES]
+    wanted = dict.fromkeys([*suite.references, *mandatory])
+    references = [name for name in wanted if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
             if name in protocol.references:
@@ -143,8 +150,7 @@ def _for_source(entry: Entry, source: Source) -> Entry:
 
 def reference_label(name: str) -> str:
     """How a reference row is called in the tables."""
-    labels = {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}
-    return (labels | {"box_shape": "box-shape probe"}).get(name, name)
+    return _REFERENCE_LABELS.get(name, name.replace("_", " "))
 
 
 def _data_of(source: Source) -> _Data:

@@ -54,12 +54,18 @@ class Diagnostics:
                 f"diagnostics.every_epochs: {recipe.method} has neither pseudo-labels nor saliency maps ({able} have); "
                 "set diagnostics.every_epochs=null"
             )
-        if not recipe.data.annotations:
+        measures = importlib.import_module(f"{_PACKAGE}.{recipe.method}").Measures
+        human = recipe.diagnostics.human_root
+        if human and not measures.HAS_MAPS:
+            raise UserError(
+                f"diagnostics.human_root: {recipe.method} has no saliency maps to hold against {human}; leave it away"
+            )
+        if not recipe.data.annotations and not human:
             raise UserError(
                 f"diagnostics.every_epochs: {self.every} needs the truth; add {KEY}=FILE, a COCO instances JSON, or "
                 "set diagnostics.every_epochs=null"
             )
-        self.measures = importlib.import_module(f"{_PACKAGE}.{recipe.method}").Measures(recipe, images)
+        self.measures = measures(recipe, images)
         if not self.measures.usable:
             raise UserError(f"{KEY}: none of the images that the diagnostics read holds an object")
 

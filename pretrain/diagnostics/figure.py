@@ -62,6 +62,21 @@ def draw_saliency_quality(rows: Rows, path: Path) -> Path:
     return thumbnails.save(figure, path)
 
 
+def draw_against_people(rows: Rows, path: Path) -> Path:
+    """Maximal F, AUC and MAE over training against people, beside another image's map and the controls."""
+    figure = Figure(figsize=(10.5, 2.9), layout="constrained")
+    for axis, measure, title in zip(
+        figure.subplots(1, 3), ("max_f", "auc", "mae"), ("maximal F", "AUC", "MAE (lower is better)"), strict=True
+    ):
+        _line(axis, rows, "epoch", measure, "the network's map", "#e6194b")
+        _line(axis, rows, "epoch", f"other_{measure}", "another image's", OTHER)
+        _line(axis, rows, "epoch", f"centre_{measure}", "centre prior", "#f5a623", dashed=True)
+        _line(axis, rows, "epoch", f"known_{measure}", "masks in as few cells", "#3cb44b", dashed=True)
+        _line(axis, rows, "epoch", f"uniform_{measure}", "uniform", CHANCE)
+        _finish(axis, "epoch", title, f"{title} against people")
+    return drawing.save(figure, path)
+
+
 def _line(axis: Axes, rows: Rows, x: str, y: str, label: str, colour: str, dashed: bool = False) -> None:
     style = "--" if dashed else "-"
     axis.plot([row[x] for row in rows], [row[y] for row in rows], style, marker=".", color=colour, label=label)

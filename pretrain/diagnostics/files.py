@@ -12,7 +12,7 @@ from scenebench.files import write_text
 
 FOLDER = "diagnostics"
 ABOUT, PSEUDO_LABELS, BY_CATEGORY, SALIENCY = "about.json", "pseudo_labels.csv", "by_category.csv", "saliency.csv"
-CAUSES = "causes.csv"
+CAUSES, PEOPLE = "causes.csv", "saliency_human.csv"
 
 Row = dict[str, Any]
 
@@ -31,10 +31,10 @@ def parse_rows(lines: Iterable[str]) -> list[dict[str, float]]:
 
 
 def replace_rows(path: Path, step: int, rows: list[Row]) -> None:
-    """Add the rows of ``step``, and drop those of this step and later ones."""
+    """Add the rows of ``step``, and drop those of this step and later ones. What older rows do not say is NaN."""
     kept = [row for row in read_rows(path) if row["step"] < step]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(buffer, list(rows[0]), restval="nan", lineterminator="\n")
     writer.writeheader()
     for row in [*kept, *rows]:
         writer.writerow({key: _text(value) for key, value in row.items()})

@@ -99,6 +99,7 @@ class SaliencyQuality:
         chance_iou: of a region of the same size that knows nothing, p m / (p + m - p m).
         chance_pointing: of a random place, which is the objects' share of the image.
         map_area, object_area: shares of the image.
+        mass: the share of the map's sum that lies on the objects; of a uniform map ``object_area``.
     """
 
     iou: float
@@ -107,6 +108,7 @@ class SaliencyQuality:
     chance_pointing: float
     map_area: float
     object_area: float
+    mass: float
 
 
 @torch.no_grad()
@@ -132,6 +134,7 @@ def saliency_quality(maps: Tensor, masks: Tensor) -> SaliencyQuality:
         chance_pointing=float(m.mean()),
         map_area=float(p.mean()),
         object_area=float(m.mean()),
+        mass=float(((enlarged * masks).sum(dim=(1, 2)) / enlarged.sum(dim=(1, 2)).clamp(min=1e-12)).mean()),
     )
 
 

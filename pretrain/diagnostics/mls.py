@@ -32,6 +32,8 @@ class Measures:
         usable: whether any image has a category.
     """
 
+    HAS_MAPS = False
+
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         self.recipe, self.images = recipe, images
         self.labels = multilabels(recipe.data.annotations, images)[0].bool()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pretrain.recipes.checks import require
+from scenebench.errors import UserError
 
 
 @dataclass
@@ -33,10 +34,15 @@ class DiagnosticsRecipe:
     every_epochs: int | None = None  # None: never
     images: int = 512  # queries, or images whose maps are looked at
     ks: list[int] = field(default_factory=lambda: [1, 2, 5, 10, 20, 40])  # of pseudo-labels, beside mls.k
+    human_root: str = ""  # saliency: also against people, in ROOT/images and ROOT/masks (scenebench.salient_folder)
     causes: bool = False  # MLS: also without stale keys, without changed colours, without crops
 
     def __post_init__(self) -> None:
         if self.every_epochs is not None:
             require(self.every_epochs >= 1, "diagnostics.every_epochs", self.every_epochs, "at least 1, or null")
+        elif self.human_root:
+            raise UserError(
+                f"diagnostics.human_root: {self.human_root} is read by the diagnostics; add diagnostics.every_epochs=1"
+            )
         require(self.images >= 2, "diagnostics.images", self.images, "at least 2")
         require(bool(self.ks) and min(self.ks) >= 1, "diagnostics.ks", self.ks, "numbers of at least 1")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from method_batches import own_keys
+from miniatures import build_salient_objects
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -20,15 +21,18 @@ from pretrain.data.images import decode_image
 from pretrain.data.loading import PretrainDataset
 from pretrain.data.views import resize
 from pretrain.diagnostics.during_training import Diagnostics
-from pretrain.diagnostics.files import read_rows
+from pretrain.diagnostics.files import read_rows, replace_rows
 from pretrain.diagnostics.measures import category_precision, pseudo_label_quality, saliency_quality
 from pretrain.diagnostics.mls_causes import pseudo_label_causes
 from pretrain.methods.mls import Mls
+from pretrain.methods.saliency.method import Saliency
 from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
+from pretrain.saliency import activation_maps
 from pretrain.stopping import Stopped
 from pretrain.train import pretrain
 from scenebench.errors import UserError
+from scenebench.salient_quality import salient_quality
 
 COUNT, CATEGORIES, STEPS = 22, 3, 5
 SMALL = [
@@ -110,7 +114,7 @@ def test_saliency_is_that_of_a_slow_count(seed: int) -> None:
     rng = np.random.default_rng(seed)
     maps, masks = rng.random((3, 6, 5)), rng.random((3, 6, 5)) < 0.4
     maps[2] = 0.7
-    iou, pointing, chance = [], [], []
+    iou, pointing, chance, mass = [], [], [], []
     for one, mask in zip(maps, masks, strict=True):
         mean = one.sum() / one.size
         salient = {(y, x) for y in range(6) for x in range(5) if one[y, x] >= mean - 1e-6}
@@ -118,11 +122,12 @@ def test_saliency_is_that_of_a_slow_count(seed: int) -> None:
         iou.append(len(salient & objects) / len(salient | objects))
         best = {(y, x) for y in range(6) for x in range(5) if one[y, x] == one.max()}
         pointing.append(len(best & objects) / len(best))
+        mass.append(sum(one[place] for place in objects) / one.sum())
         p, m = len(salient) / 30, len(objects) / 30
         chance.append(p * m / (p + m - p * m))
     found = saliency_quality(torch.from_numpy(maps), torch.from_numpy(masks))
-    assert [found.iou, found.pointing, found.chance_iou] == pytest.approx(
-        [np.mean(iou), np.mean(pointing), np.mean(chance)]
+    assert [found.iou, found.pointing, found.chance_iou, found.mass] == pytest.approx(
+        [np.mean(iou), np.mean(pointing), np.mean(chance), np.mean(mass)]
     )
     assert found.chance_pointing == found.object_area == pytest.approx(masks.mean())
 
@@ -291,6 +296,76 @@ def test_what_is_written_of_saliency(data: tuple[Path, Path], tmp_path: Path) ->
     assert len({row["images"] for row in rows}) == 1
     assert 0 < rows[0]["images"] <= 12
     assert (tmp_path / "run/figures/diagnostics_saliency.png").stat().st_size > 5000
+    for row in rows:
+        for measure in ("iou", "pointing", "mass"):
+            assert row[f"model_{measure}"] == row[measure], "the source asks the network"
+            assert row[f"known_{measure}"] > row[f"centre_{measure}"]
+            assert row[f"known_{measure}"] > row[f"uniform_{measure}"] == pytest.approx(row["object_area"], abs=1e-6)
+    assert len({(row["centre_iou"], row["known_mass"]) for row in rows}) == 1, "controls do not learn"
+    logged = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    entropies = [line["map_entropy"] for line in logged if "map_entropy" in line]
+    assert entropies[0] == 1, "uniform maps in the warm-up"
+    assert 0 < entropies[-1] < 1
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_salient_objects(tmp_path_factory.mktemp("people") / "data", count=9)
+
+
+def test_maps_are_held_against_people_over_training(data: tuple[Path, Path], people: Path, tmp_path: Path) -> None:
+    """The crops go by the oracle, whose maps no other pictures have; what is measured is the network's own."""
+    short = ["schedule.epochs=2", "schedule.batch_size=8", "saliency.source=mask"]
+    recipe = recipe_of(data, "saliency", *short, ON, f"diagnostics.human_root={people}")
+    watched = load_file(pretrain(recipe, tmp_path / "run"))
+    without = load_file(pretrain(recipe_of(data, "saliency", *short), tmp_path / "without"))
+    assert all(torch.equal(without[key], watched[key]) for key in without), "training does not notice"
+    assert recipe.identity() == recipe_of(data, "saliency", *short).identity()
+    rows = read_rows(tmp_path / "run/diagnostics/saliency_human.csv")
+    assert [(row["epoch"], row["images"]) for row in rows] == [(0, 9), (1, 9), (2, 9)]
+    for row in rows:
+        assert row["uniform_auc"] == 0.5
+        assert row["known_max_f"] > row["centre_max_f"]
+        assert row["known_auc"] > row["centre_auc"]
+    assert len({row["auc"] for row in rows}) > 1, "the network's own map changes"
+    assert len({row["known_mae"] for row in rows}) == 1
+    assert (tmp_path / "run/figures/diagnostics_saliency_human.png").stat().st_size > 5000
+    objects = read_rows(tmp_path / "run/diagnostics/saliency.csv")
+    assert objects[-1]["iou"] > objects[-1]["model_iou"], "the oracle's, and the network's beside them"
+
+
+def test_a_row_against_people_is_that_of_the_networks_maps(
+    data: tuple[Path, Path], people: Path, tmp_path: Path
+) -> None:
+    recipe = load_recipe(
+        "saliency_demo",
+        [*own_keys("saliency", SMALL), f"data.root={data[0]}", ON, f"diagnostics.human_root={people}"],
+    )
+    images = sorted(data[0].iterdir())
+    torch.manual_seed(0)
+    method = method_class("saliency")(recipe, images)
+    assert isinstance(method, Saliency)
+    diagnostics = Diagnostics(recipe, images, tmp_path)
+    diagnostics.at_epoch_boundary(method, 0, STEPS)
+    assert not (tmp_path / "diagnostics/saliency.csv").exists(), "without annotations, people alone"
+    (row,) = read_rows(tmp_path / "diagnostics/saliency_human.csv")
+    paths = sorted((people / "images").iterdir())
+    masks = [torch.from_numpy(np.asarray(Image.open(path)) > 128) for path in sorted((people / "masks").iterdir())]
+    pixels = torch.stack([resize(decode_image(path), 64) for path in paths])
+    with torch.no_grad():
+        maps = activation_maps(method.base.follower.backbone.eval().feature_map(method.base.normalised(pixels)))
+    expected = salient_quality([(one * 255).round() for one in maps], masks)
+    assert [row["max_f"], row["auc"], row["mae"]] == pytest.approx(
+        [expected.max_f, expected.auc, expected.mae], abs=1e-5
+    )
+
+
+def test_a_run_that_an_older_version_began_goes_on(tmp_path: Path) -> None:
+    replace_rows(tmp_path / "saliency.csv", 0, [{"step": 0, "iou": 0.5}])
+    replace_rows(tmp_path / "saliency.csv", 5, [{"step": 5, "iou": 0.25, "mass": 0.125}])
+    first, second = read_rows(tmp_path / "saliency.csv")
+    assert math.isnan(first["mass"])
+    assert second == {"step": 5, "iou": 0.25, "mass": 0.125}
 
 
 def test_an_oracles_maps_are_found_to_be_good(data: tuple[Path, Path], tmp_path: Path) -> None:
@@ -337,6 +412,16 @@ def test_what_cannot_be_measured(data: tuple[Path, Path], tmp_path: Path) -> Non
     for method in ("mls", "saliency"):
         with pytest.raises(UserError, match="none of the images that the diagnostics read holds an object"):
             Diagnostics(recipe_of((data[0], empty), method, ON), images, tmp_path)
+    with pytest.raises(UserError, match="human_root: mls has no saliency maps to hold against /somewhere"):
+        Diagnostics(recipe_of(data, "mls", ON, "diagnostics.human_root=/somewhere"), images, tmp_path)
+    with pytest.raises(UserError, match="diagnostics.human_root: /somewhere/images: no such folder"):
+        Diagnostics(recipe_of(data, "saliency", ON, "diagnostics.human_root=/somewhere"), images, tmp_path)
+    with pytest.raises(UserError, match=r"human_root: /somewhere is read by the diagnostics; add diagnostics\.every_"):
+        recipe_of(data, "saliency", "diagnostics.human_root=/somewhere")
+    bad = build_salient_objects(tmp_path / "bad", count=2)
+    Image.new("L", (5, 5)).save(bad / "masks/001.png")
+    with pytest.raises(UserError, match=r"diagnostics\.human_root: .*001.png: a mask of 5x5 pixels, its picture has"):
+        Diagnostics(recipe_of(data, "saliency", ON, f"diagnostics.human_root={bad}"), images, tmp_path)
     for value in ("diagnostics.every_epochs=0", "diagnostics.images=1", "diagnostics.ks=[0]", "diagnostics.ks=[]"):
         with pytest.raises(UserError, match=r"^diagnostics\."):
             recipe_of(data, "mls", value)

@@ -22,6 +22,7 @@ _READERS = {
     "imagenet": "imagenet:read_imagenet",
     "indoor67": "small_sets:read_indoor67",
     "pets": "small_sets:read_pets",
+    "salient_objects": "salient_objects:read_salient_objects",
     "scenes": "scenes:read_scenes",
     "voc": "voc:read_voc",
     "voc0712": "voc:read_voc0712",

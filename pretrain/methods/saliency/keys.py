@@ -8,7 +8,9 @@ from pretrain.recipes.checks import number_range, require
 from scenebench.errors import UserError, require_choice
 
 SALIENCY_BASES = ("moco", "byol")
-SALIENCY_SOURCES = ("activation", "contracam", "attention", "uniform", "random", "shuffled", "mask")
+MODEL_SOURCES = ("activation", "contracam", "attention")
+"""Maps that a network is asked for; the others are controls, and the truth."""
+SALIENCY_SOURCES = (*MODEL_SOURCES, "uniform", "random", "shuffled", "mask")
 
 
 @dataclass

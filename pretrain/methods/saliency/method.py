@@ -29,7 +29,7 @@ from pretrain.methods.saliency.boxes import draw_pairs
 from pretrain.methods.saliency.branch import BASES, PairsOfCrops
 from pretrain.methods.saliency.history import SaliencyHistory
 from pretrain.methods.saliency.keys import SaliencyRecipe
-from pretrain.methods.saliency.sources import SOURCES, MapRequest
+from pretrain.methods.saliency.sources import SOURCES, MapRequest, model_source
 from pretrain.recipes.method_registry import register
 from pretrain.recipes.recipe import LocalCrops, Recipe
 from scenebench.errors import UserError
@@ -112,6 +112,7 @@ class Saliency(Method):
             "loss_local": local_loss.detach(),
             "pair_score": scores.mean(),
             "largest_weight": weights.max(),
+            "map_entropy": saliency.map_entropies(saliency.to_float(self.maps.of(batch.on_host))).mean(),
         }
         return global_loss + recipe.loss_weight * local_loss, log
 
@@ -161,8 +162,19 @@ class Saliency(Method):
 
     def maps_of(self, images: ImageFiles, rng: np.random.Generator) -> Tensor:
         """The maps that ``saliency.source`` gives these images now, uint8 n x h x w; 1 where one cannot be decoded."""
+        return self._maps_by(self.local.source, images, rng)
+
+    def model_maps_of(self, images: ImageFiles) -> Tensor:
+        """What the network itself says of any images now, also where the crops go by a control; uint8 n x h x w.
+
+        By ``saliency.source`` where that asks the network, else by what such a network has by itself.
+        """
+        source = model_source(self.local.source, self.base.follower.backbone)
+        return self._maps_by(source, images, np.random.default_rng(0))
+
+    def _maps_by(self, source: str, images: ImageFiles, rng: np.random.Generator) -> Tensor:
         with evaluation_mode(self.base.follower), torch.no_grad():
-            return SOURCES[self.local.source](MapRequest(self.base, images, self.maps.size, rng))
+            return SOURCES[source](MapRequest(self.base, images, self.maps.size, rng))
 
     def local_box_sampler(self) -> LocalBoxSampler:
         """Draws K pairs in image ``index`` from the map it has now."""

@@ -21,9 +21,10 @@ from pretrain.data.sources import ImageFile, ImageFiles
 from pretrain.data.whole_images import loading_threads, whole_image_batches
 from pretrain.distributed import gather, rank, world_size
 from pretrain.losses import normalise
-from pretrain.methods.saliency.keys import SaliencyRecipe
+from pretrain.methods.saliency.keys import MODEL_SOURCES, SaliencyRecipe
 from pretrain.methods.two_encoders import TwoEncoders
 from scenebench.errors import UserError
+from transfer.networks.network import Backbone
 from transfer.networks.resnet import ResNet
 
 MAP_BATCH = 64  # images at a time
@@ -154,12 +155,15 @@ def random(request: MapRequest) -> Tensor:
 
 def shuffled(request: MapRequest) -> Tensor:
     """A control: the activation map (a vision transformer's attention) of another image."""
-    of_model = activation if isinstance(request.base.follower.backbone, ResNet) else attention
-    return saliency.shuffled_maps(of_model(request), request.rng)
+    of_model = model_source("shuffled", request.base.follower.backbone)
+    return saliency.shuffled_maps(SOURCES[of_model](request), request.rng)
 
 
 def mask(request: MapRequest) -> Tensor:
-    """An oracle: the share of each cell that objects of ``data.annotations`` cover; 1 for an image without any."""
+    """An oracle: the share of each cell that objects of ``data.annotations`` cover; 1 for an image without any.
+
+    An object without a mask covers its box; what several cover counts once.
+    """
     everything = request.base.images  # one image alone may not be listed; and they are read once
     maps = _object_maps(Path(request.base.recipe.data.annotations), tuple(everything), request.cells)
     places = {image: place for place, image in enumerate(everything)}
@@ -175,6 +179,13 @@ SOURCES: dict[str, Callable[[MapRequest], Tensor]] = {
     "shuffled": shuffled,
     "mask": mask,
 }
+
+
+def model_source(source: str, backbone: Backbone) -> str:
+    """The source itself where it asks the network, else that which such a network has by itself."""
+    if source in MODEL_SOURCES:
+        return source
+    return "activation" if isinstance(backbone, ResNet) else "attention"
 
 
 @functools.lru_cache(maxsize=1)

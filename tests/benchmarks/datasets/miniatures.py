@@ -253,6 +253,22 @@ def _build_voc(root: Path, each: int, splits: tuple[str, ...], form: str, first:
     return root
 
 
+def build_salient_objects(root: Path, count: int = 6) -> Path:
+    """Pictures of two shapes; what is salient is a brighter rectangle that lies elsewhere in each."""
+    rng = np.random.default_rng(5)
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    for index in range(count):
+        size = ((40, 32), (32, 40))[index % 2]
+        mask = np.zeros(size[::-1], dtype=np.uint8)
+        top, left = rng.integers(0, 16, 2)
+        mask[top : top + 14, left : left + 12] = 255
+        pixels = rng.integers(0, 90, (*mask.shape, 3)) + mask[..., None] // 2
+        Image.fromarray(pixels.astype(np.uint8)).save(root / f"images/{index:03d}.jpg")
+        Image.fromarray(mask).save(root / f"masks/{index:03d}.png")
+    return root
+
+
 BUILDERS = {
     "aircraft": build_aircraft,
     "cars": build_cars,
@@ -264,6 +280,7 @@ BUILDERS = {
     "imagenet": build_imagenet,
     "indoor67": build_indoor67,
     "pets": build_pets,
+    "salient_objects": build_salient_objects,
     "voc": build_voc2007,
     "voc0712": build_voc0712,
     "voc2007": build_voc2007,

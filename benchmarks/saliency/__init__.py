@@ -1,0 +1,1 @@
+"""Saliency maps of frozen backbones against people."""
