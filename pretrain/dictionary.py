@@ -94,9 +94,18 @@ class PairedDictionary(nn.Module):
         """bool, B x D: the slot holds a crop of the very image of that row (of this or an earlier epoch)."""
         return image_ids.unsqueeze(1) == self.image_ids.unsqueeze(0)
 
+    def written(self) -> Tensor:
+        """bool, D: the slot holds a key, not its random initial vector."""
+        return self.image_ids != NO_IMAGE
+
+    def ages(self) -> Tensor:
+        """int64, D: how many slots were written later; 0 for the newest key, and D - 1 for the next to go."""
+        slots = torch.arange(self.size, device=self.image_ids.device)
+        return (self.position - 1 - slots) % self.size
+
     def is_unused(self) -> bool:
         """Whether no key has been written yet (waits for the device)."""
-        return bool((self.image_ids == NO_IMAGE).all())
+        return not bool(self.written().any())
 
     def get_extra_state(self) -> int:
         """The position, for the state dict (a plain number: no wait for the device)."""

@@ -106,28 +106,39 @@ def top_k_labels(scores: Tensor, k: int, excluded: Tensor | None = None) -> Tens
     return labels if excluded is None else labels & ~excluded
 
 
-@full_precision
-def multi_label_bce(scores: Tensor, labels: Tensor, temperature: float, excluded: Tensor | None = None) -> Tensor:
-    """The multi-label loss of MLS, eq. (9): binary cross-entropy of ``sigma(p / tau)``, a plain mean over B and D.
+REDUCTIONS = ("mean", "sum", "balanced")
+"""From the losses of B x D entries to one number (:func:`multi_label_bce`)."""
 
-    No re-weighting of positives, no bias, no margin.
+
+@full_precision
+def multi_label_bce(
+    scores: Tensor, labels: Tensor, temperature: float, excluded: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """The multi-label loss of MLS, eq. (9): binary cross-entropy of ``sigma(p / tau)``, no bias, no margin.
 
     Args:
         scores: p = z1 . Q_z, B x D.
         labels: bool, B x D.
-        excluded: bool, B x D: entries that count neither as positive nor as negative; the mean is over the others.
+        excluded: bool, B x D: entries that count neither as positive nor as negative, in no mean.
+        reduction: one of :data:`REDUCTIONS`. mean: over B and D, eq. (9) as printed. sum: over D, then the mean over
+            the B images. balanced: half the mean over all positives of the batch, and half that over all negatives; a
+            batch without any of one kind has 0 in its place.
     """
     losses = F.binary_cross_entropy_with_logits(scores / temperature, labels.to(scores.dtype), reduction="none")
-    return _mean(losses, excluded)
+    return _reduced(losses, labels, excluded, reduction)
 
 
 @full_precision
 def multi_label_bce_positives(
-    scores: Tensor, labels: Tensor, temperature: float, excluded: Tensor | None = None
+    scores: Tensor, labels: Tensor, temperature: float, excluded: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """Only the term ``y log sigma(p / tau)`` of eq. (9), the row "BCE-pos" of table 6; still divided by B and D."""
+    """Only the term ``y log sigma(p / tau)`` of eq. (9), the row "BCE-pos" of table 6.
+
+    It is what positives have of :func:`multi_label_bce` under the same reduction: still divided by B and D (mean), or
+    by B (sum), or half the mean over the positives (balanced).
+    """
     losses = -F.logsigmoid(scores / temperature) * labels.to(scores.dtype)
-    return _mean(losses, excluded)
+    return _reduced(losses, labels, excluded, reduction)
 
 
 @full_precision
@@ -144,9 +155,18 @@ def knn_softmax(scores: Tensor, labels: Tensor, temperature: float, excluded: Te
     return -(log_probabilities.sum(dim=1) / labels.sum(dim=1).clamp(min=1)).mean()
 
 
-def _mean(losses: Tensor, excluded: Tensor | None) -> Tensor:
-    if excluded is None:
-        return losses.mean()
-    kept = (~excluded).to(losses.dtype)
-    # With several processes each keeps another number of entries, and the mean is over those of all.
+def _reduced(losses: Tensor, labels: Tensor, excluded: Tensor | None, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return losses.mean() if excluded is None else _mean(losses, ~excluded)
+    kept = torch.ones_like(labels) if excluded is None else ~excluded
+    if reduction == "sum":
+        return (losses * kept).sum(dim=1).mean()
+    if reduction == "balanced":
+        return (_mean(losses, labels & kept) + _mean(losses, ~labels & kept)) / 2
+    raise ValueError(f"reduction '{reduction}' is none of {REDUCTIONS}")
+
+
+def _mean(losses: Tensor, counted: Tensor) -> Tensor:
+    """Over the entries that count, of all processes: each has another number of them."""
+    kept = counted.to(losses.dtype)
     return (losses * kept).sum() / mean_over_processes(kept.sum()).clamp(min=1)

@@ -40,9 +40,10 @@ class TrainingStep:
         self.grouped_statistics = grouped_statistics
         self.bf16 = recipe.run.precision == "bf16"
 
-    def __call__(self, batch: Batch, lr: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss before the update, and what to log; both on the device."""
+    def __call__(self, batch: Batch, lr: float, is_logged: bool = False) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss before the update, and what to log (more of it where ``is_logged``); both on the device."""
         device = self.method.device
+        self.method.is_logged = is_logged
         set_learning_rate(self.optimiser, lr)
         if self.grouped_statistics is not None:
             self.grouped_statistics.before_step()

@@ -175,12 +175,13 @@ class _Run:
                         batch = next(batches)
                         training_log.waited(time.monotonic() - asked)
                         lr = learning_rate(peak, recipe.schedule, self.step, steps_per_epoch)
-                        loss, log = training_step(batch, lr)
+                        report_due = (self.step + 1) % recipe.run.log_every == 0 or self.step + 1 == self.total_steps
+                        loss, log = training_step(batch, lr, report_due)
                         self.first_not_finite.note(loss, self.step)
                         self.step += 1
-                        if self.fabric.device.type == "cpu" or self._report_due():  # asking a GPU means waiting for it
+                        if self.fabric.device.type == "cpu" or report_due:  # asking a GPU means waiting for it
                             self._require_finite_losses(dataset)
-                        if self._report_due():
+                        if report_due:
                             training_log.report(self.step, _means(loss, lr, log))
                         if self.any_process.any(stop.signal_number is not None):
                             self._save(optimiser, dataset)
@@ -204,9 +205,6 @@ class _Run:
                 training_log.paused(
                     self.diagnostics.at_epoch_boundary(self.method, self.step, training_log.steps_per_epoch)
                 )
-
-    def _report_due(self) -> bool:
-        return self.step % self.recipe.run.log_every == 0 or self.step == self.total_steps
 
     def _checkpoint_due(self, steps_per_epoch: int) -> bool:
         run = self.recipe.run

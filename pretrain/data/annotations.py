@@ -1,7 +1,7 @@
 """Labels and object masks of the pretraining images from a COCO instances JSON (``data.annotations``).
 
-Only the supervised bound, the oracle saliency maps, the kNN probe and the diagnostics read them. The file is read by
-``scenebench.coco``, as ``scenebench data coco`` reads it: the same objects with the same masks, or the same refusal.
+Only the supervised bound, the oracles (labels of MLS, saliency maps), the kNN probe and the diagnostics read them. The
+file is read by ``scenebench.coco``, as ``scenebench data coco`` reads it: the same objects, or the same refusal.
 Crowd regions count like any other object, as in the multi-label lists of ``benchmarks/datasets``.
 """
 
@@ -74,6 +74,28 @@ def _multilabels(path: Path, stamp: tuple[int, int], images: tuple[ImageFile, ..
             labels[index, category] = 1
     read.finish()
     return labels, labelled
+
+
+def labels_of_all(annotations: Path | str, images: ImageFiles, needed_by: str) -> Tensor:
+    """The labels of :func:`multilabels` where every image must be listed.
+
+    Args:
+        annotations: "" where none are given.
+        needed_by: the key and value that ask for labels, for errors.
+
+    Raises:
+        UserError: as :func:`multilabels`; none are given, or an image is not listed.
+    """
+    if not annotations:
+        raise UserError(f"{KEY}: {needed_by} needs labels; add {KEY}=FILE, a COCO instances JSON")
+    labels, labelled = multilabels(annotations, images)
+    missing = (~labelled).nonzero().flatten().tolist()
+    if missing:
+        raise UserError(
+            f"{KEY}: {annotations} does not list {len(missing)} of the {len(images)} images (the first is "
+            f"{images[missing[0]]}), but {needed_by} needs a label for each; take them out of data.root"
+        )
+    return labels
 
 
 def object_maps(annotations: Path | str, images: ImageFiles, cells: tuple[int, int]) -> Tensor:

@@ -26,9 +26,12 @@ class Method(MethodTraits, nn.Module):
         recipe: the whole recipe.
         images: the image files; ``batch.indices`` point into it.
         branch: the name of the kept copy in the backbone file.
+        is_logged: whether a line of the log is written of the step under way; what costs something and is only for the
+            log is computed then alone. It changes nothing else.
     """
 
     branch = "query"
+    is_logged = False
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__()

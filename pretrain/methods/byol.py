@@ -19,6 +19,8 @@ from torch import Tensor
 
 from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch
+from pretrain.distributed import gather
+from pretrain.health import participation_ratio
 from pretrain.losses import byol_loss, normalise
 from pretrain.methods.two_encoders import TwoEncoders, total_steps
 from pretrain.networks import Encoder, Predictor, cosine_momentum, momentum_copy, update_momentum_copy
@@ -96,14 +98,18 @@ class Byol(TwoEncoders):
         """The symmetrised loss.
 
         ``embedding_std`` in the log is the spread of the target's unit embeddings over the images, root mean square
-        over dimensions: near ``1 / sqrt(d_z)`` in health, 0 after a collapse.
+        over dimensions: near ``1 / sqrt(d_z)`` in health, 0 after a collapse. ``participation_z``, where the step is
+        logged: in how many directions they spread, at most one less than the batch has images.
         """
         first, second = self.both_inputs(batch.global_views, batch.global_photometric)
         first_target, second_target = self.targets(first), self.targets(second)
         losses = byol_loss(self.predictions(first), second_target) + byol_loss(self.predictions(second), first_target)
         loss = losses.mean()
         spread = normalise(first_target).var(dim=0, correction=0).mean().sqrt()
-        return loss, {"loss_byol": loss.detach(), "embedding_std": spread}
+        log = {"loss_byol": loss.detach(), "embedding_std": spread}
+        if self.is_logged:
+            log["participation_z"] = participation_ratio(gather(normalise(first_target)))
+        return loss, log
 
     def predictions(self, images: Tensor) -> Tensor:
         """``q(z)`` of network input, B x d_z, by the online encoder and the predictor."""

@@ -119,6 +119,7 @@ class DenseCl(MomentumContrast):
             self.temperature,
         ).mean()
         log = {"loss_infonce": contrastive.detach(), "loss_dense": dense.detach()}
+        log |= self.health(embeddings[:, 0], self._keys)
         return (1 - self.loss_weight) * contrastive + self.loss_weight * dense, log
 
     def after_step(self) -> None:

@@ -22,6 +22,7 @@ from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch
 from pretrain.dictionary import PairedDictionary
 from pretrain.distributed import gather, own_rows
+from pretrain.health import participation_ratio, top_one
 from pretrain.losses import info_nce, normalise
 from pretrain.methods.two_encoders import TwoEncoders
 from pretrain.networks import (
@@ -162,6 +163,22 @@ class MomentumContrast(TwoEncoders):
             normalise(embeddings), normalise(keys.projections), self.dictionary.projections, self.temperature
         )
 
+    def health(self, embeddings: Tensor, keys: Keys) -> dict[str, Tensor]:
+        """Where the step is logged: top-1 of InfoNCE, and the directions that the keys in each dictionary spread in.
+
+        Args:
+            embeddings, keys: as of :meth:`contrast`.
+        """
+        if not self.is_logged:
+            return {}
+        now = self.dictionary
+        log = {"infonce_top1": top_one(normalise(embeddings), normalise(keys.projections), now.projections)}
+        written = now.written()
+        for name, vectors in (("z", now.projections), ("g", now.features)):
+            if int(written.sum()) > 1 and vectors.shape[1]:
+                log[f"participation_{name}"] = participation_ratio(vectors[written])
+        return log
+
 
 @register("moco")
 class Moco(MomentumContrast):
@@ -183,4 +200,4 @@ class Moco(MomentumContrast):
         _, embeddings, keys = self.encode(batch)
         self._keys = keys
         loss = self.contrast(embeddings, keys).mean()
-        return loss, {"loss_infonce": loss.detach()}
+        return loss, {"loss_infonce": loss.detach()} | self.health(embeddings, keys)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from pretrain.data.annotations import KEY, multilabels
+from pretrain.data.annotations import labels_of_all
 from pretrain.data.sources import ImageFiles
 from pretrain.data.views import Batch
 from pretrain.losses import multi_label_bce
@@ -18,7 +18,6 @@ from pretrain.networks import architecture_of, encode_in_groups
 from pretrain.recipes.method_registry import register
 from pretrain.recipes.network import NetworkRecipe
 from pretrain.recipes.recipe import Recipe
-from scenebench.errors import UserError
 from transfer.networks.network import Backbone, build_network
 
 
@@ -59,15 +58,7 @@ class Supervised(Method):
 
     def __init__(self, recipe: Recipe, images: ImageFiles) -> None:
         super().__init__(recipe, images)
-        if not recipe.data.annotations:
-            raise UserError(f"{KEY}: method=supervised needs labels; add {KEY}=FILE, a COCO instances JSON")
-        labels, labelled = multilabels(recipe.data.annotations, images)
-        missing = (~labelled).nonzero().flatten().tolist()
-        if missing:
-            raise UserError(
-                f"{KEY}: {recipe.data.annotations} does not list {len(missing)} of the {len(images)} images (the first "
-                f"is {images[missing[0]]}), but method=supervised needs a label for each; take them out of data.root"
-            )
+        labels = labels_of_all(recipe.data.annotations, images, "method=supervised")
         self.network = Classifier(recipe.network, labels.shape[1])
         self.register_buffer("labels", labels, persistent=False)
 

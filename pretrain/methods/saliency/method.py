@@ -104,6 +104,7 @@ class Saliency(Method):
     def training_step(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """``L_global + lambda L_local``."""
         recipe = self.local
+        self.base.is_logged = self.is_logged
         global_loss, log = self.base.training_step(batch)
         losses = self.local_losses(batch)
         weights, scores = self.weights(batch)
