@@ -90,8 +90,9 @@ def write_board(results: Results, tables: list[SuiteTable], folder: Path) -> Pat
 
 def write_tables(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
     """Write ``tables.md``, ``tables.tex``, ``values.csv`` and the figures; equal records give equal bytes."""
+    from benchmarks.report.how_to_read import notes_to_markdown
     from benchmarks.report.markdown import to_markdown
-    from benchmarks.report.suite_table import notes_to_markdown, suite_to_csv, suite_to_latex
+    from benchmarks.report.suite_table import suite_to_csv, suite_to_latex
 
     head = f"# {results.title}\n\n"
     if results.repeats:
@@ -136,8 +137,8 @@ def draw_curves(results: Results, tables: list[SuiteTable], folder: Path) -> lis
 
 def print_report(report: Report, write: Callable[[str], object] = print) -> None:
     """Show the tables, and where everything lies."""
+    from benchmarks.report.how_to_read import notes_to_markdown
     from benchmarks.report.markdown import to_markdown
-    from benchmarks.report.suite_table import notes_to_markdown
 
     for table in report.tables:
         write("")

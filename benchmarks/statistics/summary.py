@@ -41,7 +41,7 @@ def difference(value: Summary, baseline: Summary) -> tuple[float, float | None]:
 
 
 def pooled_std(samples: Sequence[Sequence[float]]) -> float | None:
-    """Standard deviation within samples, pooled over them: sqrt(sum (n - 1) s^2 / sum (n - 1)); None without two values."""
+    """Standard deviation within samples: sqrt(sum (n - 1) s^2 / sum (n - 1)); None where no sample has two values."""
     known = [one for one in map(summarise, samples) if one is not None and one.std is not None]
     if not known:
         return None

@@ -60,7 +60,7 @@ def test_a_suite_without_controls_is_the_suite_that_it_was(tmp_path: Path) -> No
         ({"negative": "random", "positive": "supervisd"}, "positive.*'supervisd'.*did you mean 'supervised'"),
         ({"negative": "random"}, "'positive' is missing"),
         ({"negative": "random", "positive": "random"}, "both the negative and the positive"),
-        ({**GOOD, "range": {"multilabel_linear.mAp": 8}}, "no column 'multilabel_linear.mAp'.*did you mean 'multilabel_linear.mAP'"),
+        ({**GOOD, "range": {"multilabel_linear.mAp": 8}}, "no column 'multilabel_linear.mAp'.*'multilabel_linear.mAP'"),
         ({**GOOD, "range": {"multilabel_linear.mAP": "much"}}, "multilabel_linear.mAP: 'much' is neither"),
         ({**GOOD, "range": {"multilabel_linear.mAP": {"spread": 8}}}, "spread.*did you mean.*spreads"),
         ({**GOOD, "range": {"multilabel_linear.mAP": -1}}, "spreads: -1 is not a number of at least 0"),
