@@ -1,10 +1,11 @@
 """When every backbone of a column does no better than a predictor that looks at no picture: the column is at its floor.
 
 AP of boxes and masks: next to nothing was found, every mean is below 1. Other metrics, unless the suite's positive
-control passes: no mean is above that of the trivial predictor by more than a point or, where that is more, two spreads of
-seeds. The trivial predictor is the reference row :data:`CHANCE` where the column has it (mAP: the categories' prevalence;
-mIoU, mAcc, aAcc: the most frequent class everywhere). Without it mIoU and mAcc are held against 100 / classes, the most
-that one class everywhere can reach, and top1 against 100 / categories; of mAP and aAcc no floor is known then.
+control passes: no mean is above that of the trivial predictor by more than a point or, where that is more, two spreads
+of seeds. The trivial predictor is the reference row :data:`CHANCE` where the column has it (mAP: the categories'
+prevalence; mIoU, mAcc, aAcc: the most frequent class everywhere). Without it mIoU and mAcc are held against
+100 / classes, the most that one class everywhere can reach, and top1 against 100 / categories; of mAP and aAcc no floor
+is known then.
 """
 
 from __future__ import annotations
