@@ -102,7 +102,8 @@ def _board(chosen: NamedStanding) -> str:
     if found is None or controls is None:
         return f"in {chosen.name}, whose suite states no controls, so that whether the board measures is not known"
     if found.difference is None:
-        return f"in {chosen.name}, of which there is {chosen.standing.range_text}, so that whether the board measures is not known"
+        missing = chosen.standing.range_text
+        return f"in {chosen.name}, of which there is {missing}, so that whether the board measures is not known"
     above = (
         f"{_name(controls.positive)} is {found.difference:.1f} points above {_name(controls.negative)} in {chosen.name}"
     )

@@ -3,7 +3,7 @@
 The standard error of a difference of two rows, judged on the same images, is taken from the categories where there are
 at least five: the variance over categories of the difference by category, over their number, in the mean over pairs
 of rows. It holds what the images of a category happen to be and how categories differ, so it errs upwards. Of fewer
-categories it is that of two independent shares of the images (binomial). It falls with the root of the number of images.
+categories it is that of two independent shares of the images (binomial). It falls with the root of their number.
 """
 
 from __future__ import annotations

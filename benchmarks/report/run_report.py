@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ class Report:
     tables: list[SuiteTable]
     files: list[Path]
     page: Path | None
-    conclusions: list[str]
+    conclusions: list[str] = field(default_factory=list)
 
 
 def build_report(results_folder: Path | str, out: Path | str | None = None) -> Report:

@@ -60,7 +60,7 @@ def column_power(rows: Sequence[Mapping[int, float]]) -> Power | None:
 
 
 def _paired_spread(rows: Sequence[Sequence[float]]) -> float:
-    """Root of the mean, over all pairs of rows, of the variance of their differences; rows x seeds, two or more of both.
+    """Root of the mean, over all pairs of rows, of the variance of their differences; two or more rows and seeds.
 
     It is twice the residual variance of rows and seeds, which takes no sum over pairs.
     """
