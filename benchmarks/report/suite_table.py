@@ -56,7 +56,7 @@ def make_tables(results: Results) -> list[SuiteTable]:
     tables = []
     groups = list(frame.groupby(["data", "fingerprint", "size"], sort=True))
     for _, part in sorted(groups, key=lambda group: -group[1]["record"].nunique()):
-        for kind in KINDS:
+        for kind in _in_order(part, results.protocols):
             # pandas' startswith("") is True everywhere
             chosen = part[(part["task"] == kind.task) & part["metric"].str.startswith(kind.prefix)]
             if len(chosen):
@@ -64,6 +64,17 @@ def make_tables(results: Results) -> list[SuiteTable]:
                 elsewhere = part[(part["origin"] == "reference") & ~part["row"].isin(chosen["row"])]
                 tables.append(_table(kind, chosen, elsewhere, results, known))
     return tables
+
+
+def _in_order(frame: pandas.DataFrame, protocols: Sequence[str]) -> list[Kind]:
+    """The kinds of tables in the order of the plan's protocols, where there is a plan."""
+    first = {protocol: place for place, protocol in reversed(list(enumerate(protocols)))}
+
+    def place(kind: Kind) -> int:
+        there = frame[frame["task"] == kind.task]["protocol"].unique()
+        return min((first.get(protocol, len(first)) for protocol in there), default=len(first))
+
+    return sorted(KINDS, key=place)
 
 
 def _table(

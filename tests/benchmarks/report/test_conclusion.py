@@ -54,7 +54,7 @@ def test_one_seed_beside_three_of_random() -> None:
     said = line(controlled({"random": 16.9}) + one)
     assert said.startswith("On scenes, size demo, n = 1 to 3: supervised is 18.3 points above random")
     assert "the board measures" in said
-    assert "mls − moco = +0.4 is within what one seed cannot tell (5 seeds detect 2.0, it needs 99 seeds)." in said
+    assert "mls − moco = +0.4 is within what one seed cannot tell (5 seeds detect 2.0, it needs 100 seeds)." in said
     far = controlled({"supervised": 36.2, "moco": 25.9, "mls": 45.3}, seeds=1)
     said = line(controlled({"random": 16.9}) + far)
     assert "mls − moco = +20.4 is more than seeds vary by, on one seed each." in said
