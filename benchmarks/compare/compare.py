@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from benchmarks.compare.sides import Side
 from benchmarks.records.differences import KeyDifference, differing_keys, differing_setup
 from benchmarks.records.record import Record
+from benchmarks.report.column_standing import Standing, setting_of_record, standings
+from benchmarks.report.table import Setting
 from benchmarks.statistics.bootstrap import bootstrap_interval, paired_interval
 from benchmarks.statistics.significance import holm, paired_p, welch_p
 from benchmarks.statistics.summary import Summary, summarise
@@ -32,6 +34,8 @@ class Difference:
         test: ``paired t``, ``Welch`` or "" (then ``why_none`` says why).
         pairs: number of seeds that were paired; 0 where the seeds differ.
         p, p_holm: two-sided, and adjusted for all tests of the comparison.
+        warning: why the column can tell nothing, by the controls of the records' suite; "" where it can, or where no
+            control is among the records.
     """
 
     row_a: str
@@ -50,6 +54,7 @@ class Difference:
     p: float | None = None
     p_holm: float | None = None
     why_none: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,11 @@ def compare(a: Side, b: Side) -> Comparison:
         UserError: no two rows of one name, or nothing in them that can be compared (with the reasons).
     """
     pairs = _row_pairs(a, b)
+    known = standings({record.content_hash: record for record in (*a.known, *b.known)}.values())
     differences: list[Difference] = []
     not_comparable: list[NotComparable] = []
     for row_a, row_b in pairs:
-        found, left = _compare_rows(row_a, row_b, a.rows[row_a], b.rows[row_b])
+        found, left = _compare_rows(row_a, row_b, a.rows[row_a], b.rows[row_b], known)
         differences += found
         not_comparable += left
     if not differences:
@@ -125,14 +131,18 @@ def _row_pairs(a: Side, b: Side) -> list[tuple[str, str]]:
 
 
 def _compare_rows(
-    row_a: str, row_b: str, records_a: Sequence[Record], records_b: Sequence[Record]
+    row_a: str,
+    row_b: str,
+    records_a: Sequence[Record],
+    records_b: Sequence[Record],
+    known: Mapping[tuple[Setting, str], Standing],
 ) -> tuple[list[Difference], list[NotComparable]]:
     columns_a, columns_b = _columns(records_a), _columns(records_b)
     differences = [
         difference
         for column in columns_a
         if column in columns_b
-        for difference in _compare_column(row_a, row_b, columns_a[column], columns_b[column])
+        for difference in _compare_column(row_a, row_b, columns_a[column], columns_b[column], known)
     ]
     compared = {(d.protocol, d.metric) for d in differences}
     left = [
@@ -160,7 +170,11 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
 
 
 def _compare_column(
-    row_a: str, row_b: str, records_a: Sequence[Record], records_b: Sequence[Record]
+    row_a: str,
+    row_b: str,
+    records_a: Sequence[Record],
+    records_b: Sequence[Record],
+    known: Mapping[tuple[Setting, str], Standing],
 ) -> list[Difference]:
     first = records_a[0]
     found = []
@@ -184,7 +198,11 @@ def _compare_column(
             test=NONE,
             pairs=0,
         )
-        found.append(_tested(base, values_a, values_b))
+        standing = known.get((setting_of_record(first), metric))
+        tested = _tested(base, values_a, values_b)
+        if standing is not None and standing.cannot_tell:  # then no test is a finding
+            tested = replace(tested, test=NONE, p=None, why_none="cannot tell", warning=standing.warning)
+        found.append(tested)
     return found
 
 

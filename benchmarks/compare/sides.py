@@ -17,10 +17,14 @@ DEFAULT_RECORDS = Path("results/records")
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: rows by name. A label that stands for several recipes gives several rows."""
+    """One side of a comparison: rows by name. A label that stands for several recipes gives several rows.
+
+    ``known``: all records of the place that it was found in, the controls of its suite among them.
+    """
 
     name: str
     rows: dict[str, list[Record]]
+    known: Sequence[Record] = ()
 
 
 def find_side(name: str, records: Sequence[Path]) -> Side:
@@ -36,20 +40,21 @@ def find_side(name: str, records: Sequence[Path]) -> Side:
     """
     path = place_named(name)
     if path.is_dir() or (path.is_file() and path.suffix in (".json", ".jsonl")):
-        return Side(name, _rows(collect(path).records, name))
+        records = collect(path).records
+        return Side(name, _rows(records, name), records)
     known = read_board(list(records) or [folder for folder in (DEFAULT_RECORDS,) if folder.is_dir()])
     if path.is_file():
         digest = sha256_of(path)
         found = [record for record in known if record.backbone.sha256 == digest]
         if not found:
             raise UserError(f"{name}: no record of this backbone file ({digest[:12]}); name the folder by --records")
-        return Side(name, _rows(found, name))
+        return Side(name, _rows(found, name), known)
     found = [record for record in known if record.backbone.label == name]
     if not found:
         labels = sorted({record.backbone.label for record in known})
         where = f"label among the records{did_you_mean(name, labels)}" if labels else "label: no records (--records)"
         raise UserError(f"'{name}': no such folder or file, and no such {where}")
-    return Side(name, _rows(found, name))
+    return Side(name, _rows(found, name), known)
 
 
 def _rows(records: Sequence[Record], name: str) -> dict[str, list[Record]]:

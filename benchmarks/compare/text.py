@@ -79,11 +79,16 @@ def _texts(one: Difference) -> list[str]:
 
 def _lists(comparison: Comparison) -> list[tuple[str, list[list[str]]]]:
     """(title, rows) of what follows the table; empty ones are left away."""
+    warned = {
+        (one.protocol, one.metric, one.data, one.size): one.warning for one in comparison.differences if one.warning
+    }
+    said = [_names(protocol, metric_label(metric), warning) for (protocol, metric, *_), warning in warned.items()]
     lists = [
+        ("Nothing can be concluded from", said),
         (
             "Not comparable",
             [_names(one.row_a, one.row_b, one.protocol, one.reason) for one in comparison.not_comparable],
-        )
+        ),
     ]
     for setup in comparison.setups:
         title = f"What differs between {_plain(setup.row_a)} (A) and {_plain(setup.row_b)} (B)"

@@ -100,7 +100,7 @@ class Protocol:
     METRICS: ClassVar[tuple[str, ...]]
     TOOLBOXES: ClassVar[tuple[str, ...]]
     REFERENCES: ClassVar[tuple[str, ...]] = ()
-    """Rows that evaluate no backbone, which a suite may ask for; ``references`` says which of them this protocol has."""
+    """Rows that evaluate no backbone, which a suite may ask for; ``references`` narrows them to a protocol."""
     MANDATORY_REFERENCES: ClassVar[tuple[str, ...]] = ()
     """Those without which a table of this task says nothing: every suite has them."""
     TAKES_TRANSFORMERS: ClassVar[bool] = False

@@ -24,16 +24,20 @@ _MOST_PATHS = 12
 
 def report_all(work: Work, out: Path) -> int:
     """Write and print what the records say, suite by suite, and sum up; returns 1 if a cell is missing."""
-    if len(work.plans) == 1:
-        missing = _report(work.plan, work.plan, out, out)
-    else:
-        missing = sum(_report(plan, work.plan, out, out / SUITES_FOLDER / plan.suite) for plan in work.plans)
+    is_one = len(work.plans) == 1
+    missing, concluded = 0, []
+    for plan in work.plans:
+        lacking, lines = _report(plan, work.plan, out, out if is_one else out / SUITES_FOLDER / plan.suite)
+        missing += lacking
+        concluded += [line if is_one else f"{plan.suite}: {line}" for line in lines]
     print("\n" + "\n".join(status_lines(read_status(out, time.time()))))
+    if concluded:
+        print("\nWhat may be concluded:\n" + "\n".join(concluded))
     return 1 if missing else 0
 
 
-def _report(plan: Plan, whole: Plan, out: Path, folder: Path) -> int:
-    """Tables of one suite in ``folder``; returns the number of missing cells."""
+def _report(plan: Plan, whole: Plan, out: Path, folder: Path) -> tuple[int, list[str]]:
+    """Tables of one suite in ``folder``; returns the number of missing cells, and what may be concluded."""
     from benchmarks.published.layout import paper_table_names
     from benchmarks.report.paper_report import build_paper_tables
     from benchmarks.report.run_report import build_report, print_report
@@ -41,9 +45,10 @@ def _report(plan: Plan, whole: Plan, out: Path, folder: Path) -> int:
     missing = show_pictures(plan, out, folder)
     if not plan.protocols:
         print(f"\n{plan.title}: the suite has no protocols; the backbones lie in {out / 'cells/pretrain'}")
-        return missing + (0 if plan.pictures else len(plan.unfinished(out)))
+        return missing + (0 if plan.pictures else len(plan.unfinished(out))), []
     empty = write_expected_cells(plan, out, folder, whole)
-    print_report(build_report(folder))
+    report = build_report(folder)
+    print_report(report)
     table = plan.suite.removesuffix("_demo")
     if table in paper_table_names():
         build_paper_tables(table, [folder], folder / "paper")
@@ -52,7 +57,7 @@ def _report(plan: Plan, whole: Plan, out: Path, folder: Path) -> int:
             print(f"  {name:17} {line}")
     if empty:
         print(f"\n{empty} cells are missing; the same command tries them again")
-    return missing + empty
+    return missing + empty, report.conclusions
 
 
 def picture_lines(plan: Plan, out: Path, pattern: str) -> list[str]:

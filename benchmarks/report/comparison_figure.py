@@ -83,7 +83,7 @@ def _draw_panel(
     axes.margins(x=0.12)
     axes.locator_params(axis="x", nbins=5)
     axes.set_title(textwrap.fill(printable(column.group)[:60], 30, break_on_hyphens=False), loc="left")
-    axes.set_xlabel(f"{printable(column.name)[:32]} (%)")
+    axes.set_xlabel(f"{printable(column.head)[:32]} (%)")
 
 
 def _labels(tables: Sequence[SuiteTable]) -> list[str]:

@@ -28,7 +28,7 @@ def latex_lines(table: Table, is_scaled: bool = False) -> list[str]:
         rf"\begin{{tabular}}{{{'l' * texts}{'r' * (len(table.columns) - texts)}}}",
         r"\toprule",
         " & ".join(_spanning(name, number) for name, number in table.groups) + r" \\",
-        " & ".join(_protected(escape_latex(column.name)) for column in table.columns) + r" \\",
+        " & ".join(_protected(escape_latex(column.head)) for column in table.columns) + r" \\",
         r"\midrule",
         *body[:further],
         *([r"\midrule"] if body[further:] else []),

@@ -79,7 +79,7 @@ def dark(picture: str) -> str:
 
 def _title(axes: Any, panel: Panel) -> None:
     column = panel[0].columns[panel[1]]
-    title = f"{printable(column.group)[:60]}: {printable(column.name)[:24]} (%)"
+    title = f"{printable(column.group)[:60]}: {printable(column.head)[:24]} (%)"
     axes.set_title(textwrap.fill(title, 26, break_on_hyphens=False), loc="left")
 
 
@@ -120,11 +120,12 @@ def _best_rows(panel: Panel) -> list[Row]:
 
 def _ranks(panels: Sequence[Panel]) -> Figure | None:
     """One line a backbone that has a rank on every task; the best on the mean of ranks."""
+    panels = [(table, index) for table, index in panels if not table.columns[index].warning]
     ranks = [column_ranks(table)[index] for table, index in panels]
     labelled = [
         {table.rows[n].label: rank for n, rank in of.items()} for (table, _), of in zip(panels, ranks, strict=True)
     ]
-    shared = [label for label in labelled[0] if all(label in of for of in labelled)]
+    shared = [label for label in labelled[0] if all(label in of for of in labelled)] if labelled else []
     if len(panels) < 2 or len(shared) < 2:
         return None
     shared.sort(key=lambda label: sum(of[label].place for of in labelled))

@@ -14,8 +14,8 @@ from benchmarks.published.layout import load_methods
 from benchmarks.published.values import CONTEXT_FILE, PUBLISHED, PublishedValue
 from benchmarks.records.record import Record
 from benchmarks.report.escaping import clip, visible
+from benchmarks.report.how_to_read import general_notes
 from benchmarks.report.metrics import kind_of, metric_label
-from benchmarks.report.suite_table import general_notes
 from benchmarks.report.table import Cell, Column, Footnotes, Measured, Row, SuiteTable, Table, by_data
 from benchmarks.statistics.ranks import Rank, rank_intervals
 
@@ -182,9 +182,12 @@ def _panels(table: SuiteTable) -> list[Panel]:
 
 
 def column_ranks(table: SuiteTable) -> dict[int, dict[int, Rank]]:
-    """Of every main column: number of the row -> rank among the backbones (references do not take part)."""
+    """Of every main column: number of the row -> rank among the backbones (references do not take part).
+
+    A column that cannot tell ranks nobody.
+    """
     ranks = {}
-    for place in table.main_columns:
+    for place in (place for place in table.main_columns if not table.columns[place].warning):
         evaluated = [n for n, row in enumerate(table.rows) if not row.is_reference and row.measured(place).summary]
         found = rank_intervals([table.rows[n].measured(place).values for n in evaluated])
         ranks[place] = dict(zip(evaluated, found, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +23,13 @@ LEADERBOARD_FOLDER = "leaderboard"
 
 @dataclass(frozen=True)
 class Report:
-    """What was written."""
+    """What was written. ``conclusions``: what a reader may conclude, one line a data set (:mod:`.conclusion`)."""
 
     results: Results
     tables: list[SuiteTable]
     files: list[Path]
     page: Path | None
+    conclusions: list[str] = field(default_factory=list)
 
 
 def build_report(results_folder: Path | str, out: Path | str | None = None) -> Report:
@@ -38,7 +39,9 @@ def build_report(results_folder: Path | str, out: Path | str | None = None) -> R
         results, tables = collect_for_page(results_folder, _with_tables)
         files = write_tables(results, tables, out / TABLES_FOLDER)
         page = write_board(results, tables, out / LEADERBOARD_FOLDER)
-    return Report(results, tables, files, page)
+    from benchmarks.report.conclusion import conclusions
+
+    return Report(results, tables, files, page, conclusions(results, tables))
 
 
 def build_leaderboard(results_folder: Path | str, out: Path | str | None = None) -> tuple[Results, Path]:
@@ -90,14 +93,17 @@ def write_board(results: Results, tables: list[SuiteTable], folder: Path) -> Pat
 
 def write_tables(results: Results, tables: list[SuiteTable], folder: Path) -> list[Path]:
     """Write ``tables.md``, ``tables.tex``, ``values.csv`` and the figures; equal records give equal bytes."""
-    from benchmarks.report.markdown import to_markdown
-    from benchmarks.report.suite_table import notes_to_markdown, suite_to_csv, suite_to_latex
+    from benchmarks.report.conclusion import conclusions
+    from benchmarks.report.how_to_read import notes_to_markdown
+    from benchmarks.report.markdown import markdown_list, to_markdown
+    from benchmarks.report.suite_table import suite_to_csv, suite_to_latex
 
     head = f"# {results.title}\n\n"
     if results.repeats:
         head += f"{results.repeats} records were left out: a later record repeats the same run.\n\n"
+    concluded = ["### What may be concluded", "", *markdown_list(conclusions(results, tables)), ""]
     texts = {
-        "tables.md": head + "\n".join([*map(to_markdown, tables), notes_to_markdown(tables)]),
+        "tables.md": head + "\n".join([*map(to_markdown, tables), *concluded, notes_to_markdown(tables)]),
         "tables.tex": "\n".join(suite_to_latex(table) for table in tables),
         "values.csv": suite_to_csv(tables),
     }
@@ -136,8 +142,8 @@ def draw_curves(results: Results, tables: list[SuiteTable], folder: Path) -> lis
 
 def print_report(report: Report, write: Callable[[str], object] = print) -> None:
     """Show the tables, and where everything lies."""
+    from benchmarks.report.how_to_read import notes_to_markdown
     from benchmarks.report.markdown import to_markdown
-    from benchmarks.report.suite_table import notes_to_markdown
 
     for table in report.tables:
         write("")

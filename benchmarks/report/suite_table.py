@@ -15,10 +15,11 @@ import pandas
 
 from benchmarks.protocols.protocol import list_protocols, load_protocol
 from benchmarks.records.collect import Results
+from benchmarks.report.column_standing import Standing, standings
 from benchmarks.report.csv_values import setting_of, to_csv, values_of
 from benchmarks.report.escaping import clip, one_line
+from benchmarks.report.how_to_read import general_notes
 from benchmarks.report.latex import NEEDS, latex_lines
-from benchmarks.report.markdown import markdown_list
 from benchmarks.report.measured import compared, measured, with_best
 from benchmarks.report.metrics import KINDS, LOWER_IS_BETTER, NO_BEST, Kind, metric_label, metric_order
 from benchmarks.report.records_frame import make_frame
@@ -36,15 +37,11 @@ from benchmarks.report.table import (
     value_text,
 )
 
-# Notes that belong wherever a method is named.
-METHOD_NOTES = {
-    "saliency": "The method 'saliency' is a re-implementation from the abstract of arXiv 2302.11461; "
-    "its paper's details were not available.",
-}
 CSV_HEAD = ["data", "fingerprint", "size", "table", "protocol", "version", "protocol_hash", "metric"]
 CSV_HEAD += ["row", "method", "origin", "state", "mean", "std", "n", "planned"]
 CSV_HEAD += ["delta", "delta_spread", "baseline", "best", "values", "reasons"]
-CSV_HEAD += ["welch_p", "interval_low", "interval_high"]
+CSV_HEAD += ["welch_p", "interval_low", "interval_high", "column_note"]
+_Standings = Mapping[tuple[Setting, str], Standing]
 _Numbers = dict[str, dict[Column, Measured]]
 """By key of a row and column."""
 
@@ -55,29 +52,45 @@ def make_tables(results: Results) -> list[SuiteTable]:
     The data set with the most records comes first: a board is about that one, and not about the first in the alphabet.
     """
     frame = make_frame(results)
+    known = standings(results.records)
     tables = []
     groups = list(frame.groupby(["data", "fingerprint", "size"], sort=True))
     for _, part in sorted(groups, key=lambda group: -group[1]["record"].nunique()):
-        for kind in KINDS:
+        for kind in _in_order(part, results.protocols):
             # pandas' startswith("") is True everywhere
             chosen = part[(part["task"] == kind.task) & part["metric"].str.startswith(kind.prefix)]
             if len(chosen):
                 # Every table of a data set names its shortcut references, also where they have no value.
                 elsewhere = part[(part["origin"] == "reference") & ~part["row"].isin(chosen["row"])]
-                tables.append(_table(kind, chosen, elsewhere, results))
+                tables.append(_table(kind, chosen, elsewhere, results, known))
     return tables
 
 
-def _table(kind: Kind, frame: pandas.DataFrame, references: pandas.DataFrame, results: Results) -> SuiteTable:
-    columns = _columns(kind, frame, results)
+def _in_order(frame: pandas.DataFrame, protocols: Sequence[str]) -> list[Kind]:
+    """The kinds of tables in the order of the plan's protocols, where there is a plan."""
+    first = {protocol: place for place, protocol in reversed(list(enumerate(protocols)))}
+
+    def place(kind: Kind) -> int:
+        there = frame[frame["task"] == kind.task]["protocol"].unique()
+        return min((first.get(protocol, len(first)) for protocol in there), default=len(first))
+
+    return sorted(KINDS, key=place)
+
+
+def _table(
+    kind: Kind, frame: pandas.DataFrame, references: pandas.DataFrame, results: Results, known: _Standings
+) -> SuiteTable:
+    columns = _columns(kind, frame, results, known)
     lines = pandas.concat([frame, references]) if len(references) else frame
     first_of = lines.drop_duplicates("row").set_index("row").to_dict("index")
     rows = {key: _row(first_of[key], results.baseline) for key in _row_keys(lines, results)}
     numbers = _numbers(lines, rows, list(columns.values()), is_planned=bool(results.rows))
-    return _drawn(kind, frame.iloc[0].to_dict(), list(columns.values()), rows, numbers)
+    return _drawn(kind, frame.iloc[0].to_dict(), list(columns.values()), rows, numbers, known)
 
 
-def _columns(kind: Kind, frame: pandas.DataFrame, results: Results) -> dict[tuple[str, str, str], Column]:
+def _columns(
+    kind: Kind, frame: pandas.DataFrame, results: Results, known: _Standings
+) -> dict[tuple[str, str, str], Column]:
     """By protocol, its hash, and metric."""
     order = {protocol: index for index, protocol in enumerate(results.protocols)}
     keys = frame[["data", "fingerprint", "size", "protocol", "version", "hash", "merged", "metric"]].drop_duplicates()
@@ -93,12 +106,16 @@ def _columns(kind: Kind, frame: pandas.DataFrame, results: Results) -> dict[tupl
         variant = "" if variants.count(c["protocol"]) == 1 else f" [{c['hash'][:4]}]"
         group = _title(c["protocol"]) + (", class-agnostic" if c["merged"] else "") + variant
         setting = Setting(*(c[name] for name in ("data", "fingerprint", "size", "protocol", "version", "hash")))
+        standing = known.get((setting, c["metric"]))
+        warning = standing.warning if standing is not None else ""
         columns[c["protocol"], c["hash"], c["metric"]] = Column(
             name=metric_label(c["metric"]),
             group=group,
             metric=c["metric"],
             setting=setting,
             is_main=c["metric"] in kind.main,
+            note=warning,
+            warning=warning,
         )
     if len({column.group for column in columns.values()}) == 1:  # then the title names it
         columns = {key: replace(column, long_name=column.name) for key, column in columns.items()}
@@ -150,9 +167,9 @@ def _numbers(frame: pandas.DataFrame, rows: Mapping[str, Row], columns: Sequence
         for key, row in rows.items():
             lines = lines_of.get((key, *where), [])
             cells[key] = _measured(lines) if lines or not (is_planned or row.is_reference) else NOTHING
-        if column.metric not in NO_BEST:
-            judged = {key: cell for key, cell in cells.items() if not rows[key].is_reference}
-            cells |= with_best(judged, lowest=column.metric in LOWER_IS_BETTER)
+        if not column.warning and column.metric not in NO_BEST:
+            backbones = {key: cell for key, cell in cells.items() if not rows[key].is_reference}
+            cells |= with_best(backbones, lowest=column.metric in LOWER_IS_BETTER)
         for key, cell in cells.items():
             takes_difference = baseline is not None and key != baseline and not rows[key].is_reference
             table[key][column] = compared(cell, cells[baseline]) if takes_difference and baseline else cell
@@ -167,7 +184,12 @@ def _measured(lines: Sequence[tuple[Any, ...]]) -> Measured:
 
 
 def _drawn(
-    kind: Kind, first: Mapping[Any, Any], columns: Sequence[Column], rows: Mapping[str, Row], numbers: _Numbers
+    kind: Kind,
+    first: Mapping[Any, Any],
+    columns: Sequence[Column],
+    rows: Mapping[str, Row],
+    numbers: _Numbers,
+    known: _Standings,
 ) -> SuiteTable:
     """The table with its texts: after each main metric a difference, where there is a baseline."""
     baseline = next((row.label for row in rows.values() if row.is_baseline), "")
@@ -199,7 +221,19 @@ def _drawn(
         size=size,
         categories=int(first["categories"]),
     )
-    return replace(table, notes=(_about(table), *(one_line(note) for note in footnotes.lines(500))))
+    notes = (_about(table), *_column_notes(columns, known), *footnotes.lines(500))
+    return replace(table, notes=tuple(map(one_line, notes)))
+
+
+def _column_notes(columns: Sequence[Column], known: _Standings) -> list[str]:
+    """What each main column can tell, and which further ones cannot."""
+    notes = []
+    for column in columns:
+        standing = known.get((column.setting, column.metric)) if column.setting else None
+        said = "" if standing is None else standing.note if column.is_main else standing.warning
+        if said:
+            notes.append(f"{column.group}, {column.name}: {said}.")
+    return notes
 
 
 def _about(table: SuiteTable) -> str:
@@ -209,29 +243,6 @@ def _about(table: SuiteTable) -> str:
     versions = "; ".join(f"{clip(name)} v{version} ({clip(digest)})" for name, version, digest in protocols)
     data = f"{table.data}, fingerprint {clip(table.fingerprint)}, {table.categories} categories"
     return one_line(f"Data: {data}. Protocols: {versions}.")
-
-
-def general_notes(tables: Sequence[SuiteTable]) -> list[str]:
-    """How to read the tables; the same for all of them."""
-    rows = [row for table in tables for row in table.rows]
-    notes = ["Mean ± standard deviation over seeds, (number of seeds). Bold: the highest mean among the backbones."]
-    baselines = sorted({row.label for row in rows if row.is_baseline})
-    if baselines:
-        names = ", ".join(f"'{name}'" for name in baselines)
-        notes.append(f"Δ: difference to the mean of {names}, ± √(s² + s²) of the two standard deviations.")
-    notes.append("A difference within its spread, or of single seeds, is no evidence that one method is better.")
-    if any(row.is_reference for row in rows):
-        notes.append("References (in italics) judge no backbone: they show what shortcuts alone reach on this data.")
-        cells = [cell.value for row in rows if row.is_reference for cell in row.cells]
-        if any(isinstance(cell, Measured) and cell.state == "none" for cell in cells):
-            notes.append("A reference without a value (–) names whole images only: it finds no objects and no regions.")
-    methods = {row.method for row in rows}
-    return [one_line(note) for note in notes + [METHOD_NOTES[name] for name in sorted(methods & set(METHOD_NOTES))]]
-
-
-def notes_to_markdown(tables: Sequence[SuiteTable]) -> str:
-    """How to read the tables, once for all of them."""
-    return "\n".join(["### How to read these tables", "", *markdown_list(general_notes(tables))]) + "\n"
 
 
 def suite_to_latex(table: SuiteTable) -> str:
@@ -250,6 +261,7 @@ def suite_to_csv(tables: Sequence[SuiteTable]) -> str:
                 **values_of(row.measured(place)),
                 **{"data": table.data, "size": table.size, "table": table.kind.name, "baseline": table.baseline},
                 **{"metric": table.columns[place].metric, "row": row.label, "method": row.method, "origin": row.origin},
+                "column_note": table.columns[place].warning,
             }
             for table in tables
             for row in table.rows

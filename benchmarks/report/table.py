@@ -74,6 +74,7 @@ class Column:
         is_main: whether the metric is a main one (:data:`.metrics.MAIN_METRICS`).
         role: ``meta`` (says what stands in the row) or ``rank``; a page styles such columns.
         note: what a pointer may show of the head.
+        warning: why nothing may be concluded from the column (:mod:`.column_standing`); "" where something may.
     """
 
     name: str
@@ -85,11 +86,21 @@ class Column:
     is_main: bool = False
     role: Literal["", "meta", "rank"] = ""
     note: str = ""
+    warning: str = ""
+
+    @property
+    def head(self) -> str:
+        """What the head says under ``group``."""
+        return self.name + self._mark
 
     @property
     def full_name(self) -> str:
         """The head where nothing spans columns."""
-        return self.long_name or (f"{self.group}: {self.name}" if self.group else self.name)
+        return (self.long_name or (f"{self.group}: {self.name}" if self.group else self.name)) + self._mark
+
+    @property
+    def _mark(self) -> str:
+        return " (cannot tell)" if self.warning else ""
 
 
 @dataclass(frozen=True)

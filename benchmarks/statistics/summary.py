@@ -38,3 +38,12 @@ def difference(value: Summary, baseline: Summary) -> tuple[float, float | None]:
     """
     spread = None if value.std is None or baseline.std is None else math.hypot(value.std, baseline.std)
     return value.mean - baseline.mean, spread
+
+
+def pooled_std(samples: Sequence[Sequence[float]]) -> float | None:
+    """Standard deviation within samples: sqrt(sum (n - 1) s^2 / sum (n - 1)); None where no sample has two values."""
+    known = [one for one in map(summarise, samples) if one is not None and one.std is not None]
+    if not known:
+        return None
+    squares = math.fsum((one.n - 1) * (one.std or 0.0) ** 2 for one in known)
+    return math.sqrt(squares / sum(one.n - 1 for one in known))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from benchmarks.records.collect import Results
 from benchmarks.records.record import Record
+from benchmarks.report.how_to_read import notes_to_markdown
 from benchmarks.report.markdown import to_markdown
 from benchmarks.report.run_report import LEADERBOARD_FOLDER, write_board
-from benchmarks.report.suite_table import make_tables, notes_to_markdown, suite_to_csv
+from benchmarks.report.suite_table import make_tables, suite_to_csv
 from benchmarks.report.table import SuiteTable
 from scenebench.files import write_text
 

@@ -15,8 +15,8 @@ from benchmarks.records.collect import collect, read_board
 from benchmarks.records.places import RECORD_FILE, RECORDS_FOLDER, find_records
 from benchmarks.records.record import Record
 from benchmarks.report.after_run import write_expected_cells
+from benchmarks.report.how_to_read import notes_to_markdown
 from benchmarks.report.markdown import to_markdown
-from benchmarks.report.suite_table import notes_to_markdown
 from benchmarks.submission.board_comparison import (
     BoardComparison,
     compare_with_board,

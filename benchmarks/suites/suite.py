@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from benchmarks.datasets.scenes import ScenesSpec
-from benchmarks.protocols.protocol import REFERENCES
+from benchmarks.protocols.protocol import REFERENCES, load_protocol
+from benchmarks.suites.controls import Controls, column_name, read_controls, require_fitting
 from benchmarks.suites.sweep import check_free, expand
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, did_you_mean, require_choice
@@ -17,6 +19,9 @@ SCENE_TYPE_ORACLE = "scene_type_oracle"
 
 # What a suite may say of the generated data: what 'scenebench data scenes' takes.
 GENERATOR_KEYS = tuple(field.name for field in fields(ScenesSpec) if field.name not in ("val_share", "test_share"))
+
+_LATER = ("controls", "user_data_order")
+"""Keys that came later: where a suite says nothing of them, it is the suite that it was."""
 
 Schema = TypeVar("Schema")
 
@@ -116,6 +121,8 @@ class Suite:
 
     ``pretrain_data``: name in the registry of data sets; empty: the generated scenes, or the user's own images.
     ``pictures``: what is shown of the pretrainings, by the names that they give them in their folder ``figures``.
+    ``controls``: by which the tables say whether a column can tell; None: they do not say.
+    ``user_data_order``: protocols that come first in the tables where the suite runs on the user's own data.
     """
 
     name: str
@@ -129,6 +136,8 @@ class Suite:
     references: list[str]
     pretrain_data: str = ""
     pictures: list[str] = field(default_factory=list)
+    controls: Controls | None = None
+    user_data_order: list[str] = field(default_factory=list)
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -138,7 +147,7 @@ class Suite:
         for key, entries in (("recipe", values["backbones"]), ("protocol", values["protocols"])):
             for entry in entries:
                 entry[key] = Path(entry[key]).name
-        return values
+        return {key: value for key, value in values.items() if value or key not in _LATER}
 
     def __post_init__(self) -> None:
         labels = [row.label for row in self.backbones]
@@ -153,6 +162,9 @@ class Suite:
                 raise UserError(
                     f"suite {self.name}: backbone '{row.label}': seeds must be one or more different numbers"
                 )
+        for name in self.user_data_order:
+            known = [Path(column.protocol).stem for column in self.protocols]
+            require_choice(f"suite {self.name}: user_data_order", name, known)
         seeds = {seed for row in self.backbones for seed in row.seeds}
         for column in self.protocols:
             unknown = set(column.seeds or []) - seeds
@@ -178,6 +190,8 @@ class _File:
     references: list[str] = field(default_factory=list)
     pretrain_data: str = ""
     pictures: list[str] = field(default_factory=list)
+    controls: dict[str, Any] = field(default_factory=dict)
+    user_data_order: list[str] = field(default_factory=list)
 
 
 def suite_names() -> list[str]:
@@ -206,6 +220,11 @@ def load_suite(name_or_path: str | Path) -> Suite:
     ]
     for column in protocols:
         column.protocol = _relative_to(path, column.protocol)
+    controls = None
+    if content.controls:
+        where = f"{path.name}: controls"
+        controls = read_controls(content.controls, where)
+        require_fitting(controls, [row.label for row in backbones], _column_names(protocols), where)
     return Suite(
         name=content.name,
         size=content.size or content.name,
@@ -218,7 +237,15 @@ def load_suite(name_or_path: str | Path) -> Suite:
         references=content.references,
         pretrain_data=content.pretrain_data,
         pictures=content.pictures,
+        controls=controls,
+        user_data_order=content.user_data_order,
     )
+
+
+def _column_names(protocols: Sequence[ProtocolColumn]) -> list[str]:
+    """``PROTOCOL.METRIC`` of every column of the tables."""
+    found = [load_protocol(column.protocol) for column in protocols]
+    return [column_name(protocol.id, metric) for protocol in found for metric in protocol.metrics]
 
 
 def scenes_spec(values: dict[str, Any], where: str) -> ScenesSpec:

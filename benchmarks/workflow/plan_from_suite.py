@@ -126,11 +126,14 @@ def seeds_of_runs(row: BackboneRow, seed: int, column: ProtocolColumn, protocol:
 
 
 def resolve_columns(suite: Suite, source: Source) -> list[tuple[ProtocolColumn, Protocol]]:
-    """The protocols of a suite with what holds for this data."""
-    return [
+    """The protocols of a suite with what holds for this data; on the user's own in the order that the suite has for it."""
+    columns = [
         (column, load_protocol(column.protocol, column.overrides, suite.size))
         for column in (_for_source(column, source) for column in suite.protocols)
     ]
+    first = suite.user_data_order if source.is_users else []
+    places = {name: place for place, name in enumerate(first)}
+    return sorted(columns, key=lambda column: places.get(column[1].id, len(first)))
 
 
 def data_places(suite: Suite, source: Source) -> list[DataPlace]:

@@ -8,19 +8,24 @@ from typing import Literal
 from benchmarks.statistics.significance import PairedTest
 from scenebench.errors import UserError
 
-Verdict = Literal["gains", "loses", "is not shown"]
+Verdict = Literal["gains", "loses", "is not shown", "cannot tell"]
 GAINS: Verdict = "gains"
 LOSES: Verdict = "loses"
 NOT_SHOWN: Verdict = "is not shown"
+CANNOT_TELL: Verdict = "cannot tell"
+"""The column's own controls fail, or it lies at its floor: nothing is concluded from it, whatever its numbers are."""
 
 
-def verdict(test: PairedTest, control: PairedTest | None = None) -> Verdict:
+def verdict(test: PairedTest, control: PairedTest | None = None, can_tell: bool = True) -> Verdict:
     """What a paired test shows, by its 95 % interval; a test without an interval shows nothing.
 
     Args:
         control: the test of a row in which there is nothing to find. What it gains or loses all the same has to be
             exceeded by the whole interval.
+        can_tell: whether the column can tell anything (:mod:`benchmarks.report.column_standing`).
     """
+    if not can_tell:
+        return CANNOT_TELL
     if test.low is None or test.high is None:
         return NOT_SHOWN
     by_itself = 0.0 if control is None else control.difference
@@ -31,6 +36,11 @@ def verdict(test: PairedTest, control: PairedTest | None = None) -> Verdict:
 
 def compared(subject: str, baseline: str, verdicts: Mapping[str, Verdict]) -> str:
     """``MLS gains over MoCo-v2 in kNN; in low-shot no difference is shown``, from the verdict in each probe."""
+    blind = _with(verdicts, CANNOT_TELL)
+    if blind:
+        rest = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
+        nothing = f"of {subject} against {baseline} nothing can be said in {listed(blind)}, which cannot tell"
+        return f"{compared(subject, baseline, rest)}; {nothing}" if rest else nothing
     gains, loses, open_ = (_with(verdicts, one) for one in (GAINS, LOSES, NOT_SHOWN))
     if not gains and not loses:
         return f"{subject} is not shown to differ from {baseline} in {listed(open_)}"
@@ -42,6 +52,11 @@ def compared(subject: str, baseline: str, verdicts: Mapping[str, Verdict]) -> st
 
 def methods(verdicts: Mapping[str, Verdict], baseline: str) -> str:
     """``MLS and BYOL gain over random crops, DenseCL falls below``, from the verdict of each method."""
+    blind = _with(verdicts, CANNOT_TELL)
+    if blind:
+        rest = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
+        nothing = f"of {listed(blind)} against {baseline} nothing can be said, for this column cannot tell"
+        return f"{methods(rest, baseline)}; {nothing}" if rest else nothing
     gains, loses, open_ = (_with(verdicts, one) for one in (GAINS, LOSES, NOT_SHOWN))
     if not gains and not loses:
         return f"{listed(open_)} {'is' if len(open_) == 1 else 'are'} not shown to differ from {baseline}"

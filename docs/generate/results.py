@@ -34,11 +34,11 @@ from benchmarks.report.diagnostics_table import (
     draw_diagnostics,
     read_diagnostics,
 )
+from benchmarks.report.how_to_read import notes_to_markdown
 from benchmarks.report.markdown import markdown_lines, to_markdown
 from benchmarks.report.metrics import MAIN_METRICS, metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
 from benchmarks.report.run_report import write_tables
-from benchmarks.report.suite_table import notes_to_markdown
 from benchmarks.report.table import signed, summary_text, text_table
 from benchmarks.statistics.rank_agreement import rank_agreement
 from benchmarks.statistics.significance import PairedTest, paired_test
@@ -51,6 +51,7 @@ from scenebench.files import write_text
 
 TEMPLATE = Path(__file__).parent / "results.md"
 TABLES, PAGE = "tables", "README.md"
+_ANSWERS = {"passes": "yes", "fails": "this column cannot tell", "unknown": "not known"}
 
 
 class Page:
@@ -105,7 +106,27 @@ class Page:
         control: PairedTest | None = None,
     ) -> claims.Verdict:
         """What the paired difference of two rows shows; ``control``: :func:`docs.generate.claims.verdict`."""
-        return claims.verdict(self.suite(suite).test(protocol, label, baseline, metric), control)
+        own = self.suite(suite)
+        return claims.verdict(own.test(protocol, label, baseline, metric), control, own.can_tell(protocol, metric))
+
+    def ranges(self, suite: str) -> str:
+        """A Markdown table of what each main column of a suite can tell: its controls, in spreads, and its power."""
+        head = ["column", "positive − negative control", "in spreads", "needed", "can it tell?", "detects"]
+        rows = []
+        for protocol, metric, standing in self.suite(suite).standings:
+            found, power = standing.range, standing.power
+            if metric in MAIN_METRICS and found is not None:
+                points = f", {found.least_difference:g} points" if found.least_difference else ""
+                row = ["–" if found.difference is None else signed(found.difference)]
+                row += ["–" if found.ratio is None else f"{found.ratio:.1f}", f"{found.least_ratio:g}{points}"]
+                row += ["this column cannot tell" if standing.cannot_tell else _ANSWERS[found.standing]]
+                row += ["–" if power is None or power.detects is None else f"{power.detects:.1f} (n {power.n})"]
+                rows.append([f"{protocol}: {metric_label(metric)}", *row])
+        return "\n".join(markdown_lines(text_table(head, rows), is_padded=False))
+
+    def warning(self, suite: str, protocol: str, metric: str = "mAP") -> str:
+        """``this column cannot tell: supervised − random = +0.9, 1.1 spreads, needed 8``, "" where it can."""
+        return self.suite(suite).warning(protocol, metric)
 
     def table(self, suite: str) -> str:
         """All tables of a suite; the notes on how to read them are :meth:`notes`."""

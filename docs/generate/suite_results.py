@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.records.collect import Results, collect
 from benchmarks.records.places import place_named
+from benchmarks.report.column_standing import Standing, standings
 from benchmarks.report.publish import RECORDS
 from benchmarks.report.suite_table import make_tables
 from benchmarks.report.table import SuiteTable
@@ -71,6 +72,24 @@ class SuiteResults:
         if test is None:
             raise UserError(f"{self.place}: rows '{label}' and '{baseline}' share no seed of protocol {protocol}")
         return test
+
+    @cached_property
+    def standings(self) -> list[tuple[str, str, Standing]]:
+        """(protocol, metric, what the column can tell); one a version and data set of a protocol."""
+        found = standings(self.results.records).items()
+        return sorted(
+            ((setting.protocol, metric, one) for (setting, metric), one in found), key=lambda entry: entry[:2]
+        )
+
+    def warning(self, protocol: str, metric: str = "mAP") -> str:
+        """Why a column can tell nothing, "" where it can."""
+        return "; ".join(
+            one.warning for *column, one in self.standings if column == [protocol, metric] and one.cannot_tell
+        )
+
+    def can_tell(self, protocol: str, metric: str = "mAP") -> bool:
+        """Whether anything may be concluded from a column."""
+        return not self.warning(protocol, metric)
 
     def mean(self, protocol: str, label: str, metric: str = "mAP") -> float:
         """The mean of one row over its seeds."""

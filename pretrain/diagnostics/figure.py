@@ -74,7 +74,7 @@ def draw_against_people(rows: Rows, path: Path) -> Path:
         _line(axis, rows, "epoch", f"known_{measure}", "masks in as few cells", "#3cb44b", dashed=True)
         _line(axis, rows, "epoch", f"uniform_{measure}", "uniform", CHANCE)
         _finish(axis, "epoch", title, f"{title} against people")
-    return drawing.save(figure, path)
+    return thumbnails.save(figure, path)
 
 
 def _line(axis: Axes, rows: Rows, x: str, y: str, label: str, colour: str, dashed: bool = False) -> None:

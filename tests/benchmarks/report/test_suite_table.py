@@ -155,7 +155,7 @@ def test_gaps_are_shown_and_explained() -> None:
     assert "- [2] failed: ValueError: a \\| b" in text
     assert "undefined" in text
     lines = suite_to_csv([table]).splitlines()
-    assert lines[4].endswith("failed,,,0,1,,,random,0,,failed: no space,,,")
+    assert lines[4].endswith("failed,,,0,1,,,random,0,,failed: no space,,,,")
 
 
 def test_only_gaps_still_make_a_table() -> None:
