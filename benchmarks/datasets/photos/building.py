@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.datasets.building import already_built, building
 from benchmarks.datasets.contact_sheet import draw_contact_sheet
+from benchmarks.datasets.existing_folder import already_built
 from benchmarks.datasets.folder import IGNORED, DatasetFolder
 from benchmarks.datasets.parallel import run_in_chunks
 from benchmarks.datasets.photos.entries import Entry, Pictures, has_background, label_table
@@ -34,6 +34,7 @@ from scenebench.coco import boxes
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
 from scenebench.pictures import DECODING_ERRORS, UnclearPicture, depth_of, to_rgb
+from scenebench.staging import whole_folder
 
 VERSION = "1"
 """Rises when the same pictures would be prepared otherwise."""
@@ -95,7 +96,7 @@ def write_set(
     if existing is not None:
         report(f"{out}: is already there, made from exactly this; nothing to do")
         return existing
-    with building(out) as root:
+    with whole_folder(out) as root:
         for split, entries in splits.items():
             _write_split(root, split, photo_set, pictures, entries, workers)
         names = [name for _, name in pictures.categories]
