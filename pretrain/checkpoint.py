@@ -78,6 +78,30 @@ def load_checkpoint_of_step(folder: Path, step: int, device: torch.device | str 
         raise UserError(f"{paths[step]}: damaged ({error}); choose another step") from error
 
 
+def read_checkpoint(path: Path) -> tuple[Path, Any]:
+    """A checkpoint file, or the newest one of a folder of them, and what it holds; no other is fallen back to.
+
+    Args:
+        path: a file of any name; where its name has check digits it is verified by them.
+
+    Raises:
+        UserError: the folder holds none, or it is damaged.
+        OSError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError: no file that torch.save has
+            written, or it holds more than tensors and plain values.
+    """
+    if path.is_dir():
+        newest = _newest_first(path)
+        if not newest:
+            raise UserError(f"{path}: holds no checkpoint")
+        path = newest[0]
+    if not _NAME.fullmatch(path.name):
+        return path, torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return path, _load(path, "cpu")
+    except _DamagedError as error:
+        raise UserError(f"{path}: damaged ({error}); restore it, or train its run again") from error
+
+
 def restore(module: torch.nn.Module, state: dict[str, Any], where: Path) -> None:
     """Load a state dict from the checkpoint of the run folder ``where``.
 

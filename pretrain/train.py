@@ -45,6 +45,7 @@ from pretrain.probe import KnnProbe
 from pretrain.recipes.recipe import Recipe
 from pretrain.run_data import RunData, require_data_of_finished, require_same_data
 from pretrain.run_folder import BACKBONE, CHECKPOINTS, changed_places, check_owner, claimed
+from pretrain.start import Start, resolve_start, take_over
 from pretrain.step import FirstNotFinite, TrainingStep
 from pretrain.stopping import Stopped, StopRequest
 from pretrain.training_log import TrainingLog
@@ -64,10 +65,12 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
         The backbone file.
 
     Raises:
-        UserError: no usable images, a folder of another run, a device that does not exist, a loss that is not finite.
+        UserError: no usable images, a folder of another run, a device that does not exist, weights to start from that
+            are missing or do not fit, a loss that is not finite.
         Stopped: (a SystemExit) after SIGTERM or Ctrl-C, once the step is finished and saved.
     """
     out = Path(out)
+    recipe, start = resolve_start(recipe, out)
     is_finished = check_owner(out, recipe)
     if is_finished and not changed_places(out, recipe):
         return _say_finished(out)
@@ -90,7 +93,7 @@ def pretrain(recipe: Recipe, out: Path | str) -> Path:
             if is_main() and changed_places(out, recipe):
                 require_data_of_finished(out, recipe, images)
             return _say_finished(out)
-        run = _Run(recipe, images, out, fabric, any_process)
+        run = _Run(recipe, images, out, fabric, any_process, start)
         with claimed(out, recipe) if is_main() else nullcontext():
             run.train()
     return out / BACKBONE
@@ -100,7 +103,13 @@ class _Run:
     """One process's part of a run."""
 
     def __init__(
-        self, recipe: Recipe, images: list[ImageFile], out: Path, fabric: Fabric, any_process: AnyProcess
+        self,
+        recipe: Recipe,
+        images: list[ImageFile],
+        out: Path,
+        fabric: Fabric,
+        any_process: AnyProcess,
+        start: Start | None,
     ) -> None:
         if recipe.run.threads is not None:
             torch.set_num_threads(recipe.run.threads)
@@ -127,6 +136,8 @@ class _Run:
         self.places_before = changed_places(out, recipe)
         if self.saved is not None:
             require_same_data(RunData.kept(self.saved), self.data, recipe, out)
+        elif recipe.init_from:
+            self._say(take_over(self.method, recipe, start, self.data))
 
     def train(self) -> None:
         """All steps that are left, then the figures and the backbone."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.suites.forks import seeds_needed
 from benchmarks.suites.suite import (
     SUITES,
-    BackboneRow,
     Suite,
     find_suite,
     load_suite,
@@ -130,14 +130,12 @@ def _with_values(suite: Suite, size: _Size) -> Suite:
 
 
 def _of_seeds(suite: Suite, seeds: list[int]) -> Suite:
-    """``suite`` with those of its seeds alone; a row that has none of them keeps its first."""
+    """``suite`` with those of its seeds alone; a row with none of them keeps its first, and what that starts from."""
     if not seeds:
         return suite
-
-    def kept(row: BackboneRow) -> list[int]:
-        return [seed for seed in row.seeds if seed in seeds] or row.seeds[:1]
-
-    rows = [replace(row, seeds=kept(row)) for row in suite.backbones]
+    chosen = {row.label: [seed for seed in row.seeds if seed in seeds] or row.seeds[:1] for row in suite.backbones}
+    kept = seeds_needed(suite.backbones, chosen)
+    rows = [replace(row, seeds=kept[row.label]) for row in suite.backbones]
     left = {seed for row in rows for seed in row.seeds}
     columns = [
         replace(column, seeds=None if column.seeds is None else [seed for seed in column.seeds if seed in left])

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 from benchmarks.datasets.scenes import ScenesSpec
 from benchmarks.protocols.protocol import REFERENCES, load_protocol
 from benchmarks.suites.controls import Controls, column_name, read_controls, require_fitting
+from benchmarks.suites.forks import check_forks
 from benchmarks.suites.sweep import check_free, expand
 from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, did_you_mean, require_choice
@@ -47,7 +48,9 @@ class BackboneRow:
         sweep: recipe key -> list of values; the row becomes one row for each combination (:mod:`.sweep`), all else
             shared. Empty in every row of a :class:`Suite`.
         labels: the pretraining is given the annotations of its images, for methods that learn from labels and for the
-            oracle ``saliency.source=mask``.
+            oracles ``saliency.source=mask`` and ``mls.labels=oracle``.
+        init_from: the label of the row that this one forks from: each pretraining starts from that row's of its seed.
+            "": from scratch.
         seconds: what one pretraining takes on one core, roughly: for the order of jobs and the first estimate of time.
         gpus: devices for one pretraining; more than one start by torchrun. 0: none of its own.
         gpu_hours: what one takes, over all its devices; None, where ``gpus`` are given: estimated from the recipe.
@@ -61,6 +64,7 @@ class BackboneRow:
     user_data_overrides: list[str] = field(default_factory=list)
     sweep: dict[str, Any] = field(default_factory=dict)
     labels: bool = False
+    init_from: str = ""
     seconds: float = 60.0
     gpus: int = 0
     gpu_hours: float | None = None
@@ -147,6 +151,9 @@ class Suite:
         for key, entries in (("recipe", values["backbones"]), ("protocol", values["protocols"])):
             for entry in entries:
                 entry[key] = Path(entry[key]).name
+        for row in values["backbones"]:
+            if not row["init_from"]:
+                del row["init_from"]  # a suite without forks says what it always said
         return {key: value for key, value in values.items() if value or key not in _LATER}
 
     def __post_init__(self) -> None:
@@ -165,6 +172,7 @@ class Suite:
         for name in self.user_data_order:
             known = [Path(column.protocol).stem for column in self.protocols]
             require_choice(f"suite {self.name}: user_data_order", name, known)
+        check_forks(self.backbones, f"suite {self.name}")
         seeds = {seed for row in self.backbones for seed in row.seeds}
         for column in self.protocols:
             unknown = set(column.seeds or []) - seeds

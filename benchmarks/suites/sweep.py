@@ -15,7 +15,13 @@ from scenebench.errors import UserError, did_you_mean
 
 MAX_ROWS = 100
 """More rows than this are a slip of the pen, and weeks of work."""
-SET_BY_THE_SUITE = {"seed": "seeds", "data.root": "the suite's data", "data.annotations": "labels: true"}
+SET_BY_THE_SUITE = {
+    "seed": "seeds",
+    "data.root": "the suite's data",
+    "data.annotations": "labels: true",
+    "init_from": "init_from: LABEL",
+    "init_hash": "init_from: LABEL",
+}
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 

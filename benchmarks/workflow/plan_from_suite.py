@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from benchmarks.suites.suite import (
 from benchmarks.workflow.costs import estimated_gpu_hours
 from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic, each_once, with_priorities
 from pretrain.recipes.recipe import Recipe, load_recipe
-from scenebench.config import config_hash
+from scenebench.config import config_hash, override
 from scenebench.errors import UserError
 
 TRAIN_IMAGES = "images/train"
@@ -77,12 +78,13 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     of_suite = _OfSuite("", "", suite.size) if shared else _OfSuite("given", suite.name, suite.size)
     jobs = [data.job] if data.job else []
     pictures: dict[str, str] = {}
-    for row in (_for_source(row, source) for row in suite.backbones):
+    rows = {row.label: _for_source(row, source) for row in suite.backbones}
+    for row in rows.values():
         for seed in row.seeds:
             if isinstance(row, CheckpointRow):
                 subject = row.file
             else:
-                pretraining = replace(_pretrain_job(row, seed, data), wanted=bool(suite.pictures))
+                pretraining = replace(_pretrain_job(row, seed, data, rows), wanted=bool(suite.pictures))
                 jobs.append(pretraining)
                 subject = pretraining.outputs[0]
                 shown = _slug(row.label) + (f"-s{seed}" if len(row.seeds) > 1 else "")
@@ -186,28 +188,58 @@ def _data_job(source: Source) -> Job:
     )
 
 
-def _pretrain_job(row: BackboneRow, seed: int, data: _Data) -> Job:
-    overrides = [*row.overrides, f"seed={seed}", f"data.root={data.images}"]
-    annotations = f"data.annotations={data.annotations}"
-    recipe = load_recipe(row.recipe, [*overrides, annotations])  # no part of its identity where labels are not read
+def _pretrain_job(row: BackboneRow, seed: int, data: _Data, rows: Mapping[str, BackboneRow]) -> Job:
+    """``rows``, by label, are those that this one may fork from."""
+    recipe, overrides = _recipe_of(row, seed, data)
     _check_labels(row, recipe)
     if row.labels:
-        overrides.append(annotations)
+        overrides.append(f"data.annotations={data.annotations}")
+    start = _start_of(row, seed, recipe, data, rows)
+    if start is not None:
+        overrides.append(override("init_from", start.id))
     what = recipe.identity()
     # Within a workflow a path names the data; a published data set is the same wherever it lies.
     places = recipe.places() if data.job else {**recipe.places(), "root": data.id}
-    identity = config_hash({"recipe": {**what, "data": {**what.get("data", {}), **places}}, "data": data.identity})
+    known = {"recipe": {**what, "data": {**what.get("data", {}), **places}}, "data": data.identity}
+    if start is not None:
+        known["init_from"] = start.id  # its identity is in it
+    identity = config_hash(known)
     folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
     return Job(
         id=folder,
         kind="pretrain",
-        label=f"pretrain {row.label}, seed {seed}",
+        label=f"pretrain {row.label}, seed {seed}" + (f", from {row.init_from}" if start is not None else ""),
         command=["scenebench", "pretrain", row.recipe, *overrides, "--out", folder],
-        inputs=data.inputs,
+        inputs=[*data.inputs, *(start.outputs if start is not None else [])],
         outputs=[f"{folder}/backbone.safetensors"],
         log=_log_of(folder),
         **_cost(row, recipe),
     )
+
+
+def _recipe_of(row: BackboneRow, seed: int, data: _Data) -> tuple[Recipe, list[str]]:
+    """The recipe of one pretraining, and what is changed in it; the annotations, beside, for whoever reads labels."""
+    overrides = [*row.overrides, f"seed={seed}", f"data.root={data.images}"]
+    # No part of its identity where labels are not read.
+    return load_recipe(row.recipe, [*overrides, f"data.annotations={data.annotations}"]), overrides
+
+
+def _start_of(row: BackboneRow, seed: int, recipe: Recipe, data: _Data, rows: Mapping[str, BackboneRow]) -> Job | None:
+    """The pretraining that this one starts from; None from scratch."""
+    if recipe.init_from and (row.init_from or not recipe.init_hash):
+        raise UserError(
+            f"backbone '{row.label}': the recipe's init_from names weights of which the plan knows nothing; name a row "
+            "by the row's own init_from: LABEL, or add init_hash (a run says it when it starts)"
+        )
+    if not row.init_from:
+        return None
+    parent = rows[row.init_from]
+    for label, about in ((row.init_from, _recipe_of(parent, seed, data)[0].about), (row.label, recipe.about)):
+        if not about.trains:
+            raise UserError(
+                f"backbone '{row.label}': init_from: '{label}' trains nothing, so nothing is gone on with; remove it"
+            )
+    return _pretrain_job(parent, seed, data, rows)
 
 
 def _cost(entry: BackboneRow | ProtocolColumn, recipe: Recipe | None) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from pretrain.recipes.checks import number_range, require, require_probability
 from scenebench.errors import require_choice
 
-PATH_KEYS = ("data.root", "data.images", "data.annotations")
+PATH_KEYS = ("data.root", "data.images", "data.annotations", "init_from")
 """Whose values are the names of files and folders, whatever they look like: ``1e3``, ``on``, ``[x]``."""
 
 
-def _at_home(path: str) -> str:
+def at_home(path: str) -> str:
     """``path`` with a leading ``~`` replaced, which a shell leaves alone behind ``key=``."""
     if not path.startswith("~"):
         return path
@@ -36,7 +36,7 @@ class DataRecipe:
     cache: str = "none"  # "ram": decode all at the start and keep them (3 bytes a pixel): for small images only
 
     def __post_init__(self) -> None:
-        self.root, self.images, self.annotations = map(_at_home, (self.root, self.images, self.annotations))
+        self.root, self.images, self.annotations = map(at_home, (self.root, self.images, self.annotations))
         if self.images_per_epoch is not None:
             require(self.images_per_epoch >= 2, "data.images_per_epoch", self.images_per_epoch, "at least 2, or null")
         require(self.workers >= 0, "data.workers", self.workers, "0 or more")

@@ -16,7 +16,7 @@ KEYS_WITHOUT_EFFECT = (
     "run.threads",
 )
 """Keys that change neither data, nor batches, nor mathematics: two runs that differ in them are one run."""
-PLACES = ("data.root", "data.images", "data.annotations")
+PLACES = ("data.root", "data.images", "data.annotations", "init_from")
 """Where a run's data lie. A copy elsewhere is the same data: what is found there is compared, not its name."""
 
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from omegaconf import OmegaConf
 
 from pretrain.recipes.checks import require
-from pretrain.recipes.data import DataRecipe, ViewsRecipe
+from pretrain.recipes.data import DataRecipe, ViewsRecipe, at_home
 from pretrain.recipes.identity import KEYS_WITHOUT_EFFECT, PLACES, departures
 from pretrain.recipes.method_registry import method_class, method_names
 from pretrain.recipes.network import NetworkRecipe, VitRecipe, require_patches
@@ -92,6 +92,10 @@ class Recipe:
     name: str = ""
     method: str = "mls"
     seed: int = 0
+    # The weights that training begins with: the folder of another run, one of its checkpoints, or a backbone file.
+    # "": random ones. Optimiser and schedule begin anew in any case.
+    init_from: str = ""
+    init_hash: str = ""  # of those weights; found where the run begins; where it is given, they must be these
     network: NetworkRecipe = field(default_factory=NetworkRecipe)
     data: DataRecipe = field(default_factory=DataRecipe)
     views: ViewsRecipe = field(default_factory=ViewsRecipe)
@@ -103,6 +107,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
+        self.init_from = at_home(self.init_from)
+        if self.init_from and not self.about.trains:
+            raise UserError(f"init_from: method {self.method} trains nothing, and starts from nothing; remove it")
+        if self.init_hash and not self.init_from:
+            raise UserError(f"init_hash: {self.init_hash} says nothing without init_from; add it, or remove init_hash")
         _check_family(self)
         self.about.check(self)
         batch = self.schedule.batch_size
@@ -162,7 +171,7 @@ class Recipe:
         return named | departures(plain, defaults, unused | {*KEYS_WITHOUT_EFFECT, *PLACES})
 
     def places(self) -> dict[str, str]:
-        """The :data:`PLACES` of what is learnt from; annotations that only the probe or the diagnostics read are not.
+        """Where the data lie that are learnt from; annotations that only the probe or the diagnostics read are not.
 
         Returns:
             By the names of the keys within ``data``.
