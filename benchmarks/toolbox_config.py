@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.datasets.folder import BACKGROUND_NAME
+from benchmarks.datasets.photos.entries import ade20k_classes
+from benchmarks.datasets.photos.sets import SETS
 from benchmarks.datasets.registry import describe
 from benchmarks.protocols.protocol import DetectionProtocol, Protocol, SegmentationProtocol
 from scenebench.errors import UserError
 from transfer.backbone_file import BackboneInfo
 from transfer.networks.resnet import Architecture
 
+_WITHOUT_BACKGROUND = ("ade20k", "cityscapes", *(one.name for one in SETS.values() if not one.background))
 DEFAULT_BACKBONE = BackboneInfo(architecture=Architecture(depth=50))
 """What a backbone file of a torchvision-style ResNet-50 says."""
 
@@ -58,11 +61,11 @@ def _mmseg(protocol: SegmentationProtocol, info: BackboneInfo) -> str:
     from mmengine.config import Config
 
     data, work = protocol.data, Path("work")
-    root = Path("data") / (describe(data.dataset).folder if data.dataset else "prepared")
+    root = Path("data") / _usual_folder(data.dataset)
     splits = (data.train_split, data.test_split)
     train, test = (semantic_layout(data.dataset, root, split, work / f"{split}.txt") for split in splits)
     names = _categories(protocol)
-    classes = names if data.dataset == "cityscapes" else [BACKGROUND_NAME, *names]
+    classes = names if data.dataset in _WITHOUT_BACKGROUND else [BACKGROUND_NAME, *names]
     config = build_config(protocol, info, classes, train, test, protocol.seeds[0], work)
     config["test_evaluator"] = {"type": "IoUMetric", "iou_metrics": ["mIoU"], "ignore_index": 255}
     return str(Config(config).pretty_text)
@@ -77,11 +80,25 @@ def _categories(protocol: Protocol) -> list[str]:
         from benchmarks.datasets.readers.cityscapes import CLASSES
 
         return list(CLASSES)
-    if data.dataset.startswith("voc20") or data.dataset == "voc0712":
+    if data.dataset in ("ade20k", "ade20k_small"):
+        return ade20k_classes()
+    if data.dataset.startswith("voc20") or data.dataset in ("voc0712", "voc_small"):
         from benchmarks.datasets.readers.voc import VOC_CLASSES
 
         return list(VOC_CLASSES)
-    count = data.classes or (describe(data.dataset).classes if data.dataset else None)
+    count = data.classes or _published_classes(data.dataset)
     if count is None:
         raise UserError(f"protocol '{protocol.id}': the number of classes is the data's; give data.classes=N")
     return [f"class {index}" for index in range(count)]
+
+
+def _usual_folder(dataset: str) -> str:
+    if not dataset:
+        return "prepared"
+    return dataset if dataset in SETS else describe(dataset).folder
+
+
+def _published_classes(dataset: str) -> int | None:
+    if dataset in SETS:
+        return SETS[dataset].classes
+    return describe(dataset).classes if dataset else None

@@ -73,8 +73,8 @@ def _add_prepare(commands: argparse._SubParsersAction) -> None:
         help="write the lists and maps that papers assume, or a small set of photographs",
         description="Write what papers assume silently: VOC07+12 and aug lists, Cityscapes and ADE20K train ids, 1 % "
         "and 10 % of ImageNet, split files of the small sets. What is there already stays. Or write the small sets of "
-        "the suite 'photos' to OUT: coco-small, ade20k-small and voc-small out of the official data, photos out of a "
-        "folder of pictures that are small already.",
+        "the suite 'photos' to OUT: coco-small, ade20k-small and voc-small out of the official data, photos (all) "
+        "out of a folder of pictures that are small already.",
         epilog="examples:\n  scenebench data prepare voc0712 data/VOCdevkit\n"
         "  scenebench data prepare cityscapes data/cityscapes --workers 8\n"
         "  scenebench data prepare imagenet data/imagenet --list 1percent.txt --list 10percent.txt\n"
@@ -213,7 +213,7 @@ def _run_prepare(arguments: argparse.Namespace) -> int:
 
 def _prepare_small(name: str, arguments: argparse.Namespace, out: Path | None) -> int:
     """The small sets of photographs, which are prepared data sets of their own."""
-    from benchmarks.datasets.photos.building import prepare_given, prepare_set
+    from benchmarks.datasets.photos.building import prepare_all, prepare_set
     from scenebench.errors import UserError
 
     if out is None:
@@ -221,7 +221,7 @@ def _prepare_small(name: str, arguments: argparse.Namespace, out: Path | None) -
     if name == ALL_SMALL:
         if arguments.list:
             raise UserError("--list: 'photos' prepares three sets by their own lists; name one of them")
-        prepare_given(arguments.root, out, arguments.workers)
+        prepare_all(arguments.root, out, arguments.workers)
     else:
         if len(arguments.list) > 1:
             raise UserError(f"--list: {arguments.name} takes one list")

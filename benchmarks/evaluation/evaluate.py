@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.environment import (
     describe_environment,
@@ -123,7 +124,7 @@ def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str, suite_values
     outcome = _run_task(cell)
     seconds = time.monotonic() - clock
     metrics = {name: _plain(outcome.metrics[name]) for name in protocol.metrics}
-    notes = list(outcome.notes)
+    notes = [*_origin(data), *outcome.notes]
     if protocol.overridden:
         notes.append(f"not the protocol's own values: {' '.join(protocol.overridden)}")
     record = Record(
@@ -164,6 +165,12 @@ def _run(cell: Cell, backbone: BackbonePart, suite: str, size: str, suite_values
     written = write_record(cell.out / RECORD, record)
     shutil.rmtree(cell.out / RESUME, ignore_errors=True)  # only now: a kill before it costs nothing
     return written
+
+
+def _origin(data: DatasetFolder) -> list[str]:
+    """A sentence on where photographs came from; generated scenes and one's own pictures have none."""
+    pictures = data.source.get("pictures")
+    return [f"pictures: {pictures}; {data.source['made_from']}"] if pictures else []
 
 
 def _run_task(cell: Cell) -> Outcome:

@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 from benchmarks.datasets.checking.layout import require_layout
 from benchmarks.datasets.checking.rules import box_problem
 from benchmarks.datasets.folder import DatasetFolder
+from benchmarks.datasets.photos.finding import open_set
+from benchmarks.datasets.photos.sets import SETS
 from benchmarks.datasets.readers import read_official
+from benchmarks.datasets.readers.ade20k import PREPARED as ADE20K_MAPS
+from benchmarks.datasets.readers.ade20k import read_ade20k
 from benchmarks.datasets.readers.cityscapes import read_cityscapes
 from benchmarks.datasets.registry import describe
 from benchmarks.datasets.samples import OfficialData, Sample
@@ -25,18 +29,21 @@ from scenebench.errors import UserError, require_choice
 from scenebench.files import sha256_of
 
 _TRAIN_IDS = "_gtFine_labelTrainIds.png"
-_WITHOUT_BACKGROUND = ("cityscapes",)
+_WITHOUT_BACKGROUND = ("ade20k", "cityscapes")
 
 
 def open_data(root: Path | str, protocol: Protocol) -> DatasetFolder:
-    """The data set of a protocol: the official layout that ``data.dataset`` names, or a prepared folder.
+    """The data set of a protocol: the official layout or small set that ``data.dataset`` names, or a prepared folder.
 
     Raises:
         UserError: another layout (what was found, what was expected, what is near), a list or map that 'data prepare'
             makes is missing, or the number of classes is not the protocol's.
     """
     wanted = protocol.data
-    data = OfficialFolder.read(wanted.dataset, root) if wanted.dataset else DatasetFolder.open(root)
+    if wanted.dataset in SETS:
+        data = open_set(wanted.dataset, root)
+    else:
+        data = OfficialFolder.read(wanted.dataset, root) if wanted.dataset else DatasetFolder.open(root)
     if wanted.classes is not None and len(data.categories) != wanted.classes:
         raise UserError(
             f"{data.root}: has {len(data.categories)} classes, protocol '{protocol.id}' expects {wanted.classes} "
@@ -64,7 +71,7 @@ class OfficialFolder(DatasetFolder):
         tree = Tree(root)
         require_layout(tree, describe(name))
         _require_prepared(name, tree)
-        official = read_cityscapes(tree, labels="labelTrainIds") if name == "cityscapes" else read_official(name, tree)
+        official = _read_prepared(name, tree)
         return cls(
             root=tree.root,
             name=name,
@@ -135,6 +142,15 @@ class OfficialFolder(DatasetFolder):
         return self.official.split(split)
 
 
+def _read_prepared(name: str, tree: Tree) -> OfficialData:
+    """As the reader gives it, with the maps that 'data prepare' made where the official ones cannot be trained on."""
+    if name == "cityscapes":
+        return read_cityscapes(tree, labels="labelTrainIds")
+    if name == "ade20k":
+        return read_ade20k(tree, maps=ADE20K_MAPS)
+    return read_official(name, tree)
+
+
 def _require_prepared(name: str, tree: Tree) -> None:
     """What 'data prepare' makes must be there; the message names the command."""
     lacking = ""
@@ -144,6 +160,8 @@ def _require_prepared(name: str, tree: Tree) -> None:
         folders = (folder for split in ("train", "val") for folder in tree.walk(f"gtFine/{split}"))
         if not any(file.endswith(_TRAIN_IDS) for folder in folders for file in tree.files(folder)):
             lacking = f"gtFine/*/*/*{_TRAIN_IDS}"
+    if name == "ade20k" and not tree.has_folder(ADE20K_MAPS):
+        lacking = f"{ADE20K_MAPS}/"
     if lacking:
         raise UserError(f"{tree.root}: {lacking} is missing; make it: scenebench data prepare {name} {tree.root}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from benchmarks.datasets.photos.sets import SETS
 from benchmarks.datasets.registry import describe
 from benchmarks.protocols.protocol import (
     Protocol,
@@ -157,4 +158,6 @@ def _cell(value: PublishedValue | None, notes: Sequence[str]) -> str:
 
 def _data(protocol: Protocol) -> str:
     name = protocol.data.dataset
+    if name in SETS:
+        return SETS[name].title
     return describe(name).title if name else "any prepared data set"

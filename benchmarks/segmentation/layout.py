@@ -10,6 +10,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.datasets.folder import IGNORED
+from benchmarks.datasets.photos.sets import SETS
+from benchmarks.datasets.readers.ade20k import FOLDERS as ADE20K_FOLDERS
+from benchmarks.datasets.readers.ade20k import PREPARED as ADE20K_MAPS
 from scenebench.errors import UserError
 from scenebench.files import write_text
 from scenebench.progress import Progress
@@ -35,7 +38,8 @@ class SemanticLayout:
 
 
 def semantic_layout(dataset: str, root: Path, split: str, listed: Path) -> SemanticLayout:
-    """The layout of ``split``: of a data set of the registry, or (``dataset`` empty) of a prepared folder.
+    """The layout of ``split``: of a data set of the registry, or of a prepared folder (``dataset`` empty, or a small
+    set of photographs).
 
     Nothing is opened, so that it can be asked for where there are no data.
     """
@@ -45,8 +49,13 @@ def semantic_layout(dataset: str, root: Path, split: str, listed: Path) -> Seman
     if dataset in ("voc2012", "voc2012aug"):
         maps = "SegmentationClassAug" if (dataset, split) == ("voc2012aug", "train") else "SegmentationClass"
         return SemanticLayout(root / "JPEGImages", root / maps, ".jpg", ".png", listed)
-    if dataset:
-        raise UserError(f"data.dataset: '{dataset}' has no semantic maps; take cityscapes, voc2012 or voc2012aug")
+    if dataset == "ade20k":
+        folders = root / "images" / ADE20K_FOLDERS[split], root / ADE20K_MAPS / ADE20K_FOLDERS[split]
+        return SemanticLayout(*folders, ".jpg", ".png", listed)
+    if dataset and dataset not in SETS:
+        raise UserError(
+            f"data.dataset: '{dataset}' has no semantic maps; take ade20k, cityscapes, voc2012 or voc2012aug"
+        )
     return SemanticLayout(root / "images" / split, root / "semantic" / split, ".jpg", ".png", listed)
 
 

@@ -49,7 +49,7 @@ class Comparable:
 
     def _check_data(self, record: Record, suite: Suite | None, protocol: Protocol, where: str) -> None:
         name, fingerprint = record.dataset.name, record.dataset.fingerprint
-        wanted = protocol.data.dataset or SCENES
+        wanted = protocol.data.dataset or (suite.pretrain_data if suite else "") or SCENES
         if name != wanted:
             whose = f"suite '{suite.name}'" if suite else f"protocol '{protocol.id}'"
             raise UserError(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from benchmarks.datasets import prepare_coco, scenes
 from benchmarks.datasets.coco_source import read_coco
+from benchmarks.datasets.photos.finding import identity_of, require_photos
+from benchmarks.datasets.photos.sets import HOW_TO_MAKE, SETS
 from benchmarks.datasets.prepare_coco import CocoSpec, split_sources
 from benchmarks.datasets.registry import describe
 from benchmarks.datasets.scenes import ScenesSpec
@@ -33,6 +35,7 @@ class Source:
         command: the command line that prepares it, but for the output folder.
         scene_types: whether the prepared data knows scene types.
         folder: of published data sets, which are read as they lie: the folder that holds them, and nothing is prepared.
+        prepares: of several data sets at once: their names, each of which is a folder in the output folder.
     """
 
     name: str
@@ -41,11 +44,12 @@ class Source:
     command: list[str]
     scene_types: bool
     folder: str = ""
+    prepares: tuple[str, ...] = ()
 
     @property
     def is_users(self) -> bool:
         """Whether the images are the user's own, of which a suite's title knows nothing."""
-        return not self.scene_types and not self.folder
+        return not self.scene_types and not self.folder and not self.prepares
 
 
 def scenes_source(spec: ScenesSpec) -> Source:
@@ -74,6 +78,21 @@ def official_source(name: str, folder: Path | str | None) -> Source:
     place = str(Path(DATA_FOLDER if folder is None else folder).resolve())
     identity = config_hash({"registry": name, "images": description.images})
     return Source(name, place, identity, [], scene_types=False, folder=place)
+
+
+def photos_source(name: str, folder: Path | str | None) -> Source:
+    """The small sets of photographs in ``folder``, of which ``name`` is pretrained on.
+
+    They are copied into the results folder first, so that no record names a place of this machine.
+
+    Raises:
+        UserError: no folder, or it does not hold the sets.
+    """
+    if folder is None:
+        raise UserError(f"name the folder of small photographs by --data FOLDER; {HOW_TO_MAKE}")
+    place = require_photos(folder).resolve()
+    command = ["scenebench", "data", "prepare", "photos", str(place)]
+    return Source(name, str(place), identity_of(place), command, scene_types=False, prepares=tuple(SETS))
 
 
 def coco_source(

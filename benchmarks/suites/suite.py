@@ -123,7 +123,8 @@ def _check_cost(what: str, gpus: int, gpu_hours: float | None, disk_mb: float) -
 class Suite:
     """One suite. ``baseline`` is the label of the row that the tables take differences to.
 
-    ``pretrain_data``: name in the registry of data sets; empty: the generated scenes, or the user's own images.
+    ``pretrain_data``: name in the registry of data sets, or one of the small sets of photographs (a protocol names
+    another by its ``data.dataset``); empty: the generated scenes, or the user's own images.
     ``pictures``: what is shown of the pretrainings, by the names that they give them in their folder ``figures``.
     ``controls``: by which the tables say whether a column can tell; None: they do not say.
     ``user_data_order``: protocols that come first in the tables where the suite runs on the user's own data.

@@ -47,6 +47,7 @@ class _Data:
     annotations: str
     job: Job | None = None
     folder: str = ""
+    prepared: tuple[str, ...] = ()  # data sets that the job prepares, each in a folder of its name
 
     @property
     def inputs(self) -> list[str]:
@@ -55,6 +56,8 @@ class _Data:
     def root_for(self, protocol: Protocol) -> str:
         """Where the protocol's data set lies: its own, if it is about a published one."""
         name = dataset_of(protocol)
+        if self.job is not None and name in self.prepared:
+            return f"{self.job.id}/{name}"
         return str(place_of(name, self.folder).root) if name and self.folder else self.root
 
 
@@ -171,7 +174,16 @@ def _data_of(source: Source) -> _Data:
             folder=source.folder,
         )
     job = _data_job(source)
-    return _Data(source.identity, job.id, job.id, f"{job.id}/{TRAIN_IMAGES}", f"{job.id}/{TRAIN_ANNOTATIONS}", job)
+    root = f"{job.id}/{source.name}" if source.prepares else job.id
+    return _Data(
+        identity=source.identity,
+        id=job.id,
+        root=root,
+        images=f"{root}/{TRAIN_IMAGES}",
+        annotations=f"{root}/{TRAIN_ANNOTATIONS}",
+        job=job,
+        prepared=source.prepares,
+    )
 
 
 def _data_job(source: Source) -> Job:
@@ -179,10 +191,10 @@ def _data_job(source: Source) -> Job:
     return Job(
         id=folder,
         kind="data",
-        label=f"data {source.name}",
+        label=f"data {', '.join(source.prepares) or source.name}",
         command=[*source.command, folder],
         inputs=[],
-        outputs=[f"{folder}/dataset.json"],
+        outputs=[f"{folder}/{name}/dataset.json" for name in source.prepares] or [f"{folder}/dataset.json"],
         log=_log_of(folder),
         seconds=_DATA_SECONDS,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.datasets.photos.sets import SETS
 from benchmarks.protocols.protocol import Protocol
 from benchmarks.suites.data_places import DataPlace
 from benchmarks.suites.group import load_suites
@@ -12,6 +13,7 @@ from benchmarks.suites.source import (
     Source,
     coco_source,
     official_source,
+    photos_source,
     scenes_source,
 )
 from benchmarks.suites.suite import Suite
@@ -78,6 +80,8 @@ def source_of(
     if suite.pretrain_data:
         if annotations is not None or test_annotations is not None:
             raise UserError(f"suite '{suite.name}' reads published data sets; leave --annotations away")
+        if suite.pretrain_data in SETS:
+            return photos_source(suite.pretrain_data, data)
         return official_source(suite.pretrain_data, data)
     if data is None and annotations is None and test_annotations is None:
         return scenes_source(suite.data)

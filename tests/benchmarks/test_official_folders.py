@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from miniatures import (
+    build_ade20k,
     build_cityscapes,
     build_coco2017,
     build_voc0712,
@@ -60,6 +61,17 @@ def test_semantic_classes_and_layouts(tmp_path: Path) -> None:
     layout = semantic_layout("cityscapes", city, "val", tmp_path / "val.txt")
     for image, label in zip(data.images("val"), data.semantic("val"), strict=True):
         assert layout.map_folder / f"{layout.stem(image)}{layout.map_suffix}" == label
+    ade = build_ade20k(tmp_path / "ade")
+    with pytest.raises(UserError, match="scenebench data prepare ade20k"):
+        OfficialFolder.read("ade20k", ade)
+    prepare("ade20k", ade)
+    data = OfficialFolder.read("ade20k", ade)
+    assert (len(data.semantic_classes), data.semantic_classes[0]) == (150, "wall")
+    for split in ("train", "val"):
+        layout = semantic_layout("ade20k", ade, split, tmp_path / "x.txt")
+        for image, label in zip(data.images(split), data.semantic(split), strict=True):
+            assert layout.folder / f"{layout.stem(image)}{layout.suffix}" == image
+            assert layout.map_folder / f"{layout.stem(image)}{layout.map_suffix}" == label
     voc = build_voc2012aug(tmp_path / "VOC2012")
     with pytest.raises(UserError, match="scenebench data prepare voc2012aug"):
         OfficialFolder.read("voc2012aug", voc)

@@ -17,7 +17,8 @@ from benchmarks.datasets.contact_sheet import draw_contact_sheet
 from benchmarks.datasets.existing_folder import already_built
 from benchmarks.datasets.folder import IGNORED, DatasetFolder
 from benchmarks.datasets.parallel import run_in_chunks
-from benchmarks.datasets.photos.entries import Entry, Pictures, has_background, label_table
+from benchmarks.datasets.photos.entries import Entry, Pictures, label_table
+from benchmarks.datasets.photos.finding import is_prepared, require_photos
 from benchmarks.datasets.photos.given import read_given
 from benchmarks.datasets.photos.official import read_official_part
 from benchmarks.datasets.photos.sets import SETS, SIDE, SPLITS, PhotoSet, hash_of_names, read_names, split_of
@@ -40,19 +41,41 @@ VERSION = "1"
 """Rises when the same pictures would be prepared otherwise."""
 
 
-def prepare_given(
+def prepare_all(
     root: Path | str, out: Path | str, workers: int = 1, report: Callable[[str], None] = print
 ) -> list[DatasetFolder]:
-    """All three sets of a folder of small pictures (:mod:`.given`), each into the folder of its name in ``out``.
+    """All three sets, each into the folder of its name in ``out``.
+
+    Args:
+        root: a folder of small pictures (:mod:`.given`); or one of the three sets, prepared, which are copied.
 
     Raises:
         UserError: as :func:`prepare_set`. A set that was finished before an error stays.
     """
+    root = require_photos(root)
+    if is_prepared(root):
+        return [copy_set(root / name, Path(out) / name, report) for name in SETS]
     names = {one.name: read_names(one) for one in SETS.values()}
     read = {
         one.name: read_given(one, root, names[one.name]) for one in SETS.values()
     }  # all of it before any is written
     return [write_set(Path(out) / name, SETS[name], pictures, workers, report) for name, pictures in read.items()]
+
+
+def copy_set(source: Path, out: Path, report: Callable[[str], None] = print) -> DatasetFolder:
+    """A prepared set at another place.
+
+    Raises:
+        UserError: its files were changed since it was prepared, or ``out`` holds something else.
+    """
+    folder = DatasetFolder.open(source)
+    if folder.compute_fingerprint() != folder.fingerprint:
+        raise UserError(f"{source}: its files were changed since they were prepared; prepare the set again")
+    if already_built(out, folder.name, folder.version, folder.source) is None:
+        with building(out) as root:
+            shutil.copytree(source, root, dirs_exist_ok=True)
+    report(f"{out}: a copy of {folder.name}; {folder.source['pictures']}; fingerprint {folder.fingerprint}")
+    return DatasetFolder.open(out)
 
 
 def prepare_set(
@@ -101,8 +124,7 @@ def write_set(
             _write_split(root, split, photo_set, pictures, entries, workers)
         names = [name for _, name in pictures.categories]
         counts = {split: len(entries) for split, entries in splits.items()}
-        background = has_background(photo_set.name)
-        described = DatasetFolder(out, photo_set.name, VERSION, "", names, counts, source, background)
+        described = DatasetFolder(out, photo_set.name, VERSION, "", names, counts, source, photo_set.background)
         folder = write_description(root, described)
     told = ", ".join(f"{count} {split}" for split, count in counts.items())
     report(f"{out}: {source['pictures']}; {told}; fingerprint {folder.fingerprint}")
@@ -172,9 +194,9 @@ def _write_entry(
         shutil.copyfile(entry.picture, target)
     if entry.map is None:
         return PreparedImage(entry.file_name, *size, _instances(entry, picture.size, size)), []
-    labels = shrink_map(_labels(entry.map, picture.size, label_table(photo_set.name)), size)
+    labels = shrink_map(_labels(entry.map, picture.size, label_table(photo_set)), size)
     write_semantic((root / "semantic" / split / entry.file_name).with_suffix(".png"), labels)
-    first = 1 if has_background(photo_set.name) else 0
+    first = int(photo_set.background)
     present = [int(value) - first for value in np.unique(labels) if first <= value < IGNORED]
     return PreparedImage(entry.file_name, *size, []), present
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.folder import IGNORED
-from benchmarks.datasets.photos.sets import LISTS
+from benchmarks.datasets.photos.sets import LISTS, PhotoSet
 from benchmarks.datasets.readers.voc import VOC_CLASSES
 from scenebench.coco.boxes import Box
 from scenebench.errors import UserError
@@ -80,21 +80,16 @@ def ade20k_classes() -> list[str]:
     return (LISTS / "ade20k_classes.txt").read_text(encoding="utf-8").splitlines()
 
 
-def has_background(name: str) -> bool:
-    """Whether a map's 0 is a class. ADE20K's is what nobody labelled."""
-    return name != "ade20k_small"
-
-
-def label_table(name: str) -> NDArray[np.int16]:
+def label_table(photo_set: PhotoSet) -> NDArray[np.int16]:
     """What an official label becomes in a prepared map, int16 of 256; -1: it is no label.
 
     VOC: 0 background, 1-20, 255 ignored, as they are. ADE20K: 0 (not labelled) is ignored, 1-150 become 0-149.
     """
     table = np.full(256, _FOREIGN, dtype=np.int16)
-    if has_background(name):
+    if photo_set.background:
         table[: len(VOC_CLASSES) + 1] = np.arange(len(VOC_CLASSES) + 1)
         table[IGNORED] = IGNORED
     else:
         table[0] = IGNORED
-        table[1:151] = np.arange(150)
+        table[1 : photo_set.classes + 1] = np.arange(photo_set.classes)
     return table

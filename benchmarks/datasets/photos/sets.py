@@ -15,6 +15,10 @@ LISTS = Path(__file__).parent.parent / "lists"
 SPLITS = ("train", "val", "test")
 SIDE = 128
 """Pixels of the shorter side."""
+HOW_TO_MAKE = (
+    "make it with 'scenebench data prepare coco-small COCO_ROOT FOLDER/coco_small', 'ade20k-small ADE_ROOT "
+    "FOLDER/ade20k_small' and 'voc-small VOC_ROOT FOLDER/voc_small' (docs/photos.md)"
+)
 _TEST_EVERY, _VAL_EVERY = 5, 10
 
 
@@ -25,15 +29,22 @@ class PhotoSet:
     Attributes:
         of: the part of the published data set that the pictures are of, in words.
         given: its folder in a folder of pictures that are small already (:mod:`.given`).
+        classes: their number.
         has_boxes: objects in boxes; else semantic maps.
-        command: the line that makes it of the official data.
+        background: whether a map's 0 is a class. ADE20K's is what nobody labelled.
     """
 
     name: str
     of: str
     given: str
-    has_boxes: bool
-    command: str
+    classes: int
+    has_boxes: bool = False
+    background: bool = True
+
+    @property
+    def title(self) -> str:
+        """What it is called in texts."""
+        return f"{self.name}, a small part of {self.of}"
 
     @property
     def list_file(self) -> Path:
@@ -44,21 +55,9 @@ class PhotoSet:
 SETS = {
     one.name: one
     for one in (
-        PhotoSet("coco_small", "COCO train2017", "coco", True, "data prepare coco-small COCO_ROOT OUT/coco_small"),
-        PhotoSet(
-            "ade20k_small",
-            "the validation set of ADE20K",
-            "ade20k_val",
-            False,
-            "data prepare ade20k-small ADE_ROOT OUT/ade20k_small",
-        ),
-        PhotoSet(
-            "voc_small",
-            "VOC 2012 with the maps of SBD",
-            "voc2012_seg",
-            False,
-            "data prepare voc-small VOC_ROOT OUT/voc_small",
-        ),
+        PhotoSet("coco_small", "COCO train2017", "coco", 71, has_boxes=True),
+        PhotoSet("ade20k_small", "the validation set of ADE20K", "ade20k_val", 150, background=False),
+        PhotoSet("voc_small", "VOC 2012 with the maps of SBD", "voc2012_seg", 20),
     )
 }
 

@@ -61,6 +61,10 @@ def prepare(
         from benchmarks.datasets.preparing.cityscapes import write_train_ids
 
         write_train_ids(tree, outputs, workers)
+    elif name == "ade20k":
+        from benchmarks.datasets.preparing.ade20k import write_labels
+
+        write_labels(tree, outputs, workers)
     elif name == "imagenet":
         from benchmarks.datasets.preparing.imagenet import write_subsets
 

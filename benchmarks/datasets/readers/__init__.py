@@ -12,6 +12,7 @@ from scenebench.errors import require_choice
 
 _HERE = "benchmarks.datasets.readers"
 _READERS = {
+    "ade20k": "ade20k:read_ade20k",
     "aircraft": "small_sets:read_aircraft",
     "cars": "small_sets:read_cars",
     "cityscapes": "cityscapes:read_cityscapes",

@@ -9,6 +9,7 @@ from pathlib import Path
 from coco_damages import COCO_DAMAGES, Damage
 from miniature_files import write_image, write_lines, write_map, write_voc_xml
 from miniatures import (
+    build_ade20k,
     build_aircraft,
     build_cars,
     build_cityscapes,
@@ -201,6 +202,27 @@ DAMAGES: dict[str, tuple[str, Callable[..., Path], Damage, str, str]] = COCO_DAM
         lambda root: (root / "leftImg8bit/val/lindau/lindau_000000_000019_leftImg8bit.png").unlink(),
         "missing",
         "has no leftImg8bit/val/lindau",
+    ),
+    "ADE20K prepared map under the name of an official one": (
+        "ade20k",
+        build_ade20k,
+        lambda root: write_map(root / "annotations/training/ADE_train_00000001.png", [0, 149, 255]),
+        "mask",
+        "holds 255",
+    ),
+    "ADE20K map missing": (
+        "ade20k",
+        build_ade20k,
+        lambda root: (root / "annotations/validation/ADE_val_00000002.png").unlink(),
+        "missing",
+        "has no annotations/validation/ADE_val_00000002.png",
+    ),
+    "ADE20K image missing": (
+        "ade20k",
+        build_ade20k,
+        lambda root: (root / "images/validation/ADE_val_00000002.jpg").unlink(),
+        "missing",
+        "has no images/validation/ADE_val_00000002.jpg",
     ),
     "ImageNet image in the wrong folder": (
         "imagenet",

@@ -111,6 +111,17 @@ def build_cityscapes(root: Path, each: int = 2) -> Path:
     return root
 
 
+def build_ade20k(root: Path, each: int = 4) -> Path:
+    """``each`` images in both parts; maps of what is not labelled and five of the 150 classes."""
+    number = 0
+    for folder, stem in (("training", "ADE_train"), ("validation", "ADE_val")):
+        for place in range(1, each + 1):
+            number += 1
+            write_image(root / "images" / folder / f"{stem}_{place:08d}.jpg", number)
+            write_map(root / "annotations" / folder / f"{stem}_{place:08d}.png", [0, 1, 2, number + 2, 149, 150])
+    return root
+
+
 def build_imagenet(root: Path, train: int = 4, val: int = 2) -> Path:
     """Three synsets with ``train`` and ``val`` images each."""
     number = 0
@@ -270,6 +281,7 @@ def build_salient_objects(root: Path, count: int = 6) -> Path:
 
 
 BUILDERS = {
+    "ade20k": build_ade20k,
     "aircraft": build_aircraft,
     "cars": build_cars,
     "cityscapes": build_cityscapes,

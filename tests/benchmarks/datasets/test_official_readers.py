@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miniature_files import write_lines, write_voc_xml
+from miniature_files import write_lines, write_map, write_voc_xml
 from miniatures import (
     BUILDERS,
     SYNSETS,
+    build_ade20k,
     build_aircraft,
     build_cars,
     build_cityscapes,
@@ -31,6 +32,7 @@ from PIL import Image
 
 from benchmarks.datasets.preparing import prepare
 from benchmarks.datasets.readers import READABLE, read_official
+from benchmarks.datasets.readers.ade20k import read_ade20k
 from benchmarks.datasets.readers.cityscapes import TRAIN_IDS, read_cityscapes
 from benchmarks.datasets.readers.voc import VOC_CLASSES
 from benchmarks.datasets.registry import list_data_sets
@@ -143,6 +145,28 @@ def test_cityscapes(tmp_path: Path) -> None:
     prepared = read_cityscapes(Tree(tmp_path), labels="labelTrainIds")
     assert prepared.mask_values == TRAIN_IDS
     assert prepared.split("train")[0].mask != sample.mask
+
+
+def test_ade20k(tmp_path: Path) -> None:
+    data = read_official("ade20k", build_ade20k(tmp_path))
+    assert sizes(data) == {"train": 4, "val": 4}
+    assert (len(data.classes), data.classes[0], data.classes[149]) == (150, "wall", "flag")
+    sample = data.split("val")[1]
+    assert sample.image == tmp_path / "images/validation/ADE_val_00000002.jpg"
+    assert sample.mask == tmp_path / "annotations/validation/ADE_val_00000002.png"
+    with pytest.raises(UserError, match="has no annotations_detectron2/training/ADE_train_00000001.png"):
+        read_ade20k(Tree(tmp_path), maps="annotations_detectron2")
+    prepare("ade20k", tmp_path)
+    assert "0 maps written, 8 were there" in prepare("ade20k", tmp_path)[0]
+    prepared = read_ade20k(Tree(tmp_path), maps="annotations_detectron2")
+    assert prepared.mask_values == frozenset({*range(150), 255})
+    for official, own in zip(data.split("train"), prepared.split("train"), strict=True):
+        with Image.open(official.mask) as before, Image.open(own.mask) as after:
+            labels = np.asarray(before).astype(int)
+            assert np.array_equal(np.asarray(after), np.where(labels == 0, 255, labels - 1))
+    write_map(tmp_path / "annotations/training/ADE_train_00000001.png", [0, 151])
+    with pytest.raises(UserError, match="holds 151, which is no label"):
+        prepare("ade20k", tmp_path)
 
 
 def test_imagenet(tmp_path: Path) -> None:
