@@ -1,7 +1,7 @@
 """LOST: where the object of an image is, by which patches are like few others (Simeoni et al., BMVC 2021).
 
-The variant for ResNets: the last stage's map, centred by a layer norm over the whole map, since features after a ReLU
-have no negative similarity and all patches would be alike.
+The variant for ResNets: the last stage's map, centred, since features after a ReLU have no negative similarity and all
+patches would be alike.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ class GridBox(NamedTuple):
     bottom: int
 
 
-def centred(feature_map: Tensor) -> Tensor:
-    """A map (C x h x w) with mean 0 and variance 1 over all of it: tokens, h w x C, row by row."""
-    whole = functional.layer_norm(feature_map.double(), list(feature_map.shape))
-    return whole.flatten(1).T
+def centred(feature_map: Tensor, centre: str) -> Tensor:
+    """The tokens of a map (C x h x w), row by row: float64, h w x C.
+
+    Args:
+        centre: ``map``: mean 0 and variance 1 over the whole map, as LOST has it. Where channels differ more among each
+            other than over the image, all patches stay alike. ``channel``: mean 0 of each channel.
+    """
+    if centre == "map":
+        return functional.layer_norm(feature_map.double(), list(feature_map.shape)).flatten(1).T
+    tokens = feature_map.double().flatten(1).T
+    return tokens - tokens.mean(dim=0)
 
 
 def lost_box(tokens: Tensor, rows: int, columns: int, expand: int) -> GridBox:
