@@ -32,7 +32,7 @@ def size_of(areas: Tensor, limits: Sequence[float]) -> Tensor:
 def object_metrics(
     predicted: Tensor, labels: Tensor, areas: Tensor, limits: Sequence[float]
 ) -> dict[str, float | None]:
-    """``object_acc``, ``object_top1``, and ``object_small``, ``_medium``, ``_large`` (means over categories), in %.
+    """The metrics of a region probe in percent, those by size as means over categories.
 
     A category without an object of a size does not enter that size's mean.
     """

@@ -83,9 +83,7 @@ def objects_of(images: AnnotatedImages) -> Objects:
     if not rows:
         raise UserError(f"{where}: holds no object but crowds, difficult ones and boxes without area")
     if len({row[3] for row in rows}) < 2:
-        raise UserError(
-            f"{where}: all objects are of one category, {images.classes[rows[0][3]]}: nothing to tell apart"
-        )
+        raise UserError(f"{where}: all objects are of one category, '{images.classes[rows[0][3]]}'; two are needed")
     note = (f"{without_area} boxes of split '{images.split}' without area left out",) if without_area else ()
     return Objects(
         images,

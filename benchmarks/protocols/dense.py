@@ -13,6 +13,7 @@ DENSE_PROBES = ("dense_knn", "dense_linear")
 DISCOVERY = "object_discovery"
 PROBES = (*REGION_PROBES, *DENSE_PROBES, DISCOVERY)
 LAYERS = ("layer3", "layer4")
+CENTRES = ("map", "channel")
 VIEWS = ("box", "blanked", "crop")
 REGION_METRICS = ("object_acc", "object_top1", "object_small", "object_medium", "object_large")
 DENSE_METRICS = ("dense_mIoU", "dense_mAcc", "dense_aAcc")
@@ -104,16 +105,21 @@ class DiscoverySettings:
     """LOST (Simeoni et al., BMVC 2021) in its variant for ResNets.
 
     Attributes:
+        centre: what is taken off a map before its patches are compared: ``map``: the mean of the whole map (and it is
+            divided by its standard deviation), which is LOST's layer norm; ``channel``: each channel's mean over the
+            image's patches.
         expand: how many patches of lowest degree the seed may expand to; LOST takes 100 of about 1,000.
         min_iou: a box is right from this overlap on, with any object of the image.
         central_area: share of the image's area of the trivial central box.
     """
 
+    centre: str = "map"
     expand: int = 100
     min_iou: float = 0.5
     central_area: float = 0.5
 
     def __post_init__(self) -> None:
+        require_choice("settings.discovery.centre", self.centre, CENTRES)
         if self.expand < 1:
             raise UserError(f"settings.discovery.expand: {self.expand} is not positive")
         for name in ("min_iou", "central_area"):

@@ -131,7 +131,7 @@ def seeds_of_runs(row: BackboneRow, seed: int, column: ProtocolColumn, protocol:
 
 
 def resolve_columns(suite: Suite, source: Source) -> list[tuple[ProtocolColumn, Protocol]]:
-    """The protocols of a suite with what holds for this data; on the user's own in the order that the suite has for it."""
+    """The protocols of a suite with what holds for this data; on the user's own in the suite's order for it."""
     columns = [
         (column, load_protocol(column.protocol, column.overrides, suite.size))
         for column in (_for_source(column, source) for column in suite.protocols)
@@ -164,13 +164,13 @@ def reference_label(name: str) -> str:
 def _data_of(source: Source) -> _Data:
     if source.folder:
         images, annotations = PRETRAINING[source.name]
-        root = place_of(source.name, source.folder).root
+        place = place_of(source.name, source.folder).root
         return _Data(
             identity=source.identity,
             id=f"{source.name}-{source.identity}",
-            root=str(root),
-            images=str(root / images),
-            annotations=str(root / annotations) if annotations else "",
+            root=str(place),
+            images=str(place / images),
+            annotations=str(place / annotations) if annotations else "",
             folder=source.folder,
         )
     job = _data_job(source)

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.datasets.scenes import TIES, ScenesSpec, render_scene
+from benchmarks.datasets.scenes import ScenesSpec, render_scene
 
 FIGURE = Path(__file__).parents[1] / "figures" / "scenes.jpg"
 ROWS = (
     ScenesSpec(seed=3),
-    ScenesSpec(seed=3, **dict.fromkeys(TIES, 0.0)),
+    ScenesSpec(seed=3, texture=0.0, palette=0.0, surroundings=0.0, cooccurrence=0.0),
     ScenesSpec(seed=3, variant="hard"),
     ScenesSpec(seed=3, version=1),
 )

@@ -17,8 +17,8 @@ KEYS_WITHOUT_EFFECT = (
 )
 """Keys that change neither data, nor batches, nor mathematics: two runs that differ in them are one run."""
 PLACES = ("data.root", "data.images", "data.annotations", "init_from")
-"""Where a run's data, and the weights it starts from, lie. A copy elsewhere is the same: what is found there is compared
-(the weights by ``init_hash``), not its name."""
+"""Where a run's data, and the weights it starts from, lie. A copy elsewhere is the same: what is there is compared
+(weights by ``init_hash``), not its name."""
 
 
 def departures(plain: dict[str, Any], defaults: dict[str, Any], without: set[str], prefix: str = "") -> dict[str, Any]:

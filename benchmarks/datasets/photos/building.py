@@ -72,7 +72,7 @@ def copy_set(source: Path, out: Path, report: Callable[[str], None] = print) -> 
     if folder.compute_fingerprint() != folder.fingerprint:
         raise UserError(f"{source}: its files were changed since they were prepared; prepare the set again")
     if already_built(out, folder.name, folder.version, folder.source) is None:
-        with building(out) as root:
+        with whole_folder(out) as root:
             shutil.copytree(source, root, dirs_exist_ok=True)
     report(f"{out}: a copy of {folder.name}; {folder.source['pictures']}; fingerprint {folder.fingerprint}")
     return DatasetFolder.open(out)
