@@ -187,8 +187,10 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
         method = name.removeprefix("reference:")
         if method not in protocol.references:
             own = " or ".join(f"reference:{one}" for one in protocol.references)
-            why = f"its references are {own}" if own else "no backbone, so it cannot evaluate it"
-            raise UserError(f"{name}: nothing for protocol '{protocol.id}' ({protocol.task}); {why}")
+            instead = f"; its references are {own}" if own else ""
+            raise UserError(
+                f"{name}: no backbone, so protocol '{protocol.id}' ({protocol.task}) cannot evaluate it{instead}"
+            )
         part = BackbonePart(
             label=label or method.replace("_", " "), method=method, origin="reference", architecture="", sha256=""
         )

@@ -291,3 +291,19 @@ def test_the_cache_lives_at_one_address_and_survives_a_checkpoint(tmp_path: Path
     assert other.refreshed_at == 3
     assert (loader_of_other == maps.numpy()).all()
     assert torch.equal(other.of(torch.tensor([4, 0])), maps[[4, 0]])
+
+
+def test_entropies_are_those_of_a_slow_sum() -> None:
+    maps = np.random.default_rng(0).random((3, 4, 5))
+    maps[1, 2:] = 0
+    expected = []
+    for one in maps:
+        shares = [float(value / one.sum()) for value in one.ravel() if value > 0]
+        expected.append(-sum(share * np.log(share) for share in shares) / np.log(20))
+    found = saliency.map_entropies(torch.from_numpy(maps))
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-6)
+    single = torch.zeros(1, 4, 5)
+    single[0, 1, 1] = 0.4
+    rest = torch.cat([torch.full((1, 4, 5), 0.3), torch.zeros(1, 4, 5), single])
+    assert saliency.map_entropies(rest).tolist() == pytest.approx([1, 1, 0])
+    assert saliency.map_entropies(torch.ones(2, 1, 1)).tolist() == [1, 1]

@@ -274,3 +274,47 @@ def test_masks_are_the_objects_of_the_annotations(base: str, images: list[Path],
 def test_masks_need_annotations() -> None:
     with pytest.raises(UserError, match=r"saliency.source: mask needs .*data.annotations="):
         load_recipe("saliency_demo", ["saliency.source=mask"])
+
+
+def test_boxes_add_up_where_there_are_no_masks_and_count_once_where_they_overlap(images: list[Path]) -> None:
+    boxes = [[0, 0, 12, 20], [6, 0, 12, 20], [36, 30, 40, 40]]  # the last reaches out of the picture of 48 x 40
+    path = images[0].parent / "boxes.json"
+    content = {
+        "images": [{"id": index, "file_name": f"{index}.png", "width": 48, "height": 40} for index in range(COUNT)],
+        "annotations": [
+            {"id": number, "image_id": 4, "category_id": 1, "bbox": box, "iscrowd": 0}
+            for number, box in enumerate(boxes)
+        ],
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    path.write_text(json.dumps(content))
+    maps = build("moco", images, "saliency.source=mask", f"data.annotations={path}").compute_maps(0)
+    expected = torch.zeros(4, 4)
+    expected[:2, 0], expected[:2, 1], expected[3, 3] = 255, 128, 255
+    assert torch.equal(maps[4].float(), expected)
+
+
+@pytest.mark.parametrize("source", ["uniform", "random", "shuffled", "mask"])
+def test_beside_a_control_the_network_is_asked_for_its_own_maps(
+    source: str, images: list[Path], annotations: Path
+) -> None:
+    own = build("moco", images).compute_maps(0)
+    method = build("moco", images, f"saliency.source={source}", f"data.annotations={annotations}")
+    assert torch.equal(method.model_maps_of(images), own)
+    assert not torch.equal(method.compute_maps(0), own)
+    cam = build("moco", images, "saliency.source=contracam")
+    assert torch.equal(cam.model_maps_of(images), cam.compute_maps(0))
+
+
+def test_uniform_maps_are_no_guidance(images: list[Path]) -> None:
+    """What the source uniform crops and weighs is what random crops of equal weight are."""
+    uniform = build("moco", images, "saliency.source=uniform")
+    uniform.maps.refresh(uniform.compute_maps(0), 0)
+    random = build("moco", images, "saliency.crops=random", "saliency.beta=0")
+    for index in range(COUNT):
+        pairs = [method.local_box_sampler()(index, np.random.default_rng([5, index])) for method in (uniform, random)]
+        np.testing.assert_allclose(pairs[0], pairs[1], atol=1e-12)
+        boxes = torch.from_numpy(pairs[0])[None]
+        scores = saliency.pair_scores(saliency.to_float(uniform.maps.of(torch.tensor([index]))), boxes)
+        weights = saliency.loss_weights(scores, uniform.local.beta, "image", 1e-6)
+        torch.testing.assert_close(weights, torch.ones_like(weights), atol=1e-6, rtol=0)

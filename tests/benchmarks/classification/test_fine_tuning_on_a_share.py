@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from benchmarks.classification.run import run
 from benchmarks.classification.splits import train_images
+from benchmarks.datasets.coco_source import CocoSpec
 from benchmarks.datasets.folder import DatasetFolder
+from benchmarks.datasets.prepare_coco import prepare_coco
 from benchmarks.evaluation.cell import Cell
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.suites.source import scenes_source
@@ -40,6 +43,27 @@ def test_the_draw_depends_on_the_seed_alone(tiny_backbone: Path, tiny_scenes: Da
     assert (
         f"{len(draws[2])} of the {len(every)} images of split 'train' have labels (drawn by seed 1)" in draws[2].notes
     )
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_boxes_without_masks_will_do(
+    name: str, tiny_backbone: Path, tiny_scenes: DatasetFolder, tmp_path: Path
+) -> None:
+    """As photographs have them: the labels are the categories of the boxes."""
+    paths = []
+    for split in ("train", "test"):
+        content = json.loads(tiny_scenes.annotations(split).read_text())
+        for annotation in content["annotations"]:
+            del annotation["segmentation"]
+        paths.append(tmp_path / f"{split}.json")
+        paths[-1].write_text(json.dumps(content))
+    images = [str(tiny_scenes.root / "images" / split) for split in ("train", "test")]
+    spec = CocoSpec(images[0], str(paths[0]), test_images=images[1], test_annotations=str(paths[1]), name="boxes")
+    boxes = prepare_coco(tmp_path / "boxes", spec, report=lambda line: None)
+    outcome = run(cell(tiny_backbone, boxes, tmp_path, 0, "settings.train_share=0.3", name=name))
+    assert outcome.metrics["mAP"] is not None
+    kept = [len(boxes.images(split)) for split in ("train", "test")]
+    assert (outcome.train_images, outcome.test_images) == (round(0.3 * kept[0]), kept[1])
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
