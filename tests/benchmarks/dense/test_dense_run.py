@@ -156,7 +156,7 @@ def test_dense_probes_refuse_references(
     reference: str, tiny_scenes: DatasetFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert told(capsys, reference, "dense_knn", tiny_scenes.root, tmp_path) == (
-        f"{reference}: no backbone, so protocol 'dense_knn' (dense) cannot judge it"
+        f"{reference}: no backbone, so protocol 'dense_knn' (dense) cannot evaluate it"
     )
 
 
