@@ -31,10 +31,13 @@ def parse_rows(lines: Iterable[str]) -> list[dict[str, float]]:
 
 
 def replace_rows(path: Path, step: int, rows: list[Row]) -> None:
-    """Add the rows of ``step``, and drop those of this step and later ones. What older rows do not say is NaN."""
+    """Add the rows of ``step``, and drop those of this step and later ones.
+
+    A row that an earlier version wrote has NaN for what it did not measure, and loses what is measured no more.
+    """
     kept = [row for row in read_rows(path) if row["step"] < step]
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), restval="nan", lineterminator="\n")
+    writer = csv.DictWriter(buffer, list(rows[0]), restval="nan", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in [*kept, *rows]:
         writer.writerow({key: _text(value) for key, value in row.items()})

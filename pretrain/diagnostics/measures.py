@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pretrain.pseudo_labels import shared_weight
+
 
 @dataclass(frozen=True)
 class PseudoLabelQuality:
@@ -19,19 +21,23 @@ class PseudoLabelQuality:
     Attributes:
         precision: of the k picked slots, those that have a category in common with the query.
         recall: of the slots that have one in common, those that were picked (over queries that have such slots).
-        chance_precision, chance_recall: the same of k slots picked at random.
+        weighed_precision: how much of the query's categories the picks hold, by rarity: of a pick
+            ``sum of w_c over the categories in common / sum of w_c over the query's``, its mean over the k picks.
+        chance_precision, chance_recall, chance_weighed_precision: the same of k slots picked at random.
     """
 
     k: int
     precision: float
     recall: float
+    weighed_precision: float
     chance_precision: float
     chance_recall: float
+    chance_weighed_precision: float
 
 
 @torch.no_grad()
 def pseudo_label_quality(
-    scores: Tensor, query_labels: Tensor, slot_labels: Tensor, excluded: Tensor, ks: list[int]
+    scores: Tensor, query_labels: Tensor, slot_labels: Tensor, excluded: Tensor, ks: list[int], weights: Tensor
 ) -> list[PseudoLabelQuality]:
     """How often the nearest slots share a category with their query, for every k of ``ks``.
 
@@ -41,14 +47,18 @@ def pseudo_label_quality(
             wrong where it is picked.
         excluded: bool, B x D: slots that cannot be picked (of the query's own image).
         ks: each at least 1. A query with fewer than k slots left is picked all of them.
+        weights: C, positive where a query holds the category; :func:`pretrain.pseudo_labels.rarity`.
     """
     scores, counted = scores.double(), query_labels.any(dim=1)
     eligible = ~excluded
     related = (query_labels.double() @ slot_labels.double().T > 0) & eligible
+    most_shared = shared_weight(query_labels, query_labels.any(dim=0)[None], weights)  # of all its categories
+    shared = shared_weight(query_labels, slot_labels, weights) / most_shared.clamp(min=1) * eligible
     available, wanted = eligible.sum(dim=1).double(), related.sum(dim=1).double()
     most = min(max(ks), scores.shape[1])
     order = scores.masked_fill(excluded, -torch.inf).topk(most, dim=1).indices
     hits = related.gather(1, order).double().cumsum(dim=1)
+    held = shared.gather(1, order).cumsum(dim=1)
     qualities = []
     for k in ks:
         picked = available.clamp(max=min(k, most))
@@ -59,8 +69,10 @@ def pseudo_label_quality(
                 k,
                 precision=_mean(found / picked, counted & (picked > 0)),
                 recall=_mean(found / wanted, has_related),
+                weighed_precision=_mean(held[:, min(k, most) - 1] / picked, counted & (picked > 0)),
                 chance_precision=_mean(wanted / available, counted & (available > 0)),
                 chance_recall=_mean(picked / available, has_related),
+                chance_weighed_precision=_mean(shared.sum(dim=1) / available, counted & (available > 0)),
             )
         )
     return qualities

@@ -1,4 +1,4 @@
-"""Why the pseudo-labels of MLS are as right as they are: the same picks again, without what may spoil them.
+"""Why the nearest slots of MLS are as right as they are: the same picks again, without what may spoil them.
 
 Three things may: the keys are stale (encoded up to D / B steps ago by a key encoder that has moved since), colours and
 sharpness of both views are changed at random, and both views are crops. They are taken away one after the other.
@@ -17,6 +17,7 @@ from pretrain.diagnostics.measures import pseudo_label_quality
 from pretrain.losses import normalise, similarities
 from pretrain.methods.mls import Mls
 from pretrain.networks import Encoder, encode_without_trace
+from pretrain.pseudo_labels import rarity
 
 CONDITIONS = {"fresh": "fresh keys", "uncoloured": "and unchanged colours", "whole": "and whole images"}
 """Keys of the encoder as it is now; besides, crops as they were cut; besides, whole images in place of crops."""
@@ -44,7 +45,7 @@ def pseudo_label_causes(mls: Mls, labels: Tensor, queries: int, ks: Sequence[int
     lines: list[dict[str, float]] = [{"k": k} for k in ks]
     for condition in CONDITIONS:
         scores = similarities(asked[condition], kept[condition])
-        found = pseudo_label_quality(scores, labels[query_images], labels[key_images], own, list(ks))
+        found = pseudo_label_quality(scores, labels[query_images], labels[key_images], own, list(ks), rarity(labels))
         for line, quality in zip(lines, found, strict=True):
             line["chance_precision"] = quality.chance_precision
             line[f"{condition}_precision"] = quality.precision

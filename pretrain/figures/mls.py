@@ -111,6 +111,8 @@ def draw_score_histograms(method: Mls, path: Path, epochs: float) -> Path:
 def _mark_top_k(axis: Axes, scores: np.ndarray, own: np.ndarray, method: Mls) -> None:
     """The least score of a positive; slots of the own image count only where they are labels in training."""
     mls = method.mls
+    if mls.labels != "topk":
+        return  # positives are not the nearest
     eligible = scores[~own] if mls.own_view == "out" else scores
     if len(eligible) < mls.k:
         return

@@ -21,11 +21,13 @@ from pretrain.data.images import decode_image
 from pretrain.data.loading import PretrainDataset
 from pretrain.data.views import resize
 from pretrain.diagnostics.during_training import Diagnostics
+from pretrain.diagnostics.figure import draw_pseudo_labels
 from pretrain.diagnostics.files import read_rows, replace_rows
 from pretrain.diagnostics.measures import category_precision, pseudo_label_quality, saliency_quality
 from pretrain.diagnostics.mls_causes import pseudo_label_causes
 from pretrain.methods.mls import Mls
 from pretrain.methods.saliency.method import Saliency
+from pretrain.pseudo_labels import oracle_scores, rarity
 from pretrain.recipes.method_registry import method_class
 from pretrain.recipes.recipe import Recipe, load_recipe
 from pretrain.saliency import activation_maps
@@ -41,6 +43,7 @@ SMALL = [
     "saliency.map_input_size=64", "diagnostics.images=12", "diagnostics.ks=[1,4,400]",
 ]  # fmt: skip
 ON = "diagnostics.every_epochs=1"
+WEIGHTS = torch.tensor([1024, 2000, 5000, 30000])
 
 
 # --- the measures ----------------------------------------------------------------------------------------------------
@@ -74,9 +77,43 @@ def test_pseudo_labels_are_those_of_a_slow_count(seed: int, k: int) -> None:
         if shares:
             recall.append(hits / len(shares))
             chance_recall.append(len(picked) / len(left))
-    (found,) = pseudo_label_quality(scores, queries, slots, excluded, [k])
+    (found,) = pseudo_label_quality(scores, queries, slots, excluded, [k], WEIGHTS)
     expected = [np.mean(values) for values in (precision, recall, chance, chance_recall)]
     assert [found.precision, found.recall, found.chance_precision, found.chance_recall] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("k", [1, 3, 50])
+def test_precision_weighed_by_rarity_is_that_of_a_slow_count(seed: int, k: int) -> None:
+    scores, queries, slots, excluded = made_up(seed)
+    own, chance = [], []
+    for b in range(len(queries)):
+        if not queries[b].any():
+            continue
+
+        def overlap(d: int, b: int = b) -> float:
+            common = [float(WEIGHTS[c]) for c in range(4) if queries[b, c] and slots[d, c]]
+            return sum(common) / sum(float(WEIGHTS[c]) for c in range(4) if queries[b, c])
+
+        left = [d for d in range(len(slots)) if not excluded[b, d]]
+        own.append(np.mean([overlap(d) for d in sorted(left, key=lambda d: -float(scores[b, d]))[:k]]))
+        chance.append(np.mean([overlap(d) for d in left]))
+    (found,) = pseudo_label_quality(scores, queries, slots, excluded, [k], WEIGHTS)
+    assert [found.weighed_precision, found.chance_weighed_precision] == pytest.approx([np.mean(own), np.mean(chance)])
+
+
+def test_a_common_category_counts_for_less_than_a_rare_one() -> None:
+    """A query of a person and a rare thing: a pick with the person alone is right, and weighs little."""
+    images = torch.zeros(100, 2, dtype=torch.bool)
+    images[:, 0], images[:4, 1] = True, True
+    queries, slots, none = images[:1], images[[50, 1]], torch.zeros(1, 2, dtype=torch.bool)
+    found = [
+        pseudo_label_quality(torch.tensor([scores]), queries, slots, none, [1], rarity(images))[0]
+        for scores in ([1.0, 0.0], [0.0, 1.0])
+    ]
+    assert [one.precision for one in found] == [1.0, 1.0]
+    assert [one.weighed_precision for one in found] == pytest.approx([1 / 26, 1.0])
+    assert found[0].chance_weighed_precision == pytest.approx((1 / 26 + 1) / 2)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -101,9 +138,14 @@ def test_picks_by_the_labels_themselves_are_perfect_and_random_ones_are_chance()
     queries, slots = (torch.from_numpy(rng.random((count, 4)) < 0.3) for count in (300, 400))
     excluded = torch.zeros(300, 400, dtype=torch.bool)
     related = (queries.double() @ slots.double().T) > 0
-    (perfect,) = pseudo_label_quality(related.double(), queries, slots, excluded, [5])
+    (perfect,) = pseudo_label_quality(related.double(), queries, slots, excluded, [5], WEIGHTS)
     assert perfect.precision == 1.0
-    (blind,) = pseudo_label_quality(torch.from_numpy(rng.random((300, 400))), queries, slots, excluded, [20])
+    scores = oracle_scores(queries, slots, WEIGHTS, torch.arange(400))
+    (known,) = pseudo_label_quality(scores, queries, slots, excluded, [5], WEIGHTS)
+    assert known.precision == 1.0
+    assert known.weighed_precision > perfect.weighed_precision
+    (blind,) = pseudo_label_quality(torch.from_numpy(rng.random((300, 400))), queries, slots, excluded, [20], WEIGHTS)
+    assert blind.weighed_precision == pytest.approx(blind.chance_weighed_precision, abs=0.02)
     assert blind.precision == pytest.approx(blind.chance_precision, abs=0.02)
     assert blind.recall == pytest.approx(blind.chance_recall, abs=0.02)
 
@@ -217,6 +259,69 @@ def test_what_is_written_of_mls(data: tuple[Path, Path], tmp_path: Path) -> None
     about = json.loads((folder / "about.json").read_text())
     assert (about["recipe"], about["method"], about["seed"], about["settings"]["k"]) == ("mls_demo", "mls", 0, 2)
     assert (tmp_path / "run/figures/diagnostics_pseudo_labels.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("labels", ["topk", "random", "oracle"])
+@pytest.mark.parametrize("dictionaries", ["paired", "z_only"])
+def test_what_is_measured_of_other_labels_is_what_training_would_pick(
+    labels: str, dictionaries: str, data: tuple[Path, Path], tmp_path: Path
+) -> None:
+    keys = [f"mls.labels={labels}", f"mls.dictionaries={dictionaries}", f"data.annotations={listed(data)}"]
+    recipe = recipe_of(data, "mls", ON, *keys)
+    images = sorted(data[0].iterdir())
+    torch.manual_seed(0)
+    method = method_class("mls")(recipe, images).train()
+    assert isinstance(method, Mls)
+    method.on_epoch_start(0)
+    for step in range(3):  # a quarter of the slots holds no image yet
+        method.training_step(PretrainDataset(recipe, images).load_batch(0, step))
+        method.after_step()
+    diagnostics = Diagnostics(recipe, images, tmp_path)
+    torch.manual_seed(7)
+    diagnostics.at_epoch_boundary(method, STEPS, STEPS)
+    rows = {row["k"]: row for row in read_rows(tmp_path / "diagnostics/pseudo_labels.csv")}
+    assert rows[2]["empty_slots"] == 0.25
+    held = diagnostics.measures.labels
+    queries = torch.cat([part for part, _ in diagnostics.measures._queries(method)])
+    ids = method.dictionary.image_ids
+    best = []
+    for index in queries.tolist():
+        if held[index].any():
+            right = sum(bool((held[index] & held[i]).any()) for i in ids.tolist() if i >= 0 and i != index)
+            best.append(min(right, 4) / min(4, sum(i != index for i in ids.tolist())))
+    assert rows[4]["oracle_precision"] == pytest.approx(np.mean(best), abs=1e-6)
+    for row in rows.values():
+        for measure in ("precision", "recall", "weighed_precision"):
+            assert row[f"oracle_{measure}"] >= row[measure] - 1e-9
+            assert row[f"oracle_{measure}"] >= row[f"nearest_{measure}"] - 1e-9
+            if labels in ("topk", "oracle"):
+                assert row[measure] == row[f"{'nearest' if labels == 'topk' else 'oracle'}_{measure}"]
+    if labels == "random":
+        assert rows[2]["precision"] != rows[2]["nearest_precision"]
+
+
+def listed(data: tuple[Path, Path]) -> Path:
+    """The annotations with every image listed, as the oracle needs them."""
+    path = data[1].with_name("listed.json")
+    if not path.exists():
+        content = json.loads(data[1].read_text())
+        last = {"id": COUNT - 1, "file_name": f"{COUNT - 1:02d}.png", "width": 48, "height": 40}
+        path.write_text(json.dumps({**content, "images": [*content["images"], last]}))
+    return path
+
+
+def test_lines_of_an_earlier_version_stay_beside_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "pseudo_labels.csv"
+    path.write_text("epoch,step,k,precision\n1,5,2,0.5\n2,10,2,0.75\n")
+    replace_rows(path, 10, [{"epoch": 2, "step": 10, "k": 2, "precision": 0.25, "weighed_precision": 0.125}])
+    first, second = read_rows(path)
+    assert (first["precision"], second["precision"], second["weighed_precision"]) == (0.5, 0.25, 0.125)
+    assert math.isnan(first["weighed_precision"])
+    drawn = draw_pseudo_labels(
+        [{**row, "recall": 0.5, "chance_recall": 0.5, "chance_precision": 0.5} for row in (first, second)],
+        [], [], 2, "top 2", tmp_path / "drawn.png",
+    )  # fmt: skip
+    assert drawn.stat().st_size > 5000
 
 
 def test_the_first_measurement_is_that_of_the_slots_and_labels(data: tuple[Path, Path], tmp_path: Path) -> None:
