@@ -34,7 +34,7 @@ def test_the_shown_steps_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
 
 def test_the_other_commands_parse_and_name_known_data_sets() -> None:
     shown = commands("")
-    assert len(shown) == 8
+    assert len(shown) == 9
     for command in shown:
         assert parse(command).name in list_data_sets()
 

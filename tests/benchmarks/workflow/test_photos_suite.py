@@ -36,11 +36,10 @@ backbones:
     recipe: supervised_demo
     seeds: [0]
     labels: true
-    overrides: [schedule.epochs=1, schedule.batch_size=16]
+    overrides: [schedule.epochs=1, schedule.batch_size=16, views.crop_size=32]
 protocols:
   - {protocol: multilabel_knn}
   - {protocol: fcn_photos_ade, overrides: [settings.iterations=2, settings.batch_size=2, data.max_test_images=3]}
-  - {protocol: fcn_photos_voc, overrides: [settings.iterations=2, settings.batch_size=2, data.max_test_images=3]}
 references: [colour_histogram]
 """
 
@@ -164,11 +163,10 @@ def test_a_small_suite_runs_and_its_records_say_where_the_pictures_came_from(pre
     out = tmp_path / "results"
     assert main(["run", str(suite), "--data", str(prepared), "--out", str(out), "--cores", "1"]) == 0
     records = [json.loads(path.read_text()) for path in out.rglob("record.json")]
-    assert len(records) == 7
+    assert len(records) == 5, "two backbones and one reference by kNN, two backbones by segmentation"
     told = {
         "coco_small": "pictures: COCO train2017, ",
         "ade20k_small": "pictures: the validation set of ADE20K, ",
-        "voc_small": "pictures: VOC 2012 with the maps of SBD, ",
     }
     for record in records:
         name = record["dataset"]["name"]
@@ -176,4 +174,3 @@ def test_a_small_suite_runs_and_its_records_say_where_the_pictures_came_from(pre
         assert f"by the list {name} (" in record["notes"][0]
         assert str(tmp_path) not in json.dumps(record)
     assert {record["dataset"]["name"] for record in records} == set(told)
-    assert (out / "suites").exists() or list(out.glob("*.md"))
