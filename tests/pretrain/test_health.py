@@ -1,5 +1,5 @@
-"""What the log says of a contrastive run's health: against slow oracles, where it is computed, and that it costs nothing
-in the weights."""
+"""What the log says of a contrastive run's health: against slow oracles, where it is computed, and that the weights
+do not notice."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_top_one_is_a_slow_count() -> None:
     expected = np.mean([mine > other for mine, other in zip(own, best, strict=True)])
     assert 0 < expected < 1
     assert float(top_one(query, key, queue)) == pytest.approx(expected)
-    assert float(top_one(query, query, torch.cat([queue, query]))) == 0, "a tie is no win"
+    assert float(top_one(query, query, queue)) == 1
 
 
 def test_gradient_norm_is_that_of_finite_differences() -> None:
@@ -193,7 +193,7 @@ def test_shares_of_mls_are_those_of_gradients_one_after_the_other(reduction: str
         return z.grad
 
     queue = method.dictionary.projections.double()
-    scores, labels, excluded = method.scores_and_labels(features.detach(), embeddings.detach(), keys)
+    _, labels, excluded = method.scores_and_labels(features.detach(), embeddings.detach(), keys)
 
     def second(z: Tensor, of: str, at: float = 1.0) -> Tensor:
         function = losses.multi_label_bce if of == "bce" else losses.multi_label_bce_positives

@@ -21,7 +21,7 @@ from pretrain.recipes.recipe import (
     resolve_recipe,
 )
 from pretrain.recipes.recipe_files import recipe_names
-from scenebench.config import parse_overrides
+from scenebench.config import config_hash, parse_overrides
 from scenebench.errors import UserError
 
 
@@ -197,6 +197,34 @@ def test_identity_holds_what_departs_from_the_defaults_and_what_the_method_uses(
     assert on_byol.identity()["saliency"] == {"base": "byol"}
     assert on_byol.identity()["byol"] == {"momentum": 0.9}
     assert "moco" not in on_byol.identity()
+
+
+PUBLISHED_IDENTITIES = {
+    "byol_coco": "bd9d081c357ddae7",
+    "densecl_coco": "a01b781332a90a51",
+    "mls_coco": "63a1316dbfa76220",
+    "mls_vit_coco": "12a2253cff5966af",
+    "moco_coco": "49a7710ec4b72466",
+    "moco_vit_coco": "b5f7dbdeb4666e6b",
+    "saliency_byol_coco": "c7ec9f9abcbbd1d3",
+    "saliency_coco": "1961fa6db44ec38f",
+    "supervised_coco": "2dca9c24bcb745c6",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_IDENTITIES)
+def test_the_recipes_of_the_papers_are_the_runs_that_they_were(name: str) -> None:
+    """A key that is added changes no identity; whoever changes a recipe itself changes its line here."""
+    assert config_hash(load_recipe(name).identity()) == PUBLISHED_IDENTITIES[name]
+
+
+def test_keys_of_a_start_and_of_labels_are_no_part_of_an_identity_until_they_are_used() -> None:
+    plain = recipe_with()
+    spelt = recipe_with("mls.reduction=mean", "mls.labels=topk", "init_from=''", "init_hash=''")
+    assert spelt.identity() == plain.identity()
+    assert recipe_with("init_from=a/path").identity() == plain.identity()  # the weights there are compared
+    for override in ("mls.reduction=sum", "mls.labels=random"):
+        assert recipe_with(override).identity() != plain.identity()
 
 
 def test_a_new_method_and_a_new_key_with_a_default_rerun_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
