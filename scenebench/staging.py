@@ -6,7 +6,7 @@ import errno
 import glob
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,25 +29,35 @@ def whole_folder(out: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_folder(out: Path | str, names: Sequence[str] | None = None) -> Iterator[Path]:
+def staged_folder(
+    out: Path | str,
+    names: Sequence[str] | None = None,
+    check: Callable[[Path, Path], None] | None = None,
+) -> Iterator[Path]:
     """Yield an empty folder; on success move what lies in it into ``out``, on any failure remove it.
 
     Of equal names files and folders in ``out`` are replaced, others are left alone.
 
     Args:
         names: what is moved, in this order; None: everything.
+        check: asked before anything is moved, of each new path and the one in ``out`` that it would take; it raises
+            where something there must not be lost.
 
     Raises:
-        UserError: ``out`` is a file, cannot be written, or the disk is full.
+        UserError: ``out`` is a file, cannot be written, or the disk is full; and what ``check`` raises.
     """
-    out = Path(out).absolute()
+    shown, out = Path(out), Path(out).absolute()
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; --out names a folder")
+        raise UserError(f"{shown}: is a file; --out names a folder")
     # Inside, where the folder is there: it may be another disk than the one that it is seen on.
     with _aside(out, out if out.is_dir() else out.parent) as staging:
         yield staging
+        chosen = sorted(path.name for path in staging.iterdir()) if names is None else names
+        if check is not None:
+            for name in chosen:
+                check(staging / name, shown / name)
         out.mkdir(parents=True, exist_ok=True)
-        for name in sorted(path.name for path in staging.iterdir()) if names is None else names:
+        for name in chosen:
             old = out / name
             if old.is_dir() and not old.is_symlink():
                 shutil.rmtree(old)

@@ -1,4 +1,7 @@
-"""GPU slots on one machine: each job holds devices of its own, by locks that the kernel drops with its processes."""
+"""GPU slots on one machine: each job holds devices of its own, by locks that the kernel drops with its processes.
+
+Snakemake's resource ``gpu`` counts devices, and is used for that; which of them a job takes it does not say.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a person sees while jobs run: when each starts and ends, what the running ones say, and the time left."""
+"""What a person sees while jobs run: when each starts and ends, what the running ones say, and the time left.
+
+Snakemake's own lines name rules and files and count steps; they say neither what a running job prints nor when it all
+ends. They are in ``logs/snakemake.log``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""The engine: Snakemake over the unfinished jobs of a plan, started, followed and stopped."""
+"""The engine: Snakemake over the unfinished jobs of a plan, started, followed and stopped.
+
+Snakemake orders the jobs, starts as many as there are cores, devices or a cluster's places, and tries them again. Its
+lock is not used: its files outlive a killed process, whose jobs run on, and the next call then asks for another option.
+The kernel frees ours (:mod:`scenebench.locking`), which the jobs' own processes hold too.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """What happened to the jobs, as a file of JSON lines that is only ever appended to.
 
-The jobs' processes write it, the front end follows it, and it stays as the history of a results folder.
+The jobs' processes write it, the front end follows it, and it stays as the history of a results folder. A logger plugin
+of Snakemake would hear of starts and ends too, but not which process to signal nor why a command failed, and nothing
+once the front end was killed.
 """
 
 from __future__ import annotations

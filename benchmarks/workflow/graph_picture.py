@@ -1,4 +1,7 @@
-"""A picture of the graph: data, a box for each pretrained row and each protocol, the tables; a box counts its seeds."""
+"""A picture of the graph: data, a box for each pretrained row and each protocol, the tables; a box counts its seeds.
+
+``snakemake --dag`` and ``--rulegraph`` print a node a job, hundreds here, as text that another program must draw.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 Snakemake runs in a session of its own: Ctrl-C must reach the front end alone, which stops jobs in order. That would
 also let it live on when the front end is killed with SIGKILL; so it watches its parent, and the jobs watch Snakemake.
+Snakemake has nothing for this: killed, it leaves the commands that it started running.
 """
 
 from __future__ import annotations

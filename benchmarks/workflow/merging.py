@@ -1,4 +1,7 @@
-"""One graph of several suites: what several need is in it once, and probes of one backbone share a process."""
+"""One graph of several suites: what several need is in it once, and probes of one backbone share a process.
+
+Snakemake's groups share a submission to a cluster and no process: each job of a group still starts Python and torch.
+"""
 
 from __future__ import annotations
 

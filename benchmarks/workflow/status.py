@@ -1,4 +1,7 @@
-"""Where a results folder stands: each cell's state, and the time left, estimated from what was measured there."""
+"""Where a results folder stands: each cell's state, and the time left, estimated from what was measured there.
+
+``snakemake --summary`` lists files with their dates: not what runs, what failed and why, or how long the rest takes.
+"""
 
 from __future__ import annotations
 

@@ -50,6 +50,26 @@ def test_staged_files_take_the_place_of_their_elders_and_leave_others(tmp_path: 
         pass
 
 
+def test_what_must_not_be_lost_stops_everything_before_anything_is_moved(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("mine")
+    asked = []
+
+    def check(new: Path, target: Path) -> None:
+        asked.append((new.read_text(), target))
+        if target.exists():
+            raise UserError(f"{target}: is mine")
+
+    def write() -> None:
+        with staged_folder(tmp_path, check=check) as staging:
+            (staging / "a").write_text("1")
+            (staging / "b").write_text("2")
+
+    with pytest.raises(UserError, match="is mine"):
+        write()
+    assert asked == [("1", tmp_path / "a"), ("2", tmp_path / "b")]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"b": "mine"}
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()

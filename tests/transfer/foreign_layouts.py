@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from checkpoint_layouts import OPTIMISER, State, classifier, mlp, numbered, queue, training, under
+from layout_parts import OPTIMISER, State, classifier, mlp, numbered, queue, training, under
 from paper_layouts import CAFFE, PYTORCH, convolution, detector, fsdp, of_huggingface, of_obow
 
 from transfer.exporters.detectron2.build import detectron2_name

@@ -6,20 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from checkpoint_layouts import (
-    IMAGENET,
-    LAYOUTS,
-    MSRA,
-    OPTIMISER,
-    Layout,
-    State,
-    classifier,
-    mlp,
-    numbered,
-    queue,
-    training,
-    under,
-)
+from checkpoint_layouts import LAYOUTS
+from layout_parts import IMAGENET, MSRA, OPTIMISER, Layout, State, classifier, mlp, numbered, queue, training, under
 
 Build = Callable[[State, State], dict[str, Any]]
 

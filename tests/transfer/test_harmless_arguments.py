@@ -23,8 +23,8 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoint_layouts import mlp, save, under
 from hostile_files import archive, call, name, pickled, text
+from layout_parts import mlp, save, under
 from transfer_helpers import lively_network
 
 from scenebench.errors import UserError

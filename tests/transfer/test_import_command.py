@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_layouts import State, classifier, save, under
+from layout_parts import State, classifier, save, under
 from transfer_helpers import lively_network
 
 from scenebench.cli import main

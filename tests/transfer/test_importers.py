@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 import torchvision
-from checkpoint_layouts import save, under
+from layout_parts import save, under
 from torch import Tensor
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone, lively_network
 

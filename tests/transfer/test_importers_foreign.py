@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_layouts import State, classifier, save, under
 from foreign_layouts import ASKS, CASES, Case, detectron2_training, mmengine_ema, soft_teacher
+from layout_parts import State, classifier, save, under
 from paper_layouts import CAFFE, detector, of_huggingface
 from transfer_helpers import lively_network
 

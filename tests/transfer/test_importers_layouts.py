@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoint_layouts import Layout, State, halved, write
+from layout_parts import Layout, State, halved, write
 from paper_layouts import ALL_LAYOUTS as LAYOUTS
 from transfer_helpers import lively_network
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoint_layouts import caffe2_name, save, under
+from layout_parts import caffe2_name, save, under
 from torch import Tensor
 from transfer_helpers import CAFFE, SIMCLR, MakeBackbone, lively_network
 

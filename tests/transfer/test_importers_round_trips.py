@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoint_layouts import LAYOUTS, Layout, State, save, under, write
+from checkpoint_layouts import LAYOUTS
+from layout_parts import Layout, State, save, under, write
 
 from transfer.backbone_file import load_backbone
 from transfer.exporters import torchvision as to_torchvision

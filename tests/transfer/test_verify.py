@@ -15,7 +15,7 @@ from transfer.backbone_file import load_backbone, save_backbone
 from transfer.exporters import torchvision as to_torchvision
 from transfer.exporters.detectron2 import files as detectron2_files
 from transfer.exporters.mmseg import files as mmseg_files
-from transfer.exporters.staging import staged_folder
+from transfer.exporters.staging import export_folder
 from transfer.numpy_pickle import load_arrays
 from transfer.verify import compare
 
@@ -117,20 +117,20 @@ def test_arrays_are_read_without_unpickling_anything_else(tmp_path: Path, capsys
     assert capsys.readouterr().out == ""
 
 
-def test_a_staged_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_export_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "kept").write_text("old")
     (tmp_path / "out" / "a").write_text("new")
 
     def fail() -> None:
-        with staged_folder(tmp_path / "out") as staging:
+        with export_folder(tmp_path / "out") as staging:
             (staging / "a").write_text("newer")
             raise RuntimeError("boom")
 
     with pytest.raises(RuntimeError, match="boom"):
         fail()
     assert (tmp_path / "out" / "a").read_text() == "new"
-    with staged_folder(tmp_path / "out") as staging:
+    with export_folder(tmp_path / "out") as staging:
         (staging / "a").write_text("new")
     assert {file.name: file.read_text() for file in (tmp_path / "out").iterdir()} == {"kept": "old", "a": "new"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]

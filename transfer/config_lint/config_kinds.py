@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from transfer.config_lint.python_syntax import is_dict, is_read_base, name_of, root_name
+from transfer.config_lint.tree import Node
 
 YAML_SUFFIXES, PYTHON_SUFFIXES = (".yaml", ".yml"), (".py",)
 
@@ -24,6 +25,7 @@ class Kind(Enum):
     OTHER = "none of these"
 
 
+_SEGMENTORS = ("EncoderDecoder", "CascadeEncoderDecoder", "MultimodalEncoderDecoder")
 _DETECTRON2_HEADS = ("_BASE_", "MODEL", "SOLVER", "INPUT", "DATASETS", "DATALOADER", "TEST")
 # A model section of another project that happens to be called so has none of these.
 _DETECTRON2_MODEL = {
@@ -143,3 +145,11 @@ def _is_lazy_config(statements: list[ast.stmt]) -> bool:
 def _defines(statements: list[ast.stmt]) -> bool:
     """Whether it is a program: it defines classes, or runs where it is called."""
     return any(isinstance(statement, ast.ClassDef) for statement in statements)
+
+
+def openmmlab_toolbox(root: Node) -> str:
+    """``mmseg`` or ``mmdet``, by the scope that a configuration states, else by its model."""
+    scope, kind = root.get("default_scope"), root.get("model.type")
+    if scope is not None and scope.value in ("mmseg", "mmdet"):
+        return str(scope.value)
+    return "mmseg" if kind is not None and kind.value in _SEGMENTORS else "mmdet"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer.config_lint.assignments import Assignments
+from transfer.config_lint.config_kinds import openmmlab_toolbox
 from transfer.config_lint.mm_bases import locate_base, locate_module
 from transfer.config_lint.paths import is_file, resolved
 from transfer.config_lint.python_syntax import (
@@ -29,8 +30,6 @@ _SCHEDULE_NAMES = (
     "train_cfg", "val_cfg", "test_cfg", "param_scheduler", "optim_wrapper", "optimizer", "lr_config", "runner",
     "max_epochs", "total_epochs", "max_iters", "schedule", "optimizer_config", "auto_scale_lr",
 )  # fmt: skip
-_SEGMENTORS = ("EncoderDecoder", "CascadeEncoderDecoder", "MultimodalEncoderDecoder")
-
 
 ReadFiles = dict[Path, "_Read"]
 """Files that were read already: bases are shared by many configurations of a folder."""
@@ -40,14 +39,7 @@ def read_python_config(file: Path, known: ReadFiles | None = None) -> Config:
     """A configuration of mmseg or mmdet with its bases. Every problem is in the result; nothing is raised."""
     read = _FileReader(file, {} if known is None else known, []).read()
     root = Node(read.names, Place(file, 1))
-    return Config(file, _engine(root), root, read.complete, read.problems, read.bases)
-
-
-def _engine(root: Node) -> str:
-    scope, kind = root.get("default_scope"), root.get("model.type")
-    if scope is not None and scope.value in ("mmseg", "mmdet"):
-        return str(scope.value)
-    return "mmseg" if kind is not None and kind.value in _SEGMENTORS else "mmdet"
+    return Config(file, openmmlab_toolbox(root), root, read.complete, read.problems, read.bases)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_backbone
 from transfer.exporters.exported_names import weights_name
 from transfer.exporters.plain_config import require_known_types, require_plain, substituted
-from transfer.exporters.staging import staged_folder
+from transfer.exporters.staging import export_folder
 from transfer.networks.network import require_resnet
 from transfer.proof import TransferReport
 
@@ -150,7 +150,7 @@ def write_export(
     Args:
         render: the configuration's text, from the backbone's description and the checkpoint's place in it.
         prove: builds, loads and compares what lies in a folder with the backbone file.
-        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.staged_folder`.
+        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.export_folder`.
 
     Raises:
         TransferError: the files, loaded by the stock toolbox, are not the backbone file. Nothing is written.
@@ -160,7 +160,7 @@ def write_export(
     path = Path(path)
     info, tensors = load_backbone(path)
     weights, report_name = weights_name(path, f"_{toolbox}.pth"), f"{toolbox}_report.json"
-    with staged_folder(out, [path], overwrite) as staging:
+    with export_folder(out, [path], overwrite) as staging:
         torch.save({"state_dict": {PREFIX + name: tensor for name, tensor in tensors.items()}}, staging / weights)
         del tensors
         (staging / config_name).write_text(render(info, path_from_config(weights)), encoding="utf-8")
@@ -172,6 +172,25 @@ def write_export(
         )
         report.write(staging / report_name)
     return report
+
+
+def prove_folder(
+    folder: Path | str, path: Path | str, config_name: str, check: Callable[[Any, Path | str], TransferReport]
+) -> TransferReport:
+    """Build the model from an exported folder's configuration, let ``init_weights`` load the ``.pth``, and prove it.
+
+    The configuration is Python and is run by mmengine, but only if it assigns plain values and nothing else.
+
+    Args:
+        folder: what an export wrote, perhaps moved since.
+        path: the backbone file that the folder is meant to carry.
+        check: builds the model, and compares what it holds with that file.
+
+    Raises:
+        TransferError: it carries something else.
+        UserError: the configuration is not Python, or does more than assign plain values.
+    """
+    return check(read_model_config(Path(folder) / config_name), path)
 
 
 def read_model_config(file: Path) -> Any:

@@ -22,7 +22,7 @@ from scenebench.evaluation_mode import evaluation_mode
 from scenebench.files import write_text
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_backbone, load_network
-from transfer.exporters.staging import staged_folder
+from transfer.exporters.staging import export_folder
 from transfer.json_file import read_json
 from transfer.networks.forward_hooks import captured_outputs
 from transfer.networks.network import AnyArchitecture
@@ -44,7 +44,7 @@ def export(path: Path | str, out: Path | str, overwrite: bool = False) -> Transf
     """Write ``model.safetensors``, ``config.json`` and ``timm_report.json`` into ``out``.
 
     Args:
-        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.staged_folder`.
+        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.export_folder`.
 
     Raises:
         UserError: a file in ``out`` would be lost. Nothing is written.
@@ -53,7 +53,7 @@ def export(path: Path | str, out: Path | str, overwrite: bool = False) -> Transf
     path = Path(path)
     info, tensors = load_backbone(path)
     config = hub_config(info)
-    with staged_folder(out, [path], overwrite) as staging:
+    with export_folder(out, [path], overwrite) as staging:
         (staging / WEIGHTS_NAME).touch()  # with the user's umask; safetensors alone would make it unreadable to others
         mode = (staging / WEIGHTS_NAME).stat().st_mode
         safetensors.torch.save_file(tensors, staging / WEIGHTS_NAME, metadata={"format": "pt"})

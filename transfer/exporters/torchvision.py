@@ -14,7 +14,7 @@ from scenebench.evaluation_mode import evaluation_mode
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, Preprocessing, load_resnet
 from transfer.exporters.exported_names import weights_name
-from transfer.exporters.staging import staged_folder
+from transfer.exporters.staging import export_folder
 from transfer.json_file import read_json
 from transfer.networks.forward_hooks import captured_outputs
 from transfer.networks.network import require_resnet
@@ -32,7 +32,7 @@ def export(path: Path | str, out: Path | str, overwrite: bool = False) -> Transf
     do not preprocess: the report says what the weights need.
 
     Args:
-        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.staged_folder`.
+        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.export_folder`.
 
     Raises:
         TransferError: torchvision has no such network, or what it loads is not the backbone file. Nothing is written.
@@ -41,7 +41,7 @@ def export(path: Path | str, out: Path | str, overwrite: bool = False) -> Transf
     path = Path(path)
     info, network = load_resnet(path, "torchvision's export")
     weights = weights_name(path, "_torchvision.pth")
-    with staged_folder(out, [path], overwrite) as staging:
+    with export_folder(out, [path], overwrite) as staging:
         torch.save(network.state_dict(), staging / weights)
         report = dataclasses.replace(
             _prove_file(staging / weights, info, path),

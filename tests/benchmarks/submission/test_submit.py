@@ -120,16 +120,16 @@ def test_a_cell_that_fails_is_exit_code_1(
 
 
 def test_a_backbone_file_keeps_its_bytes_and_its_recipe_names_the_row(here: Path) -> None:
-    from benchmarks.submission.checkpoint import lay
+    from benchmarks.submission.checkpoint import write_submitted
 
     assert main(["import", "my_moco.pth.tar", "mine.safetensors"]) == 0
     info, tensors = load_backbone("mine.safetensors")
     given = read_submitted("mine.safetensors")
     assert given.default_label == "mine"
-    lay(given, here / "out")
+    write_submitted(given, here / "out")
     assert sha256_of(here / "out" / given.folder / "backbone.safetensors") == sha256_of("mine.safetensors")
     (here / "out" / given.folder / "backbone.safetensors").write_bytes(b"cut short")
-    lay(given, here / "out")  # damaged: laid again
+    write_submitted(given, here / "out")  # damaged: laid again
     assert sha256_of(here / "out" / given.folder / "backbone.safetensors") == sha256_of("mine.safetensors")
     named = BackboneInfo(architecture=info.architecture, recipe_name="mls_demo")
     save_backbone("backbone.safetensors", tensors, named)

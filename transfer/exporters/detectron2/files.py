@@ -20,7 +20,7 @@ from transfer.exporters.detectron2 import build as to_detectron2
 from transfer.exporters.detectron2.build import EXTRA_NORM_MODULE, NARROW_BUILDERS_MODULE
 from transfer.exporters.exported_names import described, weights_name
 from transfer.exporters.silenced_logs import quiet_detectron2
-from transfer.exporters.staging import staged_folder
+from transfer.exporters.staging import export_folder
 from transfer.numpy_pickle import load_arrays
 from transfer.proof import TransferReport
 
@@ -69,7 +69,7 @@ def export(path: Path | str, out: Path | str, neck: str = "fpn", overwrite: bool
     arrangement: ``fpn`` (``backbone.bottom_up.*``) or ``c4`` (``backbone.*`` and ``roi_heads.res5.*``).
 
     Args:
-        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.staged_folder`.
+        overwrite: replace files in ``out`` that somebody changed; see :func:`transfer.exporters.staging.export_folder`.
 
     Raises:
         TransferError: the exported files, loaded by stock Detectron2, are not the backbone file. Nothing is written.
@@ -79,7 +79,7 @@ def export(path: Path | str, out: Path | str, neck: str = "fpn", overwrite: bool
     info, tensors = load_backbone(path)
     weights = weights_name(path, "_detectron2.pkl")
     config = export_config(info, neck) | {"MODEL.WEIGHTS": weights}
-    with staged_folder(out, [path], overwrite) as staging:
+    with export_folder(out, [path], overwrite) as staging:
         names = {name: _full_name(name, neck) for name in tensors}
         with open(staging / weights, "wb") as file:
             arrays = {theirs: tensors[ours].numpy() for ours, theirs in names.items()}

@@ -47,21 +47,9 @@ def export(
 
 
 def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
-    """Build the model from the folder's configuration, let ``init_weights`` load the ``.pth``, and prove it.
-
-    The configuration is Python and is run by mmengine, but only if it assigns plain values and nothing else.
-
-    Args:
-        folder: what :func:`export` wrote, perhaps moved since.
-        path: the backbone file that the folder is meant to carry.
-
-    Raises:
-        TransferError: it carries something else.
-        UserError: the configuration is not Python, or does more than assign plain values.
-    """
+    """As :func:`transfer.exporters.openmmlab.prove_folder`, by MMDetection itself."""
     quiet_mmdet()
-    config = openmmlab.read_model_config(Path(folder) / CONFIG_NAME)
-    return to_mmdet.check_pretrained(config, path)
+    return openmmlab.prove_folder(folder, path, CONFIG_NAME, to_mmdet.check_pretrained)
 
 
 def _notes(neck: str) -> list[str]:

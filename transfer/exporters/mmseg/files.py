@@ -38,20 +38,9 @@ def export(path: Path | str, out: Path | str, output_stride: int = 8, overwrite:
 
 
 def prove_export(folder: Path | str, path: Path | str) -> TransferReport:
-    """Build the model from the folder's configuration, let ``init_weights`` load the ``.pth``, and prove it.
-
-    The configuration is Python and is run by mmengine, but only if it assigns plain values and nothing else.
-
-    Args:
-        folder: what :func:`export` wrote, perhaps moved since.
-        path: the backbone file that the folder is meant to carry.
-
-    Raises:
-        TransferError: it carries something else.
-        UserError: the configuration is not Python, or does more than assign plain values.
-    """
+    """As :func:`transfer.exporters.openmmlab.prove_folder`, by MMSegmentation itself."""
     quiet_mmseg()
-    return to_mmseg.check_pretrained(openmmlab.read_model_config(Path(folder) / CONFIG_NAME), path)
+    return openmmlab.prove_folder(folder, path, CONFIG_NAME, to_mmseg.check_pretrained)
 
 
 def export_config(info: BackboneInfo, checkpoint: str, output_stride: int = 8) -> dict[str, Any]:
