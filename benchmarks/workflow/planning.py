@@ -119,7 +119,7 @@ def seeds_of_runs(row: BackboneRow, seed: int, column: ProtocolColumn, protocol:
 
 
 def resolve_columns(suite: Suite, source: Source) -> list[tuple[ProtocolColumn, Protocol]]:
-    """The protocols of a suite with what holds for this data; on the user's own in the order that the suite has for it."""
+    """The protocols of a suite with what holds for this data; on the user's own in the suite's order for them."""
     columns = [
         (column, load_protocol(column.protocol, column.overrides, suite.size))
         for column in (_for_source(column, source) for column in suite.protocols)
