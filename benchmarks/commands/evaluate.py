@@ -49,7 +49,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.add_argument(
         "backbone",
         metavar="BACKBONE",
-        help="backbone file, or reference:scene_type_oracle, reference:colour_histogram (classification)",
+        help="backbone file, or reference:scene_type_oracle, reference:colour_histogram (classification), "
+        "reference:chance (classification, segmentation)",
     )
     evaluate.add_argument("overrides", metavar="key=value", nargs="*", help="change a value of the protocol")
     evaluate.add_argument("--protocol", metavar="ID", help="id (see 'protocol list') or a YAML file")

@@ -42,8 +42,9 @@ from transfer.backbone_file import BackboneInfo, read_info
 from transfer.networks.network import require_resnet
 
 RECORD, RUN, LOG, WORK, RESUME = "record.json", "run.json", "log.txt", "toolbox", "resume"
-REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram")
-"""Rows that judge no backbone but what can be had without one; classification only."""
+REFERENCES = ("reference:scene_type_oracle", "reference:colour_histogram", "reference:chance")
+"""Rows that judge no backbone but what can be had without one; classification only, but for chance."""
+_BEYOND_CLASSIFICATION = {("reference:chance", "segmentation")}
 
 _log = logging.getLogger("scenebench")
 
@@ -176,7 +177,7 @@ def _describe_backbone(backbone: Path | str, protocol: Protocol, label: str) -> 
     if name.startswith("reference:"):
         if name not in REFERENCES:
             raise UserError(f"unknown reference '{name}'{did_you_mean(name, REFERENCES)}")
-        if protocol.task != "classification":
+        if protocol.task != "classification" and (name, protocol.task) not in _BEYOND_CLASSIFICATION:
             raise UserError(f"{name}: no backbone, so protocol '{protocol.id}' ({protocol.task}) cannot judge it")
         method = name.removeprefix("reference:")
         part = BackbonePart(

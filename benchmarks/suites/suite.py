@@ -15,8 +15,8 @@ from scenebench.config import load_config, read_yaml
 from scenebench.errors import UserError, did_you_mean, require_choice
 
 SUITES = Path(__file__).parent
-REFERENCES = ("scene_type_oracle", "colour_histogram")
-SCENE_TYPE_ORACLE = "scene_type_oracle"
+SCENE_TYPE_ORACLE, CHANCE = "scene_type_oracle", "chance"
+REFERENCES = (SCENE_TYPE_ORACLE, "colour_histogram", CHANCE)
 
 # What a suite may say of the generated data: what 'scenebench data scenes' takes.
 GENERATOR_KEYS = ("images", "size", "seed", "cooccurrence", "objects_min", "objects_max", "variant")

@@ -7,10 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.protocols.protocol import ClassificationProtocol, Protocol, load_protocol
+from benchmarks.protocols.protocol import (
+    ClassificationProtocol,
+    Protocol,
+    SegmentationProtocol,
+    load_protocol,
+)
 from benchmarks.suites.data_places import PRETRAINING, DataPlace, place_of
 from benchmarks.suites.source import Source
 from benchmarks.suites.suite import (
+    CHANCE,
     SCENE_TYPE_ORACLE,
     BackboneRow,
     GivenRow,
@@ -88,7 +94,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     references = [name for name in suite.references if source.scene_types or name != SCENE_TYPE_ORACLE]
     for name in references:
         for column, protocol in columns:
-            if isinstance(protocol, ClassificationProtocol) and protocol.settings.probe != "train":  # nothing to train
+            if _takes_reference(protocol, name):
                 label, subject = reference_label(name), f"reference:{name}"
                 jobs.append(_evaluate_job(of_suite, column, protocol, data, label, _REFERENCE_SEED, subject))
     unique = each_once(jobs)  # two rows may share a pretraining
@@ -144,9 +150,18 @@ def _for_source(entry: Entry, source: Source) -> Entry:
     return replace(entry, overrides=[*entry.overrides, *entry.user_data_overrides])
 
 
+def _takes_reference(protocol: Protocol, name: str) -> bool:
+    """Whether a protocol gives a value to a reference; where something is trained there is nothing to train."""
+    if isinstance(protocol, ClassificationProtocol):
+        probe = protocol.settings.probe
+        return probe in ("knn", "linear", "low_shot") if name == CHANCE else probe != "train"
+    return name == CHANCE and isinstance(protocol, SegmentationProtocol)
+
+
 def reference_label(name: str) -> str:
     """How a reference row is called in the tables."""
-    return {"scene_type_oracle": "scene-type oracle", "colour_histogram": "colour-histogram probe"}.get(name, name)
+    labels = {SCENE_TYPE_ORACLE: "scene-type oracle", "colour_histogram": "colour-histogram probe"}
+    return {**labels, CHANCE: "chance, no picture seen"}.get(name, name)
 
 
 def _data_of(source: Source) -> _Data:
