@@ -26,7 +26,8 @@ from scenebench.knn import multilabel_scores
 from scenebench.mean_average_precision import POSITIVE, mean_average_precision
 
 SCENE_TYPE_ORACLE = "reference:scene_type_oracle"
-REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM)
+CHANCE = "reference:chance"
+REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM, CHANCE)
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,13 @@ def run(cell: Cell) -> Outcome:
 def _run_multilabel(cell: Cell, protocol: ClassificationProtocol) -> Outcome:
     notes = data_notes(cell.data, protocol.data)
     test_labels = _labels(cell, protocol.data.test_split, protocol.data.max_test_images)
-    if protocol.settings.probe == "low_shot" and cell.backbone != SCENE_TYPE_ORACLE:
+    if protocol.settings.probe == "low_shot" and cell.backbone not in (SCENE_TYPE_ORACLE, CHANCE):
         return _run_low_shot(cell, protocol, notes)
-    if cell.backbone == SCENE_TYPE_ORACLE:
+    if cell.backbone == CHANCE:
+        scores = np.zeros(test_labels.shape)  # one threshold: the precision is each category's prevalence
+        train_images = len(choose_images(cell.data, protocol.data.train_split, protocol.data.max_train_images)[0])
+        notes.append("the prevalence of the categories; looks at no picture, and is the same whatever the probe")
+    elif cell.backbone == SCENE_TYPE_ORACLE:
         scores, train_images = _score_by_scene_type(cell, protocol)
         notes.append("knows the scene type of every image and nothing of its pixels; the same whatever the probe")
     else:

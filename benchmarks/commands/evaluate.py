@@ -50,7 +50,8 @@ def add_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]
         "backbone",
         metavar="BACKBONE",
         help="backbone file, or a reference: scene_type_oracle, colour_histogram (classification), box_shape, "
-        "colour_histogram (objects), centre_prior, uniform_maps, labels_known (saliency), each after 'reference:'",
+        "colour_histogram (objects), chance (classification, segmentation), centre_prior, uniform_maps, labels_known "
+        "(saliency), each after 'reference:'",
     )
     evaluate.add_argument("overrides", metavar="key=value", nargs="*", help="change a value of the protocol")
     evaluate.add_argument("--protocol", metavar="ID", help="id (see 'protocol list') or a YAML file")

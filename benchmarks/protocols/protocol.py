@@ -162,7 +162,7 @@ class ClassificationProtocol(Protocol):
     TASK: ClassVar[str] = "classification"
     METRICS: ClassVar[tuple[str, ...]] = CLASSIFICATION_METRICS
     TOOLBOXES: ClassVar[tuple[str, ...]] = ("scikit-learn", "torch")
-    REFERENCES: ClassVar[tuple[str, ...]] = ("scene_type_oracle", "colour_histogram")
+    REFERENCES: ClassVar[tuple[str, ...]] = ("scene_type_oracle", "colour_histogram", "chance")
     TAKES_TRANSFORMERS: ClassVar[bool] = True
     settings: ClassificationSettings = field(default_factory=ClassificationSettings)
 
@@ -173,8 +173,11 @@ class ClassificationProtocol(Protocol):
 
     @property
     def references(self) -> tuple[str, ...]:
-        """The scene type and the colours, for probes of stored features."""
-        return () if self.settings.probe == "train" else self.REFERENCES
+        """The scene type and the colours, for probes of stored features; chance, where the metric is multi-label."""
+        if self.settings.probe == "train":
+            return ()
+        of_multi_label = self.settings.probe in ("knn", "linear", "low_shot")
+        return tuple(name for name in self.REFERENCES if of_multi_label or name != "chance")
 
 
 @dataclass
@@ -229,6 +232,7 @@ class SegmentationProtocol(Protocol):
     TASK: ClassVar[str] = "segmentation"
     METRICS: ClassVar[tuple[str, ...]] = ("mIoU", "mAcc", "aAcc")
     TOOLBOXES: ClassVar[tuple[str, ...]] = ("mmsegmentation",)
+    REFERENCES: ClassVar[tuple[str, ...]] = ("chance",)
     settings: SegmentationSettings = field(default_factory=SegmentationSettings)
 
 

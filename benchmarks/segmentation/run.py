@@ -33,6 +33,7 @@ from benchmarks.protocols.protocol import SegmentationProtocol
 from benchmarks.segmentation.config import build_config
 from benchmarks.segmentation.layout import SemanticLayout, require_labels, semantic_layout, write_list
 from benchmarks.segmentation.metrics import segmentation_metrics
+from benchmarks.segmentation.one_class import one_class_measured, pixels_by_class
 from benchmarks.segmentation.transforms import merge_labels, register_transforms
 from scenebench.errors import UserError
 from transfer.exporters.mmseg.build import load_and_prove
@@ -57,7 +58,8 @@ def run(cell: Cell) -> Outcome:
     """
     protocol = cell.protocol
     assert isinstance(protocol, SegmentationProtocol)
-    assert cell.info is not None
+    if cell.info is None:
+        return _run_one_class(cell, protocol)
     limits = protocol.data
     train, train_paths = choose_images(cell.data, limits.train_split, limits.max_train_images)
     test, test_paths = choose_images(cell.data, limits.test_split, limits.max_test_images)
@@ -74,6 +76,21 @@ def run(cell: Cell) -> Outcome:
     classes = class_names(cell.data, limits.merge_categories)
     metrics, per_class = segmentation_metrics(*measured, classes)
     return Outcome(metrics, len(train), len(test), per_class, data_notes(cell.data, limits))
+
+
+def _run_one_class(cell: Cell, protocol: SegmentationProtocol) -> Outcome:
+    """The most frequent class of the training maps, everywhere."""
+    limits = protocol.data
+    classes = class_names(cell.data, limits.merge_categories)
+    read_as = merge_labels if limits.merge_categories else np.asarray
+    counts, images = [], []
+    for split, most in ((limits.train_split, limits.max_train_images), (limits.test_split, limits.max_test_images)):
+        indices, _ = choose_images(cell.data, split, most)
+        counts.append(pixels_by_class(_maps(cell, split, indices), len(classes), read_as))
+        images.append(len(indices))
+    metrics, per_class = segmentation_metrics(*one_class_measured(*counts), classes)
+    notes = [*data_notes(cell.data, limits), f"'{classes[int(counts[0].argmax())]}' everywhere; looks at no picture"]
+    return Outcome(metrics, *images, per_class, notes)
 
 
 def resolved_config(

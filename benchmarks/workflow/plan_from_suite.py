@@ -33,6 +33,7 @@ _REFERENCE_LABELS = {
     "scene_type_oracle": "scene-type oracle",
     "colour_histogram": "colour-histogram probe",
     "box_shape": "box-shape probe",
+    "chance": "chance, no picture seen",
 }
 
 

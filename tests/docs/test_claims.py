@@ -6,12 +6,14 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from control_records import controlled
 from made_up_records import fill, make_record
 
 from benchmarks.records.record import Record
 from benchmarks.statistics.significance import PairedTest, paired_test
 from docs.generate import results as results_page
 from docs.generate.claims import (
+    CANNOT_TELL,
     GAINS,
     LOSES,
     NOT_SHOWN,
@@ -70,6 +72,42 @@ def test_sentences() -> None:
     assert over_chance({"1": TIES, "5": FALLS}) == "are not shown to be right more often than by chance"
     assert over_chance({"1": WINS, "5": TIES}).endswith("by chance at 1 of 2 values of k, by 2.0 points at most")
     assert off_zero([WINS, TIES, FALLS]) == "2 of 3"
+
+
+def test_a_column_that_cannot_tell_comes_before_any_gain_or_loss() -> None:
+    assert [verdict(test, can_tell=False) for test in (WINS, FALLS, TIES)] == [CANNOT_TELL] * 3
+    assert verdict(WINS, WINS, can_tell=False) == CANNOT_TELL
+    blind = "of MLS against MoCo-v2 nothing can be said in kNN, which cannot tell"
+    assert compared("MLS", "MoCo-v2", {"kNN": CANNOT_TELL}) == blind
+    assert compared("MLS", "MoCo-v2", {"kNN": CANNOT_TELL, "boxes": GAINS}) == (
+        f"MLS gains over MoCo-v2 in boxes; {blind}"
+    )
+    assert methods({"MLS": CANNOT_TELL, "BYOL": CANNOT_TELL}, "it") == (
+        "of MLS and BYOL against it nothing can be said, for this column cannot tell"
+    )
+
+
+def test_the_page_draws_no_claim_from_a_column_whose_control_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLS is ten points above MoCo-v2 in both; only in one of them does supervised stand above random."""
+    means = {"random": 10.0, "supervised": 10.5, "moco": 20.0, "mls": 30.0}
+    records = [*controlled(means), *controlled({**means, "supervised": 40.0}, "multilabel_knn")]
+    fill(tmp_path / "records/own", records)
+    template = tmp_path / "template.md"
+    names = '{"kNN": page.verdict("own", "multilabel_knn", "mls", "moco"), '
+    names += '"the linear probe": page.verdict("own", "multilabel_linear", "mls", "moco")}'
+    words = '{{ compared("MLS", "MoCo-v2", ' + names + ') }}.\n{{ page.warning("own", "multilabel_linear") }}\n'
+    template.write_text(words + '{{ page.ranges("own") }}', encoding="utf-8")
+    monkeypatch.setattr(results_page, "TEMPLATE", template)
+    results_page.build_results(tmp_path)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert page.startswith(
+        "MLS gains over MoCo-v2 in kNN; of MLS against MoCo-v2 nothing can be said in the linear probe, which cannot "
+        "tell.\nthis column cannot tell: supervised − random = +0.5, 0.5 spreads, needed 8\n"
+    )
+    assert "| multilabel_knn: mAP | +30.0 | 30.0 | 3 | yes | " in page
+    assert "| multilabel_linear: mAP | +0.5 | 0.5 | 8 | this column cannot tell | " in page
 
 
 def test_a_sentence_written_by_hand_is_guarded() -> None:
