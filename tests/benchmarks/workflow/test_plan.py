@@ -291,3 +291,10 @@ def test_on_ones_own_data_the_detectors_come_last(tmp_path: Path) -> None:
     assert own.protocols[:2] == ["multilabel_knn", "multilabel_linear"]
     assert generated.protocols == [Path(column.protocol).stem for column in suite.protocols]
     assert sorted(own.protocols) == sorted(generated.protocols)
+
+
+def test_chance_is_judged_by_probes_and_by_segmentation_alone(tmp_path: Path) -> None:
+    suite = load_suite("mini")
+    plan = build_plan(suite, scenes_source(suite.data))
+    judged = [job.cell["protocol"] for job in plan.jobs if job.cell and job.cell["label"] == "chance, no picture seen"]
+    assert sorted(judged) == ["fcn_demo", "multilabel_knn", "multilabel_linear", "multilabel_low_shot", "pspnet_demo"]
