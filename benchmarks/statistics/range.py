@@ -55,8 +55,8 @@ def measured_range(
     spread = pooled_std(list(rows.values()))
     low, high = (summarise(rows.get(name, ())) for name in (negative, positive))
     if low is None or high is None:
-        means = (one and one.mean for one in (low, high))
-        return Range(*means, None, spread, None, least_ratio, least_difference, "unknown")
+        known = low and low.mean, high and high.mean
+        return Range(known[0], known[1], None, spread, None, least_ratio, least_difference, "unknown")
     difference = high.mean - low.mean
     ratio = None
     if spread is not None:
