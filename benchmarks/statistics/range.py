@@ -55,7 +55,7 @@ def measured_range(
     spread = pooled_std(list(rows.values()))
     low, high = (summarise(rows.get(name, ())) for name in (negative, positive))
     if low is None or high is None:
-        known = low and low.mean, high and high.mean
+        known = [None if one is None else one.mean for one in (low, high)]
         return Range(known[0], known[1], None, spread, None, least_ratio, least_difference, "unknown")
     difference = high.mean - low.mean
     ratio = None

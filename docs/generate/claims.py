@@ -38,9 +38,9 @@ def compared(subject: str, baseline: str, verdicts: Mapping[str, Verdict]) -> st
     """``MLS gains over MoCo-v2 in kNN; in low-shot no difference is shown``, from the verdict in each probe."""
     blind = _with(verdicts, CANNOT_TELL)
     if blind:
-        able = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
+        others = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
         nothing = f"of {subject} against {baseline} nothing can be said in {listed(blind)}, which cannot tell"
-        return f"{compared(subject, baseline, able)}; {nothing}" if able else nothing
+        return f"{compared(subject, baseline, others)}; {nothing}" if others else nothing
     gains, loses, open_ = (_with(verdicts, one) for one in (GAINS, LOSES, NOT_SHOWN))
     if not gains and not loses:
         return f"{subject} is not shown to differ from {baseline} in {listed(open_)}"
@@ -54,9 +54,9 @@ def methods(verdicts: Mapping[str, Verdict], baseline: str) -> str:
     """``MLS and BYOL gain over random crops, DenseCL falls below``, from the verdict of each method."""
     blind = _with(verdicts, CANNOT_TELL)
     if blind:
-        able = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
+        others = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
         nothing = f"of {listed(blind)} against {baseline} nothing can be said, for this column cannot tell"
-        return f"{methods(able, baseline)}; {nothing}" if able else nothing
+        return f"{methods(others, baseline)}; {nothing}" if others else nothing
     gains, loses, open_ = (_with(verdicts, one) for one in (GAINS, LOSES, NOT_SHOWN))
     if not gains and not loses:
         return f"{listed(open_)} {'is' if len(open_) == 1 else 'are'} not shown to differ from {baseline}"
