@@ -215,6 +215,8 @@ def general_notes(tables: Sequence[SuiteTable]) -> list[str]:
     """How to read the tables; the same for all of them."""
     rows = [row for table in tables for row in table.rows]
     notes = ["Mean ± standard deviation over seeds, (number of seeds). Bold: the highest mean among the backbones."]
+    shown = {column.metric for table in tables for column in table.columns}
+    notes += [f"{metric}: the lowest is the best." for metric in LOWER_IS_BETTER if metric in shown]
     baselines = sorted({row.label for row in rows if row.is_baseline})
     if baselines:
         names = ", ".join(f"'{name}'" for name in baselines)
