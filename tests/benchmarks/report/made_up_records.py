@@ -14,7 +14,6 @@ TASKS = {
     "mask_rcnn_fpn_demo": ("detection", ["box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75"]),
     "fcn_demo": ("segmentation", ["mIoU", "mAcc", "aAcc"]),
     "pspnet_demo": ("segmentation", ["mIoU", "mAcc", "aAcc"]),
-    "saliency_human": ("saliency", ["max_F", "AUC", "MAE"]),
 }
 MakeRecord = Callable[..., Record]
 
