@@ -16,7 +16,7 @@ from benchmarks.datasets.photos.building import prepare_all
 from benchmarks.datasets.photos.sets import SETS, read_names
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.suites.suite import load_suite
-from benchmarks.workflow.planning import build_plan
+from benchmarks.workflow.plan_from_suite import build_plan
 from benchmarks.workflow.work import prepare
 from pretrain.recipes.recipe import load_recipe
 from scenebench.cli import main
