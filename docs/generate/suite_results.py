@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.records.collect import Results, collect
 from benchmarks.records.places import place_named
 from benchmarks.report.column_standing import Standing, standings
+from benchmarks.report.metrics import MAIN_METRICS
 from benchmarks.report.publish import RECORDS
 from benchmarks.report.suite_table import make_tables
 from benchmarks.report.table import SuiteTable
@@ -35,7 +36,8 @@ class SuiteResults:
         suite = load_suite(names.pop())
         baseline = suite.baseline if suite.baseline in {row.label for row in suite.backbones} else results.baseline
         data = sorted({record.dataset.name for record in results.records})
-        title = suite.title if data == ["scenes"] else f"{suite.name} on {', '.join(data)}"  # a title speaks of scenes
+        is_own = data == ["scenes"] or bool(suite.pretrain_data)  # a title speaks of the suite's own data
+        title = suite.title if is_own else f"{suite.name} on {', '.join(data)}"
         return dataclasses.replace(results, title=title, baseline=baseline)
 
     @cached_property
@@ -43,18 +45,50 @@ class SuiteResults:
         """Its tables."""
         return make_tables(self.results)
 
+    @cached_property
+    def columns(self) -> list[tuple[str, str]]:
+        """The main columns that have records, (protocol, metric), in the suite's order."""
+        found = {
+            (one.protocol.id, name) for one in self.results.records for name in one.metrics if name in MAIN_METRICS
+        }
+        order = self._stated("protocols", "protocol")
+        return sorted(found, key=lambda one: (order.get(one[0], len(order)), one[0], MAIN_METRICS.index(one[1])))
+
+    @cached_property
+    def trained(self) -> list[str]:
+        """The rows that were pretrained, in the suite's order: neither a reference nor random initialisation."""
+        kept = [one.backbone for one in self.results.records if one.backbone.origin != "reference"]
+        order = self._stated("backbones", "label")
+        labels = {one.label for one in kept if one.method != "random_init"}
+        return sorted(labels, key=lambda label: (order.get(label, len(order)), label))
+
+    def _stated(self, entries: str, key: str) -> dict[str, int]:
+        """Places in the suite as the records state it; of a protocol file of one's own the stem counts."""
+        stated = [one for record in self.results.records for one in record.suite_resolved.get(entries) or []]
+        names = [str(one.get(key, "")).removesuffix(".yaml") for one in stated if isinstance(one, dict)]
+        return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+    def values(self, protocol: str, label: str, metric: str) -> dict[int, float]:
+        """The values of one row, by seed; none where there is no record."""
+        return self._values.get((protocol, label, metric), {})
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str, str], dict[int, float]]:
+        found: dict[tuple[str, str, str], dict[int, float]] = {}
+        for record in self.results.records:
+            for metric, value in record.metrics.items():
+                if value is not None:
+                    key = (record.protocol.id, record.backbone.label, metric)
+                    found.setdefault(key, {})[record.seed] = value
+        return found
+
     def by_seed(self, protocol: str, label: str, metric: str) -> dict[int, float]:
         """The values of one row, by seed.
 
         Raises:
             UserError: there is no such record.
         """
-        values = {
-            record.seed: value
-            for record in self.results.records
-            if record.protocol.id == protocol and record.backbone.label == label
-            if (value := record.metrics.get(metric)) is not None
-        }
+        values = self.values(protocol, label, metric)
         if not values:
             raise UserError(
                 f"{self.place}: holds no record of row '{label}', protocol {protocol}, metric {metric}; run the suite "
@@ -72,6 +106,10 @@ class SuiteResults:
         if test is None:
             raise UserError(f"{self.place}: rows '{label}' and '{baseline}' share no seed of protocol {protocol}")
         return test
+
+    def test_if_there(self, protocol: str, label: str, baseline: str, metric: str) -> PairedTest | None:
+        """:meth:`test`, or None where a row has no record or they share no seed."""
+        return paired_test(self.values(protocol, label, metric), self.values(protocol, baseline, metric))
 
     @cached_property
     def standings(self) -> list[tuple[str, str, Standing]]:
@@ -91,22 +129,27 @@ class SuiteResults:
         """Whether anything may be concluded from a column."""
         return not self.warning(protocol, metric)
 
-    def mean(self, protocol: str, label: str, metric: str = "mAP") -> float:
-        """The mean of one row over its seeds."""
-        values = self.by_seed(protocol, label, metric).values()
-        return math.fsum(values) / len(values)
+    def standings_of(self, protocol: str, metric: str) -> list[Standing]:
+        """Those of one column; more than one where it was measured by several versions or on several data sets."""
+        return [one for *column, one in self.standings if column == [protocol, metric]]
 
-    def methods(self, protocol: str) -> list[str]:
-        """The rows that were pretrained: neither a reference nor random initialisation."""
-        records = [record for record in self.results.records if record.protocol.id == protocol]
-        kept = [one.backbone for one in records if one.backbone.origin != "reference"]
-        return sorted({one.label for one in kept if one.method != "random_init"})
+    def mean_if_there(self, protocol: str, label: str, metric: str) -> float | None:
+        """The mean of one row over its seeds; None where there is no record."""
+        values = self.values(protocol, label, metric).values()
+        return math.fsum(values) / len(values) if values else None
 
-    def reaching(self, protocol: str, reference: str, metric: str = "mAP") -> list[str]:
-        """The pretrained rows whose mean is not below that of a reference."""
-        least = self.mean(protocol, reference, metric)
-        return [label for label in self.methods(protocol) if self.mean(protocol, label, metric) >= least]
+    def means_of_others(self, protocol: str, metric: str) -> list[float]:
+        """The means of the pretrained rows of a column but its positive control."""
+        controls = {one.controls.positive for one in self.standings_of(protocol, metric) if one.controls is not None}
+        means = [self.mean_if_there(protocol, label, metric) for label in self.trained if label not in controls]
+        return [mean for mean in means if mean is not None]
 
-    def best(self, protocol: str, metric: str = "mAP") -> str:
-        """The pretrained row of the highest mean."""
-        return max(self.methods(protocol), key=lambda label: self.mean(protocol, label, metric))
+    def spread(self, protocol: str, metric: str) -> float | None:
+        """The pooled standard deviation over seeds of a column; None where it is not known."""
+        found = [one.range.spread for one in self.standings_of(protocol, metric) if one.range is not None]
+        return found[0] if found else None
+
+    def detected(self, protocol: str, metric: str) -> str:
+        """``, where 0.9 would be found four times in five``, "" where it is not known."""
+        found = [one.power.detects for one in self.standings_of(protocol, metric) if one.power is not None]
+        return f", where {found[0]:.1f} would be found four times in five" if found and found[0] is not None else ""
