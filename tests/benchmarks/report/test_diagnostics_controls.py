@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from benchmarks.report.diagnosed_runs import DiagnosedRow, diagnostics_table
+from benchmarks.report.diagnostics_table import DiagnosedRow, diagnostics_table
 
 PLAIN = {"epoch": 1.0, "k": 5.0, "precision": 0.4, "chance_precision": 0.3, "recall": 0.1, "chance_recall": 0.05}
 
