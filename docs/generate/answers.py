@@ -63,7 +63,7 @@ class Answers:
 
     def where_known_labels_gain(self) -> str:
         """Question 2: settings, and the best of them against random labels of the same strength."""
-        by_setting = {label: self._verdicts(label, "moco on") for label in KNOWN if self._has(label)}
+        by_setting = {row_in_words(label): self._verdicts(label, "moco on") for label in KNOWN if self._has(label)}
         words = settings_that_gain(by_setting)
         if self._has(KNOWN[-1]) and self._has(RANDOM_LABELS):
             words += f". Held against random labels of the same strength: {self.against(KNOWN[-1], RANDOM_LABELS)}"
@@ -71,7 +71,9 @@ class Answers:
 
     def own_labels(self) -> str:
         """Question 3."""
-        by_setting = {label: self._verdicts(label, "moco on") for label in (PRINTED, *OWN) if self._has(label)}
+        by_setting = {
+            row_in_words(label): self._verdicts(label, "moco on") for label in (PRINTED, *OWN) if self._has(label)
+        }
         words = settings_that_gain(by_setting)
         if self._has(OWN[-1]) and self._has(RANDOM_LABELS):
             words += f". Held against random labels of the same strength: {self.against(OWN[-1], RANDOM_LABELS)}"
@@ -89,7 +91,9 @@ class Answers:
             rises = [trend("precision", _change(own, "precision"))]
             if all("weighed_precision" in line for lines in own.values() for line in lines):
                 rises.append(trend("precision weighed by rarity", _change(own, "weighed_precision")))
-            said.append(f"at {label} the picks {beside_chance(last)}, and over training {' and '.join(rises)}")
+            said.append(
+                f"at {row_in_words(label)} the picks {beside_chance(last)}, and over training {' and '.join(rises)}"
+            )
         return "; ".join(said) or NOT_MEASURED
 
     def gain_with_precision(self) -> str:

@@ -44,9 +44,9 @@ _RULE = f"""\
 
 Learning rates, nine epochs, one seed; each backbone evaluated on the *validation* split of scenes of seed 11, whose
 cues are as strong as mini's, by the linear probe and by that of objects in boxes (L2 fixed, so that nothing is chosen
-on the split). Neither the test split nor the scenes of seed 7, which mini tests on, are read. The rule, set
-beforehand: a method keeps its rate, 2e-3 or for BYOL and saliency 4e-3, unless another is better by more than
-{MARGIN:g} point in the mean of both probes. One seed tells a rate that is far off, and no more.
+on the split). Neither the test split nor the scenes of seed 7, which mini tests on, are read. The rule, set beforehand:
+a method keeps its rate, 2e-3 or for BYOL and saliency 4e-3, unless another is better by more than {MARGIN:g} point in
+the mean of both probes. One seed tells a rate that is far off, and no more.
 
 """
 _NOT_RUN = """\

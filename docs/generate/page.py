@@ -26,7 +26,7 @@ from docs.generate.suite_results import SuiteResults
 from scenebench.errors import UserError
 
 TABLES = "tables"
-_ANSWERS = {"passes": "yes", "fails": "**this column cannot tell**", "unknown": "not known"}
+_ANSWERS = {"passes": "yes", "fails": "this column cannot tell", "unknown": "not known"}
 _FINDINGS = {
     claims.GAINS: "gains in",
     claims.LOSES: "loses in",

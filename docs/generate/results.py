@@ -43,8 +43,7 @@ def build_results(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name the one that holds records/, or is to hold them")
     page = Page(folder)
-    shown = {"pictures": _pictures(page)}
-    text = template_environment().from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page, **shown)
+    text = page_text(page)
     files = []
     shutil.rmtree(folder / TABLES, ignore_errors=True)  # of a suite that is no longer there
     for name, suite in page.suites.items():
@@ -53,8 +52,14 @@ def build_results(folder: Path) -> list[Path]:
             for draw in (draw_diagnostics, draw_by_category, draw_causes):
                 files += draw(page.diagnosed(name), folder / TABLES / name)
     files += draw_ranges(_ranges(page), folder / TABLES) + draw_gains(_gains(page), folder / TABLES)
-    write_text(folder / PAGE, text.rstrip() + "\n")
+    write_text(folder / PAGE, text)
     return [*_without_pixels(files), folder / PAGE]
+
+
+def page_text(page: Page) -> str:
+    """The page of results as Markdown."""
+    template = template_environment().from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(page=page, pictures=_pictures(page)).rstrip() + "\n"
 
 
 def template_environment() -> jinja2.Environment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -12,47 +13,23 @@ from pathlib import Path
 import pytest
 from setuptools import find_packages
 
-from benchmarks.records.adding import admit_all
-from benchmarks.records.collect import collect
-from benchmarks.records.record import write_record
 from benchmarks.report.metrics import metric_label
 from benchmarks.report.publish import COSTS, DIAGNOSTICS, RECORDS
-from benchmarks.report.run_report import write_tables
-from benchmarks.report.suite_table import make_tables
+from docs.generate.boards import BOARDS
 from docs.generate.mini_settings import search_page
 from docs.generate.results import build_results
-from scenebench.cli import main
+from scenebench.cli import parse
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
-def test_the_commands_shown_there_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    blocks = re.findall(r"```\n(.*?)```", (RESULTS / "README.md").read_text(encoding="utf-8"), re.S)
-    commands = [line.split() for block in blocks for line in block.splitlines()]
-    assert commands
-    monkeypatch.chdir(RESULTS.parent)
-    for command in commands:
-        assert command.pop(0) == "scenebench"
-        assert command[-2:] == ["--out", "tables"]
-        assert main([*command[:-1], str(tmp_path / "tables")]) == 0
-    shown = capsys.readouterr().out
-    assert "apart: scenes, size demo" in shown
-    assert list((tmp_path / "tables").glob("*.tex"))
-
-
-def test_tables_of_migrated_records_are_those_of_the_records(tmp_path: Path) -> None:
-    """Written anew under the present schema they give the same bytes."""
-    for number, one in enumerate(admit_all(RESULTS / "records/methods_demo.jsonl")):
-        assert one.content["schema_version"] == 1
-        write_record(tmp_path / "new" / str(number) / "record.json", one.record)
-    for name, place in (("old", RESULTS / "records/methods_demo.jsonl"), ("new", tmp_path / "new")):
-        results = collect(place)
-        assert len(results.records) == 46
-        write_tables(results, make_tables(results), tmp_path / f"{name}_tables")
-    for made in (tmp_path / "old_tables").iterdir():
-        assert made.read_bytes() == (tmp_path / "new_tables" / made.name).read_bytes()
+def test_the_page_says_of_each_board_without_records_how_to_run_it() -> None:
+    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    for board in BOARDS:
+        assert f"| `{board.name}` |" in page
+        has_records = (RESULTS / RECORDS / f"{board.name}.jsonl").is_file()
+        assert (f"**not yet run**: `{board.command}`" in page) != has_records
+        assert parse(shlex.split(board.command.replace("FOLDER", "photos"))[1:]) is not None
 
 
 def test_make_tables_writes_what_is_committed(tmp_path: Path) -> None:
@@ -61,6 +38,7 @@ def test_make_tables_writes_what_is_committed(tmp_path: Path) -> None:
     for name in (RECORDS, DIAGNOSTICS, COSTS):
         if (RESULTS / name).is_dir():
             shutil.copytree(RESULTS / name, copy / name)
+    copy.mkdir(exist_ok=True)
     made = build_results(copy)
     committed = {path.relative_to(RESULTS) for path in [*(RESULTS / "tables").rglob("*"), RESULTS / "README.md"]}
     assert {path.relative_to(copy) for path in made} == {path for path in committed if (RESULTS / path).is_file()}
@@ -89,7 +67,7 @@ def test_the_makefile_calls_both() -> None:
 def test_every_number_of_the_page_stands_in_the_table_it_links_to() -> None:
     page = (RESULTS / "README.md").read_text(encoding="utf-8")
     links = re.findall(r'\[([^\[\]]+)\]\((tables/[^ )]+) "([^:"]+): ([^;"]+); (\w+), ([^"]+)"\)', page)
-    assert len(links) > 8
+    assert links or not (RESULTS / RECORDS).is_dir()
     values = {suite: csv_of(suite) for suite in {link[2] for link in links}}
 
     def cell(suite: str, *wanted: str) -> tuple[float, str]:

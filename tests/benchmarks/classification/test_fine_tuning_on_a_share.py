@@ -88,10 +88,10 @@ def test_what_is_refused(overrides: list[str], message: str) -> None:
 
 
 def test_nothing_is_fine_tuned_of_a_reference() -> None:
-    suite = load_suite("mini_saliency_2x2")
+    suite = load_suite("saliency_claim")
     plan = build_plan(suite, scenes_source(suite.data))
     judged = [" ".join(job.command) for job in plan.jobs if job.kind == "evaluate"]
     references = [command for command in judged if "reference:" in command]
-    assert any("multilabel_1pct" in command for command in references)
+    assert any("multilabel_linear" in command for command in references)
     assert not any("finetune" in command for command in references)
     assert any("finetune" in command for command in judged)

@@ -106,4 +106,7 @@ def test_from_the_command_line_and_in_a_suite(tmp_path: Path, capsys: pytest.Cap
     assert "did you mean 'hard'" in capsys.readouterr().err
     assert main([*arguments, "--variant", "hard", "--cooccurrence", "0.5", str(tmp_path / "other")]) == 2
     assert "variant hard has none" in capsys.readouterr().err
-    assert load_suite("mini_hard").data == ScenesSpec(images=2400, size=128, seed=7, variant="hard", version=1)
+    suite = tmp_path / "mine.yaml"
+    rows = "backbones: [{recipe: random_demo, label: random}]\nprotocols: [{protocol: multilabel_knn}]\n"
+    suite.write_text(f"data: {{images: 12, size: 48, seed: 7, variant: hard}}\n{rows}")
+    assert load_suite(str(suite)).data == ScenesSpec(images=12, size=48, seed=7, variant="hard")

@@ -57,7 +57,7 @@ def test_a_folder_in_vocs_layout_can_be_planned(tmp_path: Path, monkeypatch: pyt
     assert main([*run, "--plan"]) == 0
 
 
-@pytest.mark.parametrize("line", re.findall(r"^\| `(mini\w*)` \|.*\| (\d+) \|$", PAGE, re.M))
+@pytest.mark.parametrize("line", re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", PAGE, re.M))
 def test_what_is_said_of_the_costs_is_what_the_plan_says(line: tuple[str, str]) -> None:
     name, minutes = line
     suite = load_suite(name)

@@ -31,6 +31,8 @@ backbones:
   - {label: random, recipe: random_demo, seeds: [0]}
 protocols:
   - {protocol: multilabel_knn}
+  - {protocol: dense_linear_photos_ade, overrides: [data.max_test_images=3]}
+  - {protocol: dense_knn_photos_ade, overrides: [data.max_test_images=3]}
   - {protocol: fcn_photos_ade, overrides: [settings.iterations=2, settings.batch_size=2, data.max_test_images=3]}
 """
 
@@ -60,6 +62,9 @@ def test_each_protocol_is_given_its_own_data(prepared: Path) -> None:
     assert f"data.annotations={data.id}/coco_small/annotations/instances_train.json" in mls.command
     for protocol, name in (
         ("multilabel_linear", "coco_small"),
+        ("region_linear", "coco_small"),
+        ("dense_linear_photos_ade", "ade20k_small"),
+        ("dense_knn_photos_voc", "voc_small"),
         ("fcn_photos_ade", "ade20k_small"),
         ("fcn_photos_voc", "voc_small"),
     ):
@@ -87,6 +92,7 @@ def test_the_suite_is_what_its_page_says() -> None:
         assert (views.brightness, views.contrast, views.saturation, views.hue) == (0.4, 0.4, 0.4, 0.1)
         assert (recipe.optimiser.name, recipe.optimiser.lr) == ("adamw", 2e-3)
         assert (recipe.schedule.batch_size, recipe.network.stem_width, recipe.network.depth) == (32, 16, 18)
+        assert recipe.run.precision == "bf16"
         assert 95_000 < recipe.schedule.epochs * (4225 // 32) * 32 < 105_000
     for column in suite.protocols:
         protocol = load_protocol(column.protocol)
@@ -154,7 +160,7 @@ def test_a_small_suite_runs_and_its_records_say_where_the_pictures_came_from(pre
     out = tmp_path / "results"
     assert main(["run", str(suite), "--data", str(prepared), "--out", str(out), "--cores", "1"]) == 0
     records = [json.loads(path.read_text()) for path in out.rglob("record.json")]
-    assert len(records) == 2
+    assert len(records) == 4, "one backbone by kNN and by three protocols of maps"
     told = {
         "coco_small": "pictures: COCO train2017, ",
         "ade20k_small": "pictures: the validation set of ADE20K, ",

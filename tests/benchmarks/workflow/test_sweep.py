@@ -173,7 +173,6 @@ def _plan_of(name: str) -> Plan:
         ("mls_table8_demo", ["random", "moco", "k 1", "k 2", "k 5", "k 10"], 6),
         ("mls_fig5a_demo", ["random", "moco", *(f"D {2**power}" for power in range(8, 14))], 8),
         ("mls_fig5b_demo", ["random", "moco", *(f"lambda {value}" for value in (0.1, 0.2, 0.5, 1.0, 2.0))], 7),
-        ("methods_demo", ["random", "supervised", "moco", "densecl", "byol", "mls", "saliency"], 7),
     ],
 )
 def test_the_papers_suites_have_the_papers_rows(name: str, rows: list[str], pretrained: int) -> None:
