@@ -44,11 +44,11 @@ def _add_scenes(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--size", type=int, default=unset, metavar="PX", help="side in pixels (128)")
     parser.add_argument("--seed", type=int, default=unset, metavar="S", help="0, 1, 2, ... (0)")
     for key, meaning in {
-        "texture": "how often an object has its category's texture, 0-1 (0.8)",
-        "palette": "how often an object has its category's colours, 0-1 (0.7)",
-        "surroundings": "how often the background has its scene type's colours, 0-1 (0.7)",
-        "cooccurrence": "how strongly the scene type decides the categories, 0-1 (0.3)",
-        "tail": "categories are as frequent as rank^-X, 0-2; 0: equally (0.5)",
+        "texture": "how often an object has its category's texture, 0-1 (0.9)",
+        "palette": "how often an object has its category's colours, 0-1 (0.35)",
+        "surroundings": "how often the background has its scene type's colours, 0-1 (1)",
+        "cooccurrence": "how strongly the scene type decides the categories, 0-1 (0.45)",
+        "tail": "categories are as frequent as rank^-X, 0-2; 0: equally (0.4)",
     }.items():
         parser.add_argument(f"--{key}", type=float, default=unset, metavar="X", help=meaning)
     parser.add_argument(
@@ -56,7 +56,7 @@ def _add_scenes(commands: argparse._SubParsersAction) -> None:
         type=_scales,
         default=unset,
         metavar="LOW-HIGH",
-        help="radii of objects, as shares of the side (0.09-0.34)",
+        help="radii of objects, as shares of the side (0.14-0.36)",
     )
     parser.add_argument(
         "--variant", default=unset, metavar="V", help="default, or hard: none of these ties, any colour"

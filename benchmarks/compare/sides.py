@@ -40,8 +40,8 @@ def find_side(name: str, records: Sequence[Path]) -> Side:
     """
     path = place_named(name)
     if path.is_dir() or (path.is_file() and path.suffix in (".json", ".jsonl")):
-        records = collect(path).records
-        return Side(name, _rows(records, name), records)
+        own = collect(path).records
+        return Side(name, _rows(own, name), own)
     known = read_board(list(records) or [folder for folder in (DEFAULT_RECORDS,) if folder.is_dir()])
     if path.is_file():
         digest = sha256_of(path)

@@ -82,8 +82,8 @@ _OF_VERSION: Any = None  # a default that depends on the version
 _DEFAULTS: dict[int, dict[str, float]] = {
     1: {"texture": 0.0, "palette": 0.0, "surroundings": 0.0, "cooccurrence": 0.2, "tail": 0.0}
     | dict(zip(("scale_min", "scale_max"), scene_layout_v1.RADIUS, strict=True)),
-    2: {"texture": 0.8, "palette": 0.7, "surroundings": 0.7, "cooccurrence": 0.3, "tail": 0.5}
-    | {"scale_min": 0.09, "scale_max": 0.34},
+    2: {"texture": 0.9, "palette": 0.35, "surroundings": 1.0, "cooccurrence": 0.45, "tail": 0.4}
+    | {"scale_min": 0.14, "scale_max": 0.36},
 }
 _SINCE_2 = ("texture", "palette", "surroundings", "tail", "scale_min", "scale_max")
 

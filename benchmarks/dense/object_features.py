@@ -134,7 +134,7 @@ def _colours(objects: Objects, size: int) -> Tensor:
     shown, image = -1, torch.empty(0)
     for row, position in enumerate(objects.image_of.tolist()):
         if position != shown:
-            shown, image = position, torch.from_numpy(read_square(objects.images.paths[position], size))
+            shown, image = position, torch.tensor(read_square(objects.images.paths[position], size))
         left, top, right, bottom = pixels_of(objects.boxes[row], size)
         pixels = image[:, top:bottom, left:right]
         red, green, blue = (pixels.long() * _BINS // 256).flatten(1)

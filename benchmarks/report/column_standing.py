@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from benchmarks.records.record import Record
 from benchmarks.report.escaping import clip
 from benchmarks.report.floors import CHANCE, floor_note
+from benchmarks.report.metrics import LOWER_IS_BETTER
 from benchmarks.report.table import Setting, signed
 from benchmarks.statistics.power import Power, column_power, detectable
 from benchmarks.statistics.range import Range, measured_range
@@ -33,6 +34,7 @@ class Standing:
         range: by these controls; None without them.
         floor: why the column is at its floor, or "".
         power: what its seeds detect; None where no row has two.
+        lower_is_better: whether the metric is an error.
     """
 
     rows: Rows
@@ -40,6 +42,7 @@ class Standing:
     range: Range | None
     floor: str
     power: Power | None
+    lower_is_better: bool = False
 
     @property
     def cannot_tell(self) -> bool:
@@ -70,6 +73,8 @@ class Standing:
         needed = f"{found.least_ratio:g}" + (
             f" and {found.least_difference:g} points" if found.least_difference else ""
         )
+        if self.lower_is_better:
+            names = names[1], names[0]
         return f"{names[0]} − {names[1]} = {signed(found.difference)}, {spreads}, needed {needed}"
 
     @property
@@ -146,7 +151,9 @@ def _standing(
     of_range = None
     if controls is not None:
         least = controls.threshold(protocol, metric)
-        of_range = measured_range(values, controls.negative, controls.positive, least.spreads, least.points)
+        of_range = measured_range(
+            values, controls.negative, controls.positive, least.spreads, least.points, metric in LOWER_IS_BETTER
+        )
     floor = floor_note(
         metric,
         [one.mean for one in map(summarise, values.values()) if one is not None],
@@ -155,7 +162,7 @@ def _standing(
         *_numbers(there),
         is_measuring=of_range is not None and of_range.standing == "passes",
     )
-    return Standing(rows, controls, of_range, floor, column_power(list(rows.values())))
+    return Standing(rows, controls, of_range, floor, column_power(list(rows.values())), metric in LOWER_IS_BETTER)
 
 
 def _chance(records: Sequence[Record], metric: str) -> float | None:

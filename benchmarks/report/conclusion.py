@@ -17,7 +17,7 @@ from benchmarks.records.collect import Results
 from benchmarks.report.column_standing import REPEATS, Standing, setting_of_record, standings
 from benchmarks.report.escaping import clip, one_line
 from benchmarks.report.pictures_needed import resolution
-from benchmarks.report.table import Column, SuiteTable, by_data, signed
+from benchmarks.report.table import Column, Setting, SuiteTable, by_data, signed
 from benchmarks.statistics.power import detectable, seeds_needed
 from benchmarks.statistics.significance import paired_test, welch_p
 from benchmarks.statistics.summary import CONFIDENCE, Summary, pooled_std, summarise
@@ -59,7 +59,7 @@ def conclusions(results: Results, tables: Sequence[SuiteTable]) -> list[str]:
     return lines
 
 
-def _of_column(column: Column, known: Mapping[tuple[object, str], Standing]) -> Standing | None:
+def _of_column(column: Column, known: Mapping[tuple[Setting, str], Standing]) -> Standing | None:
     return known.get((column.setting, column.metric)) if column.setting is not None else None
 
 

@@ -37,6 +37,8 @@ _DRAWN: dict[str, Any] = {
 }
 """What a figure shows, and what it shows it beside, in words."""
 _CAUSES = {f"{condition}_precision": said for condition, said in CAUSE_NAMES.items()}
+CONTROLS = {"oracle": "labels known"}
+"""Rows of control: what a column's name begins with that holds a measure's value for it, and how the row is called."""
 _SHARES = ("precision", "chance_precision")
 _MOST_KEYS = 3
 _MOST_PANELS = 4  # settings that a figure has room for
@@ -105,7 +107,10 @@ def _setting(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
-    """Markdown: a line for each setting (of MLS: and k; of many settings their own k), mean ± std over seeds."""
+    """Markdown: a line for each setting (of MLS: and k; of many settings their own k), mean ± std over seeds.
+
+    Under it a line for each control (:data:`CONTROLS`) that was measured beside it.
+    """
     measures = MEASURES[method]
     many = sum(row.method == method for row in rows) > _MOST_PANELS
     head = ["setting", *(["k"] if method == "mls" else []), *(measure.replace("_", " ") for measure in measures)]
@@ -115,10 +120,21 @@ def diagnostics_table(rows: Sequence[DiagnosedRow], method: str) -> str:
             for k in sorted({line.get("k", 0.0) for run in row.runs.values() for line in run}):
                 if many and k not in (0.0, row.k):
                     continue
-                last = [_last(run, k) for run in row.runs.values()]
-                values = [_shown([line[measure] for line in last if line is not None]) for measure in measures]
-                lines.append([row.name, *([f"{k:g}"] if method == "mls" else []), *values])
+                last = [line for run in row.runs.values() if (line := _last(run, k)) is not None]
+                of_k = [f"{k:g}"] if method == "mls" else []
+                lines.append([row.name, *of_k, *(_shown([line[measure] for line in last]) for measure in measures)])
+                for prefix, name in CONTROLS.items():
+                    values = [_of_control(last, f"{prefix}_{measure}") for measure in measures]
+                    if any(values):
+                        lines.append(
+                            [f"{row.name}: {name} (control)", *of_k, *(_shown(v) if v else "–" for v in values)]
+                        )
     return _markdown(text_table(head, lines, _TITLES[method]))
+
+
+def _of_control(lines: Sequence[Mapping[str, float]], column: str) -> list[float]:
+    """The values of a column that older runs do not have, or have as NaN."""
+    return [line[column] for line in lines if not math.isnan(line.get(column, math.nan))]
 
 
 def causes_table(rows: Sequence[DiagnosedRow]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.report.escaping import one_line
 from benchmarks.report.markdown import markdown_list
+from benchmarks.report.metrics import LOWER_IS_BETTER
 from benchmarks.report.table import Measured, SuiteTable
 
 # Notes that belong wherever a method is named.
@@ -20,6 +21,8 @@ def general_notes(tables: Sequence[SuiteTable]) -> list[str]:
     rows = [row for table in tables for row in table.rows]
     notes = ["Mean ± standard deviation over seeds, (number of seeds). Bold: the highest mean among the backbones."]
     columns = [column for table in tables for column in table.columns]
+    shown = {column.metric for column in columns}
+    notes += [f"{metric}: the lowest is the best." for metric in LOWER_IS_BETTER if metric in shown]
     if any(column.warning for column in columns):
         notes.append(
             "A column that cannot tell: its positive control is not as far above its negative one as the suite asks, "
@@ -41,7 +44,7 @@ def general_notes(tables: Sequence[SuiteTable]) -> list[str]:
         notes.append(f"Δ: difference to the mean of {names}, ± √(s² + s²) of the two standard deviations.")
     notes.append("A difference within its spread, or of single seeds, is no evidence that one method is better.")
     if any(row.is_reference for row in rows):
-        notes.append("References (in italics) judge no backbone: they show what shortcuts alone reach on this data.")
+        notes.append("References (in italics) evaluate no backbone: they show what shortcuts alone reach on this data.")
         cells = [cell.value for row in rows if row.is_reference for cell in row.cells]
         if any(isinstance(cell, Measured) and cell.state == "none" for cell in cells):
             notes.append("A reference without a value (–) names whole images only: it finds no objects and no regions.")

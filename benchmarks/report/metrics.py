@@ -64,7 +64,7 @@ KINDS = (
     Kind("detection", "Object detection (boxes)", "detection", "box_", ("box_AP",)),
     Kind("instance_segmentation", "Instance segmentation (masks)", "detection", "mask_", ("mask_AP",)),
     Kind("semantic_segmentation", "Semantic segmentation", "segmentation", "", ("mIoU",)),
-    Kind("saliency", "Saliency maps against people", "saliency", "", ("max_F", "AUC")),
+    Kind("saliency", "Saliency", "saliency", "", ("max_F", "AUC")),
 )
 MAIN_METRICS = tuple(metric for kind in KINDS for metric in kind.main)
 

@@ -41,7 +41,7 @@ class Measured:
         planned: number of seeds that were planned.
         delta, delta_spread: difference to the baseline's mean, and its spread.
         welch_p, interval: Welch's two-sided p value and the bootstrap interval of the difference; None of single seeds.
-        best: the highest mean among the backbones (references do not count).
+        best: the best mean among the backbones (references do not count).
         records: content hashes of the records behind it.
         values: one a record.
         reasons: why seeds are missing.

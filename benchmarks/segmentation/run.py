@@ -90,7 +90,8 @@ def _run_one_class(cell: Cell, protocol: SegmentationProtocol) -> Outcome:
         images.append(len(indices))
     metrics, per_class = segmentation_metrics(*one_class_measured(*counts), classes)
     notes = [*data_notes(cell.data, limits), f"'{classes[int(counts[0].argmax())]}' everywhere; looks at no picture"]
-    return Outcome(metrics, *images, per_class, notes)
+    train_images, test_images = images
+    return Outcome(metrics, train_images, test_images, per_class, notes)
 
 
 def resolved_config(

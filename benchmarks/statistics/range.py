@@ -42,6 +42,7 @@ def measured_range(
     positive: str,
     least_ratio: float,
     least_difference: float = 0.0,
+    lower_is_better: bool = False,
 ) -> Range:
     """Hold the controls of one column against what they were asked for.
 
@@ -51,13 +52,14 @@ def measured_range(
     Args:
         rows: values over seeds by backbone, the controls among them; references are no backbones.
         negative, positive: names of the controls' rows.
+        lower_is_better: of an error, of which the positive control has less; the difference is positive then, too.
     """
     spread = pooled_std(list(rows.values()))
     low, high = (summarise(rows.get(name, ())) for name in (negative, positive))
     if low is None or high is None:
-        means = (one and one.mean for one in (low, high))
-        return Range(*means, None, spread, None, least_ratio, least_difference, "unknown")
-    difference = high.mean - low.mean
+        known = [None if one is None else one.mean for one in (low, high)]
+        return Range(known[0], known[1], None, spread, None, least_ratio, least_difference, "unknown")
+    difference = low.mean - high.mean if lower_is_better else high.mean - low.mean
     ratio = None
     if spread is not None:
         ratio = difference / spread if spread else math.copysign(math.inf, difference) if difference else 0.0

@@ -175,13 +175,13 @@ def _data_of(source: Source) -> _Data:
             folder=source.folder,
         )
     job = _data_job(source)
-    root = f"{job.id}/{source.name}" if source.prepares else job.id
+    own = f"{job.id}/{source.name}" if source.prepares else job.id
     return _Data(
         identity=source.identity,
         id=job.id,
-        root=root,
-        images=f"{root}/{TRAIN_IMAGES}",
-        annotations=f"{root}/{TRAIN_ANNOTATIONS}",
+        root=own,
+        images=f"{own}/{TRAIN_IMAGES}",
+        annotations=f"{own}/{TRAIN_ANNOTATIONS}",
         job=job,
         prepared=source.prepares,
     )

@@ -41,9 +41,9 @@ def compared(subject: str, baseline: str, verdicts: Mapping[str, Verdict]) -> st
         return f"of {subject} against {baseline} nothing is measured yet"
     blind = with_verdict(verdicts, CANNOT_TELL)
     if blind:
-        rest = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
+        others = {name: one for name, one in verdicts.items() if one != CANNOT_TELL}
         nothing = f"of {subject} against {baseline} nothing can be said in {listed(blind)}, which cannot tell"
-        return f"{compared(subject, baseline, rest)}; {nothing}" if rest else nothing
+        return f"{compared(subject, baseline, others)}; {nothing}" if others else nothing
     gains, loses, open_ = (with_verdict(verdicts, one) for one in (GAINS, LOSES, NOT_SHOWN))
     if not gains and not loses:
         return f"{subject} is not shown to differ from {baseline} in {listed(open_)}"

@@ -247,6 +247,7 @@ run. Its `custom_imports` are not followed, and weights at a URL are not fetched
 
 
 def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of cells that are Markdown themselves (code, links): the reports' writer would escape them."""
     heading = list(heading)
     lines = [heading, ["---"] * len(heading), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

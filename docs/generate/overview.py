@@ -51,8 +51,8 @@ def draw_ranges(boards: Mapping[str, Sequence[ColumnRange]], path: Path) -> list
                 if column.negative is not None and column.positive is not None:
                     ends = [column.negative, column.positive]
                     each.plot(ends, [height] * 2, "-", color=GREY, linewidth=1.0, zorder=0)
-                for value in column.others:
-                    each.plot(value, height, "|", color=_METHODS, markersize=6.0)
+                for other in column.others:
+                    each.plot(other, height, "|", color=_METHODS, markersize=6.0)
                 for value, colour in ((column.negative, _LOW), (column.positive, _HIGH)):
                     if value is not None:
                         each.plot(value, height, "o", color=colour, markerfacecolor=fill or colour, markersize=5.0)

@@ -277,7 +277,7 @@ def test_masks_need_annotations() -> None:
 
 
 def test_boxes_add_up_where_there_are_no_masks_and_count_once_where_they_overlap(images: list[Path]) -> None:
-    boxes = [[0, 0, 12, 20], [6, 0, 12, 20], [36, 30, 40, 40]]  # the last reaches out of the picture of 48 x 40
+    boxes = [[0, 0, 12, 20], [6, 0, 15, 20], [36, 30, 40, 40]]  # the last reaches out of the picture of 48 x 40
     path = images[0].parent / "boxes.json"
     content = {
         "images": [{"id": index, "file_name": f"{index}.png", "width": 48, "height": 40} for index in range(COUNT)],
@@ -290,7 +290,7 @@ def test_boxes_add_up_where_there_are_no_masks_and_count_once_where_they_overlap
     path.write_text(json.dumps(content))
     maps = build("moco", images, "saliency.source=mask", f"data.annotations={path}").compute_maps(0)
     expected = torch.zeros(4, 4)
-    expected[:2, 0], expected[:2, 1], expected[3, 3] = 255, 128, 255
+    expected[:2, 0], expected[:2, 1], expected[3, 3] = 255, 191, 255
     assert torch.equal(maps[4].float(), expected)
 
 

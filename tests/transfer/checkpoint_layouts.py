@@ -27,7 +27,7 @@ from layout_parts import (
     under,
 )
 
-from transfer.exporters.detectron2.build import detectron2_name
+from transfer.networks.detectron2_names import detectron2_name
 
 
 def _moco(wrapper: str, head: State) -> Callable[[State, State], dict[str, Any]]:

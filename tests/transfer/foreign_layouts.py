@@ -10,7 +10,7 @@ import torch
 from layout_parts import OPTIMISER, State, classifier, mlp, numbered, queue, training, under
 from paper_layouts import CAFFE, PYTORCH, convolution, detector, fsdp, of_huggingface, of_obow
 
-from transfer.exporters.detectron2.build import detectron2_name
+from transfer.networks.detectron2_names import detectron2_name
 
 ASKS = "does not tell what preprocessing"
 Build = Callable[[State, State], dict[str, Any]]

@@ -15,7 +15,7 @@ from torch import Tensor
 from transfer_helpers import MakeBackbone
 
 from transfer.backbone_file import BackboneInfo, load_backbone
-from transfer.exporters.detectron2.build import detectron2_name
+from transfer.networks.detectron2_names import detectron2_name
 from transfer.networks.resnet import Architecture
 
 Tensors = dict[str, Any]

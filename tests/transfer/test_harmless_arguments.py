@@ -158,7 +158,7 @@ def test_a_torch_file_named_pkl_is_read_by_content(zipped: bool, tmp_path: Path)
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 4])
 def test_a_pickle_of_arrays_named_pth_is_read_by_content(protocol: int, tmp_path: Path) -> None:
-    from transfer.exporters.detectron2.build import detectron2_name
+    from transfer.networks.detectron2_names import detectron2_name
 
     arrays = {detectron2_name(name): tensor.numpy() for name, tensor in lively_network(NARROW).state_dict().items()}
     content = {"model": arrays, "__author__": "MOCO", "matching_heuristics": True}

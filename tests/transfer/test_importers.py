@@ -15,8 +15,8 @@ from transfer_helpers import CAFFE, SIMCLR, MakeBackbone, lively_network
 
 from scenebench.errors import TransferError, UserError
 from transfer.backbone_file import Preprocessing, read_info
-from transfer.exporters.detectron2.build import detectron2_name
 from transfer.importers import StatedPreprocessing, import_checkpoint, infer_architecture, read_backbone
+from transfer.networks.detectron2_names import detectron2_name
 from transfer.networks.resnet import Architecture, build_resnet
 
 NARROW = Architecture(depth=18, stem_width=8)

@@ -18,8 +18,8 @@ from scenebench.errors import UserError
 from transfer.backbone_file import Preprocessing, load_backbone
 from transfer.cli import add_commands
 from transfer.exporters import torchvision as to_torchvision
-from transfer.exporters.detectron2.build import detectron2_name
 from transfer.importers import StatedPreprocessing, read_backbone
+from transfer.networks.detectron2_names import detectron2_name
 from transfer.networks.resnet import Architecture, build_resnet
 
 NARROW = Architecture(depth=18, stem_width=8)

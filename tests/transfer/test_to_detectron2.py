@@ -17,6 +17,7 @@ from transfer.exporters.detectron2 import build as to_detectron2
 from transfer.exporters.detectron2 import files as detectron2_files
 from transfer.exporters.detectron2.files import export_config, prove_export
 from transfer.exporters.silenced_logs import quiet_detectron2
+from transfer.networks.detectron2_names import detectron2_name, torchvision_name
 from transfer.networks.resnet import Architecture, build_resnet
 
 quiet_detectron2()
@@ -57,10 +58,10 @@ def test_names_map_onto_detectron2s_own_and_back(depth: int) -> None:
         ours = build_resnet(Architecture(depth=depth)).state_dict()
         stages = ResNet.make_default_stages(depth, norm="BN")
         theirs = ResNet(BasicStem(norm="BN"), stages, out_features=["res5"]).state_dict()
-    mapped = {to_detectron2.detectron2_name(name): tuple(tensor.shape) for name, tensor in ours.items()}
+    mapped = {detectron2_name(name): tuple(tensor.shape) for name, tensor in ours.items()}
     assert len(ours) == COUNTS[depth][0]
     assert mapped == {name: tuple(tensor.shape) for name, tensor in theirs.items()}
-    assert [to_detectron2.torchvision_name(to_detectron2.detectron2_name(name)) for name in ours] == list(ours)
+    assert [torchvision_name(detectron2_name(name)) for name in ours] == list(ours)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +69,13 @@ def test_names_map_onto_detectron2s_own_and_back(depth: int) -> None:
 )
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(TransferError, match=r"is not a tensor of a torchvision ResNet"):
-        to_detectron2.detectron2_name(name)
+        detectron2_name(name)
 
 
 @pytest.mark.parametrize("name", ["stem.conv2.weight", "res2.0.conv2_offset.weight", "res6.0.conv1.weight", "bias"])
 def test_their_other_names_are_refused(name: str) -> None:
     with pytest.raises(TransferError, match="no counterpart"):
-        to_detectron2.torchvision_name(name)
+        torchvision_name(name)
 
 
 def test_configure_sets_every_weight_dependent_key_over_the_defaults() -> None:

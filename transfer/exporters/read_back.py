@@ -18,12 +18,12 @@ from torch import Tensor
 from scenebench.config import read_yaml
 from scenebench.errors import TransferError, UserError
 from transfer.backbone_file import BackboneInfo, Preprocessing, check_tensors
-from transfer.exporters.detectron2.build import torchvision_name
 from transfer.exporters.detectron2.files import find_weights
 from transfer.exporters.timm import read_export as read_timm
 from transfer.exporters.torchvision import read_report
 from transfer.importers import read_backbone
 from transfer.importers.reading import read_checkpoint
+from transfer.networks.detectron2_names import torchvision_name
 from transfer.networks.resnet import Architecture
 from transfer.numpy_pickle import load_arrays
 

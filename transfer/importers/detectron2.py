@@ -21,8 +21,8 @@ from torch import Tensor
 
 from scenebench.errors import TransferError
 from transfer.backbone_file import Preprocessing
-from transfer.exporters.detectron2.build import torchvision_name
 from transfer.importers.family import IMAGENET, ONLY, Checkpoint, Family
+from transfer.networks.detectron2_names import torchvision_name
 
 MSRA = Preprocessing(mean=(103.53, 116.28, 123.675), std=(1.0, 1.0, 1.0), value_range=255.0, channel_order="BGR")
 

@@ -56,6 +56,14 @@ def test_the_validation_split_chooses_the_strength(tiny_backbone: Path, tiny_sce
     assert fixed.metrics["mAP"] == pytest.approx(chosen.metrics["mAP"], abs=1e-3)
 
 
+@pytest.mark.parametrize("protocol", ["multilabel_knn", "multilabel_linear", "multilabel_low_shot"])
+def test_chance_is_the_prevalence_whatever_the_probe(protocol: str, tiny_scenes: DatasetFolder) -> None:
+    outcome = judge("reference:chance", tiny_scenes, protocol)
+    share = tiny_scenes.multilabel("test").mean(axis=0)
+    assert outcome.metrics["mAP"] == pytest.approx(100 * share[share > 0].mean())
+    assert (outcome.train_images, outcome.test_images) == (28, 8)
+
+
 def test_limits_take_fewer_images_and_say_so(tiny_backbone: Path, tiny_scenes: DatasetFolder) -> None:
     outcome = judge(tiny_backbone, tiny_scenes, "multilabel_knn", "data.max_train_images=10", "data.max_test_images=5")
     assert (outcome.train_images, outcome.test_images) == (10, 5)

@@ -10,9 +10,8 @@ import pytest
 
 from benchmarks.classification.run import run
 from benchmarks.classification.splits import train_images
-from benchmarks.datasets.coco_source import CocoSpec
 from benchmarks.datasets.folder import DatasetFolder
-from benchmarks.datasets.prepare_coco import prepare_coco
+from benchmarks.datasets.prepare_coco import CocoSpec, prepare_coco
 from benchmarks.evaluation.cell import Cell
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.suites.source import scenes_source

@@ -124,7 +124,7 @@ def test_help_shows_the_defaults_of_the_spec(capsys: pytest.CaptureFixture) -> N
     for text in (f"({spec.images})", f"({spec.size})", "(2-4)", f"({spec.scale_min}-{spec.scale_max})"):
         assert text in shown
     for key in ("texture", "palette", "surroundings", "cooccurrence", "tail"):
-        assert re.search(rf"--{key} X [^()]*\({getattr(spec, key)}\)", shown), key
+        assert re.search(rf"--{key} X [^()]*\({getattr(spec, key):g}\)", shown), key
     assert f"({spec.version})" in shown
     assert (spec.objects_min, spec.objects_max) == (2, 4)
     assert "example:" in shown

@@ -166,9 +166,9 @@ def test_every_category_appears_in_a_small_test_split() -> None:
     assert counts.min() >= 4
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.09, 0.34), (0.05, 0.4), (0.2, 0.2)])
+@pytest.mark.parametrize(("low", "high"), [(0.14, 0.36), (0.05, 0.4), (0.2, 0.2)])
 def test_radii_are_log_uniform(low: float, high: float) -> None:
-    spec = only() if (low, high) == (0.09, 0.34) else ScenesSpec(**NO_TIES, scale_min=low, scale_max=high)
+    spec = only() if (low, high) == (0.14, 0.36) else ScenesSpec(**NO_TIES, scale_min=low, scale_max=high)
     radii = np.array([item.radius for item in objects_of(layouts(COUNT, spec))])
     assert radii.min() >= low
     assert radii.max() <= high
@@ -262,6 +262,6 @@ def painted_accuracy(spec: ScenesSpec) -> float:
     return float(cross_val_score(KNeighborsClassifier(15), np.array(features), labels, cv=4).mean())
 
 
-def test_as_painted_colours_tell_by_default_and_not_on_a_board_of_shape_alone() -> None:
+def test_as_painted_colours_tell_where_palettes_do_and_not_on_a_board_of_shape_alone() -> None:
     assert painted_accuracy(ScenesSpec(size=48, **NO_TIES, tail=0.0)) < 0.11
-    assert painted_accuracy(ScenesSpec(size=48, tail=0.0)) > 0.2
+    assert painted_accuracy(ScenesSpec(size=48, tail=0.0, palette=0.7)) > 0.2

@@ -13,7 +13,7 @@ from made_up_records import demo_records, fill, make_record
 from benchmarks.records.collect import ExpectedCell, Results, collect, write_expected
 from benchmarks.records.record import Record
 from benchmarks.report.markdown import to_markdown
-from benchmarks.report.suite_table import make_tables, suite_to_csv, suite_to_latex
+from benchmarks.report.suite_table import general_notes, make_tables, suite_to_csv, suite_to_latex
 from benchmarks.report.table import Measured, SuiteTable
 from benchmarks.statistics.summary import Summary, difference, summarise
 from scenebench.errors import UserError
@@ -57,6 +57,30 @@ def test_a_difference_has_a_spread_only_where_both_sides_have_one() -> None:
     assert difference(Summary(30, 3.0, 3), Summary(20, 4.0, 3)) == (10, 5.0)
     assert difference(Summary(30, None, 1), Summary(20, 4.0, 3)) == (10, None)
     assert summarise([]) is None
+
+
+def test_of_an_error_the_lowest_is_the_best_and_of_a_control_none() -> None:
+    values = {"a": (40.0, 20.0, 41.0), "b": (30.0, 10.0, 31.0)}
+    records = [
+        make_record(label, "saliency_human", metrics=dict(zip(("max_F", "MAE", "max_F_shuffled"), found, strict=True)))
+        for label, found in values.items()
+    ]
+    records.append(
+        make_record("centre prior", "saliency_human", metrics={"max_F": 60.0, "MAE": 5.0}, origin="reference")
+    )
+    of_task = records[0].protocol.model_copy(update={"task": "saliency"})
+    (table,) = make_tables(results_of(sealed([one.model_copy(update={"protocol": of_task}) for one in records])))
+    assert table.kind.name == "saliency"
+    assert table.title == "Saliency: Saliency maps against people, % on scenes, size demo"
+    best = {
+        (row.label, table.columns[place].metric)
+        for row in table.rows
+        for place in table.measured_columns
+        if row.measured(place).best
+    }
+    assert best == {("a", "max_F"), ("b", "MAE")}
+    assert "MAE: the lowest is the best." in general_notes([table])
+    assert not any("MAE" in note for note in general_notes([]))
 
 
 def test_the_demo_gives_a_table_for_each_kind(demo_results: Results) -> None:

@@ -43,7 +43,7 @@ def test_a_backbones_maps_are_judged_beside_every_control(salient: Path, tiny_ba
     record = evaluate(tiny_backbone, protocol, salient, 0, tmp_path / "run")
     info, network = load_network(tiny_backbone)
     paths = sorted((salient / "images").iterdir())
-    pixels = torch.stack([torch.from_numpy(read_square(path, 64)) for path in paths])
+    pixels = torch.stack([torch.from_numpy(read_square(path, 64).copy()) for path in paths])
     with torch.no_grad():
         features = network.eval().feature_map(info.preprocessing.normalise(pixels))
     maps = saliency.activation_maps(features)

@@ -53,3 +53,11 @@ def test_values_that_do_not_vary() -> None:
     found = measured_range(rows, "random", "supervised", 8.0)
     assert (found.standing, found.ratio) == ("passes", math.inf)
     assert measured_range(rows, "supervised", "random", 8.0).standing == "fails"
+
+
+def test_of_an_error_the_positive_control_has_less() -> None:
+    rows = {"random": [30.0, 31.0], "supervised": [10.0, 11.0]}
+    found = measured_range(rows, "random", "supervised", least_ratio=3.0, lower_is_better=True)
+    assert found.difference == 20.0
+    assert found.standing == "passes"
+    assert measured_range(rows, "random", "supervised", least_ratio=3.0).standing == "fails"

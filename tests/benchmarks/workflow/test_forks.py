@@ -16,7 +16,7 @@ from benchmarks.suites.group import _of_seeds
 from benchmarks.suites.source import scenes_source
 from benchmarks.suites.suite import Suite, load_suite
 from benchmarks.workflow.plan import Job, Plan
-from benchmarks.workflow.planning import build_plan
+from benchmarks.workflow.plan_from_suite import build_plan
 from scenebench.errors import UserError
 
 START = {"label": "moco start", "recipe": "moco_demo", "seeds": [0, 1], "seconds": 50}

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from small_photos import build_given
 
 from benchmarks.datasets.photos import building
 from benchmarks.datasets.photos.building import prepare_all
 from benchmarks.datasets.photos.sets import SETS, read_names
 from benchmarks.protocols.protocol import load_protocol
 from benchmarks.suites.suite import load_suite
-from benchmarks.workflow.planning import build_plan
+from benchmarks.workflow.plan_from_suite import build_plan
 from benchmarks.workflow.work import prepare
 from pretrain.recipes.recipe import load_recipe
 from scenebench.cli import main
 from scenebench.errors import UserError
 from scenebench.mean_average_precision import mean_average_precision
-
-sys.path.append(str(Path(__file__).parents[1] / "datasets"))
-from small_photos import build_given
 
 SMALL = """\
 name: few
@@ -32,17 +29,11 @@ baseline: random
 pretrain_data: coco_small
 backbones:
   - {label: random, recipe: random_demo, seeds: [0]}
-  - label: supervised
-    recipe: supervised_demo
-    seeds: [0]
-    labels: true
-    overrides: [schedule.epochs=1, schedule.batch_size=16, views.crop_size=32]
 protocols:
   - {protocol: multilabel_knn}
   - {protocol: dense_linear_photos_ade, overrides: [data.max_test_images=3]}
   - {protocol: dense_knn_photos_ade, overrides: [data.max_test_images=3]}
   - {protocol: fcn_photos_ade, overrides: [settings.iterations=2, settings.batch_size=2, data.max_test_images=3]}
-references: [colour_histogram]
 """
 
 
@@ -169,7 +160,7 @@ def test_a_small_suite_runs_and_its_records_say_where_the_pictures_came_from(pre
     out = tmp_path / "results"
     assert main(["run", str(suite), "--data", str(prepared), "--out", str(out), "--cores", "1"]) == 0
     records = [json.loads(path.read_text()) for path in out.rglob("record.json")]
-    assert len(records) == 9, "two backbones and one reference by kNN, two backbones by three probes of maps"
+    assert len(records) == 4, "one backbone by kNN and by three protocols of maps"
     told = {
         "coco_small": "pictures: COCO train2017, ",
         "ade20k_small": "pictures: the validation set of ADE20K, ",

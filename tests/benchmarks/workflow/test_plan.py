@@ -104,6 +104,23 @@ def test_the_plan_is_the_product_of_rows_columns_and_seeds(tmp_path: Path) -> No
     assert pretrain["pretrain mls, seed 1"] == 55
 
 
+def test_a_reference_stands_by_the_protocols_that_can_judge_it(tmp_path: Path) -> None:
+    """A box's shape tells objects apart, a scene type whole images; a map of classes is told by neither."""
+    named = ["region_knn", "dense_linear", "object_discovery", "multilabel_knn", "multilabel_finetune_1pct"]
+    references = ["scene_type_oracle", "colour_histogram", "box_shape"]
+    plan = plan_for(tmp_path, protocols=[{"protocol": name} for name in named], references=references)
+    judged = {(job.command[2], job.cell["protocol"]) for job in plan.jobs if job.cell.get("is_reference")}
+    assert judged == {
+        ("reference:box_shape", "region_knn"),
+        ("reference:colour_histogram", "region_knn"),
+        ("reference:colour_histogram", "multilabel_knn"),
+        ("reference:scene_type_oracle", "multilabel_knn"),
+    }
+    assert plan.rows[-1] == "box-shape probe"
+    tasks = {job.cell["protocol"]: job.cell["task"] for job in plan.jobs if job.cell}
+    assert tasks["region_knn"] == tasks["dense_linear"] == tasks["object_discovery"] == "dense"
+
+
 def test_a_plan_survives_its_file(tmp_path: Path) -> None:
     plan = plan_for(tmp_path)
     plan.write(tmp_path / "plan.json")
@@ -291,3 +308,10 @@ def test_on_ones_own_data_the_detectors_come_last(tmp_path: Path) -> None:
     assert own.protocols[:2] == ["multilabel_knn", "multilabel_linear"]
     assert generated.protocols == [Path(column.protocol).stem for column in suite.protocols]
     assert sorted(own.protocols) == sorted(generated.protocols)
+
+
+def test_chance_is_judged_by_probes_and_by_segmentation_alone(tmp_path: Path) -> None:
+    suite = load_suite("mini")
+    plan = build_plan(suite, scenes_source(suite.data))
+    judged = [job.cell["protocol"] for job in plan.jobs if job.cell and job.cell["label"] == "chance, no picture seen"]
+    assert sorted(judged) == ["fcn_demo", "multilabel_knn", "multilabel_linear", "multilabel_low_shot", "pspnet_demo"]

@@ -6,7 +6,6 @@ the 1x1 convolution, frozen norms); :func:`configure` writes every such key from
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from scenebench.evaluation_mode import evaluation_mode
 from transfer import proof
 from transfer.backbone_file import BackboneInfo, load_resnet
 from transfer.exporters.silenced_logs import quiet_detectron2
+from transfer.networks.detectron2_names import STAGE_NAMES, torchvision_name
 from transfer.networks.forward_hooks import captured_outputs
 from transfer.networks.network import require_resnet
 from transfer.networks.resnet import BLOCKS_BY_DEPTH, Architecture, ResNet
@@ -26,51 +26,6 @@ from transfer.proof import TransferReport
 NARROW_BUILDERS_MODULE = "transfer.detectron2_narrow_resnet"
 EXTRA_NORM_MODULE = "transfer.detectron2_extra_norm"
 NECKS = ("fpn", "c4", "c4_extra_norm")  # the last: C4 with one more norm after res5, as MoCo fine-tunes
-
-_STAGE_NAMES = {"layer1": "res2", "layer2": "res3", "layer3": "res4", "layer4": "res5"}
-_TORCHVISION_STAGES = {theirs: ours for ours, theirs in _STAGE_NAMES.items()}
-_OURS = re.compile(
-    r"(?:(?P<stage>layer[1-4])\.(?P<block>\d+)\.)?(?P<kind>conv|bn|downsample\.)(?P<n>\d)\.(?P<leaf>\w+)"
-)
-_THEIRS = re.compile(
-    r"(?:stem|(?P<stage>res[2-5])\.(?P<block>\d+))\.(?:conv(?P<n>\d)|shortcut)(?P<norm>\.norm)?\.(?P<leaf>\w+)"
-)
-
-
-def detectron2_name(name: str) -> str:
-    """torchvision's tensor name to Detectron2's, relative to its ResNet.
-
-    ``layer1.0.bn2.bias`` becomes ``res2.0.conv2.norm.bias``.
-
-    Raises:
-        TransferError: not a tensor of a torchvision ResNet backbone.
-    """
-    match = _OURS.fullmatch(name)
-    if match is None or (match["stage"] is None and match["n"] != "1"):
-        raise TransferError(f"'{name}' is not a tensor of a torchvision ResNet backbone")
-    place = f"{_STAGE_NAMES[match['stage']]}.{match['block']}" if match["stage"] else "stem"
-    if match["kind"] == "downsample.":
-        layer, is_norm = "shortcut", match["n"] == "1"
-    else:
-        layer, is_norm = f"conv{match['n']}", match["kind"] == "bn"
-    return f"{place}.{layer}{'.norm' if is_norm else ''}.{match['leaf']}"
-
-
-def torchvision_name(name: str) -> str:
-    """The inverse of :func:`detectron2_name`.
-
-    Raises:
-        TransferError: the tensor has no counterpart in a torchvision ResNet (a deep stem, a deformable offset, ...).
-    """
-    match = _THEIRS.fullmatch(name)
-    if match is None or (match["stage"] is None and match["n"] != "1"):
-        raise TransferError(f"Detectron2's '{name}' has no counterpart in a torchvision ResNet backbone")
-    place = f"{_TORCHVISION_STAGES[match['stage']]}.{match['block']}." if match["stage"] else ""
-    if match["n"] is None:
-        layer = "downsample.1" if match["norm"] else "downsample.0"
-    else:
-        layer = f"{'bn' if match['norm'] else 'conv'}{match['n']}"
-    return f"{place}{layer}.{match['leaf']}"
 
 
 def weight_dependent_keys(info: BackboneInfo, neck: str = "fpn", norm: str = "BN") -> dict[str, Any]:
@@ -224,7 +179,7 @@ def _target_features(model: Any, cfg: Any) -> dict[str, Tensor]:
     image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
     _, resnet = _resnet_of(model)
     stages = {"stem": resnet.stem} | {
-        ours: getattr(resnet, theirs) for ours, theirs in _STAGE_NAMES.items() if hasattr(resnet, theirs)
+        ours: getattr(resnet, theirs) for ours, theirs in STAGE_NAMES.items() if hasattr(resnet, theirs)
     }
     with evaluation_mode(model), proof.exact_arithmetic(), captured_outputs(stages) as features:
         model.backbone(_preprocessed(model, image))

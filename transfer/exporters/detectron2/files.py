@@ -21,6 +21,7 @@ from transfer.exporters.detectron2.build import EXTRA_NORM_MODULE, NARROW_BUILDE
 from transfer.exporters.exported_names import described, weights_name
 from transfer.exporters.silenced_logs import quiet_detectron2
 from transfer.exporters.staging import export_folder
+from transfer.networks.detectron2_names import detectron2_name
 from transfer.numpy_pickle import load_arrays
 from transfer.proof import TransferReport
 
@@ -231,7 +232,7 @@ def _load_with_stock_checkpointer(model: nn.Module, weights: Path, query: str, w
 
 
 def _full_name(name: str, neck: str) -> str:
-    theirs = to_detectron2.detectron2_name(name)
+    theirs = detectron2_name(name)
     if neck == "fpn":
         return f"backbone.bottom_up.{theirs}"
     return f"roi_heads.{theirs}" if theirs.startswith("res5.") else f"backbone.{theirs}"
