@@ -58,7 +58,7 @@ COCO's numbers are pycocotools'. `settings.evaluator=faster_coco_eval` gives the
 test compares all of them to 1e-10), and the record says so; protocols with published values refuse it.
 
 Features of frozen backbones are computed once and kept below `~/.cache/scenebench/features`, or in the folder that
-`SCENEBENCH_FEATURES` names; they can be deleted at any time. Feature maps, which the object probes of one backbone share
+`SCENEBENCH_FEATURES` names; they can be deleted at any time. Feature maps, which object probes of one backbone share
 ([object probes](object-probes.md)), lie in its folder `maps`: at most 1 GiB a split, for larger ones are made again for
 each probe, and 4 GiB together, for the ones used longest ago go first.
 
