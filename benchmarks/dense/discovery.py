@@ -35,9 +35,9 @@ def run_discovery(cell: Cell) -> Outcome:
     for batch, maps in map_batches(cell, images, list(truths)):
         rows, columns = maps.shape[2:]
         for position, own in zip(batch, maps, strict=True):
-            found_box = lost_box(centred(own, discovery.centre), rows, columns, discovery.expand)
+            cells = lost_box(centred(own, discovery.centre), rows, columns, discovery.expand)
             sides = torch.tensor([columns, rows, columns, rows], dtype=torch.float64)
-            found[position] = torch.tensor(found_box, dtype=torch.float64) / sides
+            found[position] = torch.tensor(cells, dtype=torch.float64) / sides
     side = math.sqrt(discovery.central_area)
     trivial = {
         "CorLoc_whole": torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=torch.float64),

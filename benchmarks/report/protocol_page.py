@@ -58,9 +58,9 @@ COCO's numbers are pycocotools'. `settings.evaluator=faster_coco_eval` gives the
 test compares all of them to 1e-10), and the record says so; protocols with published values refuse it.
 
 Features of frozen backbones are computed once and kept below `~/.cache/scenebench/features`, or in the folder that
-`SCENEBENCH_FEATURES` names; they can be deleted at any time. Feature maps, which object probes of one backbone share
-([object probes](object-probes.md)), lie in its folder `maps`: at most 1 GiB a split, for larger ones are made again for
-each probe, and 4 GiB together, for the ones used longest ago go first.
+`SCENEBENCH_FEATURES` names; they can be deleted at any time. Feature maps, which the object probes of one backbone
+share ([object probes](object-probes.md)), lie in its folder `maps`: at most 1 GiB a split, for larger ones are made
+again for each probe, and 4 GiB together, for the ones used longest ago go first.
 
 Training of a classifier that was killed goes on, by the same command, from the last epoch that was kept (at most one a
 minute, in the run's folder `resume/`, which is gone when the record is
