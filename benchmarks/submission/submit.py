@@ -42,7 +42,8 @@ from benchmarks.suites.group import load_suites
 from benchmarks.suites.source import Source
 from benchmarks.suites.suite import CheckpointRow, Suite
 from benchmarks.workflow.engine_options import EngineOptions
-from benchmarks.workflow.plan_from_suite import build_plan, data_places, dataset_of, resolve_columns
+from benchmarks.workflow.plan_from_suite import build_plan, data_places, resolve_columns
+from benchmarks.workflow.planned_data import dataset_of
 from benchmarks.workflow.runner import run_work
 from benchmarks.workflow.work import Work, source_of
 from scenebench.errors import UserError

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.protocols.protocol import Protocol, load_protocol
-from benchmarks.suites.data_places import PRETRAINING, DataPlace, place_of
+from benchmarks.suites.data_places import DataPlace, place_of
 from benchmarks.suites.source import Source
 from benchmarks.suites.suite import (
     SCENE_TYPE_ORACLE,
@@ -20,14 +19,12 @@ from benchmarks.suites.suite import (
 )
 from benchmarks.workflow.costs import estimated_gpu_hours
 from benchmarks.workflow.plan import SUITE_FILE, Job, Plan, check_acyclic, each_once, with_priorities
+from benchmarks.workflow.planned_data import PlannedData, dataset_of, log_of, planned_data, slug
 from pretrain.recipes.recipe import Recipe, load_recipe
 from scenebench.config import config_hash, override
 from scenebench.errors import UserError
 
-TRAIN_IMAGES = "images/train"
-TRAIN_ANNOTATIONS = "annotations/instances_train.json"
 Entry = TypeVar("Entry", BackboneRow, ProtocolColumn)
-_DATA_SECONDS = 20.0
 _REFERENCE_SEED = 0
 _REFERENCE_LABELS = {
     "scene_type_oracle": "scene-type oracle",
@@ -35,36 +32,6 @@ _REFERENCE_LABELS = {
     "box_shape": "box-shape probe",
     "chance": "chance, no picture seen",
 }
-
-
-@dataclass(frozen=True)
-class _Data:
-    """What the jobs are told of the data: the job that prepares it, if one does, and paths for the commands."""
-
-    identity: str
-    id: str  # enters the identity of what reads it
-    root: str
-    images: str
-    annotations: str
-    job: Job | None = None
-    folder: str = ""
-    prepared: tuple[str, ...] = ()  # data sets that the job prepares, each in a folder of its name
-
-    @property
-    def inputs(self) -> list[str]:
-        return list(self.job.outputs) if self.job else []
-
-    def root_for(self, protocol: Protocol) -> str:
-        """Where the protocol's data set lies: its own, if it is about a published one."""
-        name = dataset_of(protocol)
-        if self.job is not None and name in self.prepared:
-            return f"{self.job.id}/{name}"
-        return str(place_of(name, self.folder).root) if name and self.folder else self.root
-
-
-def dataset_of(protocol: Protocol) -> str:
-    """The published data set that a protocol is about; "" for one that takes any prepared folder."""
-    return str(getattr(protocol.data, "dataset", ""))
 
 
 def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
@@ -77,7 +44,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
     Raises:
         UserError: unknown recipe, protocol, key or value, or a recipe that learns from labels in a row without them.
     """
-    data = _data_of(source)
+    data = planned_data(source)
     columns = resolve_columns(suite, source)
     of_suite = _OfSuite("", "", suite.size) if shared else _OfSuite("given", suite.name, suite.size)
     jobs = [data.job] if data.job else []
@@ -91,7 +58,7 @@ def build_plan(suite: Suite, source: Source, shared: bool = False) -> Plan:
                 pretraining = replace(_pretrain_job(row, seed, data, rows), wanted=bool(suite.pictures))
                 jobs.append(pretraining)
                 subject = pretraining.outputs[0]
-                shown = _slug(row.label) + (f"-s{seed}" if len(row.seeds) > 1 else "")
+                shown = slug(row.label) + (f"-s{seed}" if len(row.seeds) > 1 else "")
                 pictures |= {f"{shown}-{name}": f"{pretraining.id}/figures/{name}" for name in suite.pictures}
             for column, protocol in columns:
                 for run in seeds_of_runs(row, seed, column, protocol):
@@ -162,46 +129,7 @@ def reference_label(name: str) -> str:
     return _REFERENCE_LABELS.get(name, name.replace("_", " "))
 
 
-def _data_of(source: Source) -> _Data:
-    if source.folder:
-        images, annotations = PRETRAINING[source.name]
-        place = place_of(source.name, source.folder).root
-        return _Data(
-            identity=source.identity,
-            id=f"{source.name}-{source.identity}",
-            root=str(place),
-            images=str(place / images),
-            annotations=str(place / annotations) if annotations else "",
-            folder=source.folder,
-        )
-    job = _data_job(source)
-    own = f"{job.id}/{source.name}" if source.prepares else job.id
-    return _Data(
-        identity=source.identity,
-        id=job.id,
-        root=own,
-        images=f"{own}/{TRAIN_IMAGES}",
-        annotations=f"{own}/{TRAIN_ANNOTATIONS}",
-        job=job,
-        prepared=source.prepares,
-    )
-
-
-def _data_job(source: Source) -> Job:
-    folder = f"cells/data/{_slug(source.name)}-{source.identity[:8]}"
-    return Job(
-        id=folder,
-        kind="data",
-        label=f"data {', '.join(source.prepares) or source.name}",
-        command=[*source.command, folder],
-        inputs=[],
-        outputs=[f"{folder}/{name}/dataset.json" for name in source.prepares] or [f"{folder}/dataset.json"],
-        log=_log_of(folder),
-        seconds=_DATA_SECONDS,
-    )
-
-
-def _pretrain_job(row: BackboneRow, seed: int, data: _Data, rows: Mapping[str, BackboneRow]) -> Job:
+def _pretrain_job(row: BackboneRow, seed: int, data: PlannedData, rows: Mapping[str, BackboneRow]) -> Job:
     """``rows``, by label, are those that this one may fork from."""
     recipe, overrides = _recipe_of(row, seed, data)
     _check_labels(row, recipe)
@@ -217,7 +145,7 @@ def _pretrain_job(row: BackboneRow, seed: int, data: _Data, rows: Mapping[str, B
     if start is not None:
         known["init_from"] = start.id  # its identity is in it
     identity = config_hash(known)
-    folder = f"cells/pretrain/{_slug(recipe.name)}-s{seed}-{identity[:8]}"
+    folder = f"cells/pretrain/{slug(recipe.name)}-s{seed}-{identity[:8]}"
     return Job(
         id=folder,
         kind="pretrain",
@@ -225,19 +153,21 @@ def _pretrain_job(row: BackboneRow, seed: int, data: _Data, rows: Mapping[str, B
         command=["scenebench", "pretrain", row.recipe, *overrides, "--out", folder],
         inputs=[*data.inputs, *(start.outputs if start is not None else [])],
         outputs=[f"{folder}/backbone.safetensors"],
-        log=_log_of(folder),
+        log=log_of(folder),
         **_cost(row, recipe),
     )
 
 
-def _recipe_of(row: BackboneRow, seed: int, data: _Data) -> tuple[Recipe, list[str]]:
+def _recipe_of(row: BackboneRow, seed: int, data: PlannedData) -> tuple[Recipe, list[str]]:
     """The recipe of one pretraining, and what is changed in it; the annotations, beside, for whoever reads labels."""
     overrides = [*row.overrides, f"seed={seed}", f"data.root={data.images}"]
     # No part of its identity where labels are not read.
     return load_recipe(row.recipe, [*overrides, f"data.annotations={data.annotations}"]), overrides
 
 
-def _start_of(row: BackboneRow, seed: int, recipe: Recipe, data: _Data, rows: Mapping[str, BackboneRow]) -> Job | None:
+def _start_of(
+    row: BackboneRow, seed: int, recipe: Recipe, data: PlannedData, rows: Mapping[str, BackboneRow]
+) -> Job | None:
     """The pretraining that this one starts from; None from scratch."""
     if recipe.init_from and (row.init_from or not recipe.init_hash):
         raise UserError(
@@ -282,7 +212,7 @@ class _OfSuite:
 
 
 def _evaluate_job(
-    suite: _OfSuite, column: ProtocolColumn, protocol: Protocol, data: _Data, label: str, seed: int, subject: str
+    suite: _OfSuite, column: ProtocolColumn, protocol: Protocol, data: PlannedData, label: str, seed: int, subject: str
 ) -> Job:
     """``subject`` is the backbone file, or ``reference:NAME``."""
     is_reference = subject.startswith("reference:")
@@ -296,11 +226,9 @@ def _evaluate_job(
             "names": [label, suite.name, suite.size] if suite.name else [suite.size],
         }
     )
-    row = f"{_slug(label)}-s{seed}-{_slug(protocol.id)}"
+    row = f"{slug(label)}-s{seed}-{slug(protocol.id)}"
     evaluated = subject.removeprefix("reference:") if is_reference else Path(subject).parent.name.rpartition("-s")[0]
-    folder = (
-        f"cells/evaluate/{row if suite.name else f'{_slug(evaluated)}-s{seed}-{_slug(protocol.id)}'}-{identity[:8]}"
-    )
+    folder = f"cells/evaluate/{row if suite.name else f'{slug(evaluated)}-s{seed}-{slug(protocol.id)}'}-{identity[:8]}"
     command = ["scenebench", "evaluate", subject, "--protocol", column.protocol]
     command += ["--data", data.root_for(protocol), "--seed", str(seed)]
     command += ["--out", folder, "--size", suite.size]
@@ -315,7 +243,7 @@ def _evaluate_job(
         command=command,
         inputs=inputs,
         outputs=[record],
-        log=_log_of(folder),
+        log=log_of(folder),
         **_cost(column, None),
         cell={
             "label": label,
@@ -327,12 +255,3 @@ def _evaluate_job(
             "record": record if suite.name else f"records/{row}-{identity[:8]}/record.json",
         },
     )
-
-
-def _log_of(folder: str) -> str:
-    return f"logs/{folder.removeprefix('cells/')}.log"
-
-
-def _slug(text: str) -> str:
-    """``text`` as a part of a path: letters, digits, dot, underscore and hyphen, not starting with a dot."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:60] or "unnamed"
