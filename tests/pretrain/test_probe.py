@@ -188,5 +188,5 @@ def test_it_needs_labels_and_neighbours(data: tuple[Path, Path], tmp_path: Path)
     empty = json.loads(data[1].read_text()) | {"annotations": []}
     path = tmp_path / "empty.json"
     path.write_text(json.dumps(empty))
-    with pytest.raises(UserError, match=r"^data.annotations: none of the 4 images that the probe judges"):
+    with pytest.raises(UserError, match=r"^data.annotations: none of the 4 images that the probe evaluates"):
         KnnProbe(recipe_of((data[0], path), "probe.every_epochs=1"), images)

@@ -313,7 +313,7 @@ def test_patches_that_do_not_divide_the_reference_image_are_compared(tmp_path: P
 
 # --- what takes ResNets only --------------------------------------------------------------------------------------
 
-REFUSED = "takes ResNets only, and this backbone is a vit_w32d3h4_patch8_64; give a ResNet, or judge this one with a"
+REFUSED = "takes ResNets only, and this backbone is a vit_w32d3h4_patch8_64; give a ResNet, or evaluate this with a"
 
 
 @pytest.mark.parametrize("toolbox", [detectron2_files, mmseg_files, to_torchvision])

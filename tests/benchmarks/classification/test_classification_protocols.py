@@ -147,7 +147,7 @@ def test_protocols_do_not_mix_one_class_and_several(official: Any, tiny_backbone
 
 def test_a_reference_cannot_be_fine_tuned(official: Any, tmp_path: Path) -> None:
     protocol = load("pets_finetune", size="demo")
-    with pytest.raises(UserError, match="no backbone, so protocol 'pets_finetune' has nothing to train"):
+    with pytest.raises(UserError, match="no backbone, so protocol 'pets_finetune' .classification. cannot evaluate it"):
         evaluate("reference:colour_histogram", protocol, official("pets"), 0, tmp_path / "run")
 
 

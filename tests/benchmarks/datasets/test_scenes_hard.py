@@ -99,7 +99,7 @@ def test_from_the_command_line_and_in_a_suite(tmp_path: Path, capsys: pytest.Cap
     assert main([*arguments, "--variant", "hard", str(tmp_path / "hard")]) == 0
     made = generate_scenes(tmp_path / "hard", HARD)
     assert (made.source["variant"], made.source["cooccurrence"]) == ("hard", 0.0)
-    with pytest.raises(UserError, match="made with cooccurrence = 0.0, not 0.3"):
+    with pytest.raises(UserError, match="made with cooccurrence = 0.0, not 0.45"):
         generate_scenes(tmp_path / "hard", ScenesSpec(images=12, size=48, seed=7))
     capsys.readouterr()
     assert main([*arguments, "--variant", "hadr", str(tmp_path / "other")]) == 2

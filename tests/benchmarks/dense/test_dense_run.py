@@ -35,9 +35,13 @@ OFFICIAL = [
 ]  # fmt: skip
 
 
+PHOTOS = ["dense_knn_photos_ade", "dense_knn_photos_voc", "dense_linear_photos_ade", "dense_linear_photos_voc"]
+"""Run by test_photos_suite.py."""
+
+
 def test_this_file_knows_every_protocol() -> None:
     named = [name for name in list_protocols() if isinstance(load_protocol(name), DenseProtocol)]
-    assert sorted([*MINI, *OFFICIAL]) == named
+    assert sorted([*MINI, *OFFICIAL, *PHOTOS]) == named
 
 
 @pytest.mark.parametrize("name", MINI)
