@@ -30,6 +30,7 @@ MINI = [
     "region_knn", "region_linear", "region_linear_blanked", "region_linear_crop",
 ]  # fmt: skip
 OFFICIAL = [
+    "ade20k_dense_knn", "ade20k_dense_linear",
     "cityscapes_dense_knn", "cityscapes_dense_linear", "coco_object_discovery", "coco_region_knn",
     "coco_region_linear", "voc07_object_discovery", "voc12_dense_knn", "voc12_dense_linear", "voc12_object_discovery",
 ]  # fmt: skip
@@ -93,9 +94,9 @@ def test_photographs_with_boxes_alone(tiny_backbone: Path, tiny_photos: DatasetF
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("official")
-    for name in ("coco2017", "voc2007", "voc2012", "voc2012aug", "cityscapes"):
+    for name in ("ade20k", "coco2017", "voc2007", "voc2012", "voc2012aug", "cityscapes"):
         BUILDERS[name](root / name)
-    for name in ("voc2012aug", "cityscapes"):
+    for name in ("ade20k", "voc2012aug", "cityscapes"):
         prepare(name, root / name, partial=True)
     return root
 
@@ -107,7 +108,7 @@ def test_a_run_on_an_official_layout(name: str, official: Path, tiny_backbone: P
     record = evaluate(tiny_backbone, protocol, data, 0, tmp_path / "run", size="demo")
     assert record.metrics[protocol.metrics[0]] is not None
     assert record.dataset.name == protocol.data.dataset
-    assert load_protocol(name).data.classes in (19, 20, 80)
+    assert load_protocol(name).data.classes in (19, 20, 80, 150)
 
 
 def test_one_pass_serves_every_probe(
