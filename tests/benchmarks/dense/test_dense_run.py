@@ -16,12 +16,13 @@ from shapes_folder import write_shapes
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.preparing import prepare
 from benchmarks.dense.maps import FrozenNetwork
+from benchmarks.evaluation.cell import Cell
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.protocols.protocol import DenseProtocol, list_protocols, load_protocol
 from benchmarks.records.collect import collect
 from benchmarks.report.suite_table import make_tables
 from scenebench.cli import main
-from transfer.backbone_file import BackboneInfo, save_backbone
+from transfer.backbone_file import BackboneInfo, load_network, save_backbone
 from transfer.networks.network import build_network
 from transfer.networks.vit_architecture import VitArchitecture
 
@@ -67,6 +68,29 @@ def test_a_run_of_a_vision_transformer(name: str, tiny_scenes: DatasetFolder, tm
     protocol = load_protocol(name, ["settings.image_size=64"])
     record = evaluate(path, protocol, tiny_scenes.root, 0, tmp_path / "run")
     assert record.metrics[protocol.metrics[0]] is not None
+
+
+def test_layer_and_stride_are_keys(tiny_backbone: Path, tiny_scenes: DatasetFolder, tmp_path: Path) -> None:
+    """At stride 16 layer3 is the network's own; at 8 both layers are dilated: other maps, other numbers."""
+    measured = {}
+    for overrides in (
+        [],
+        ["settings.layer=layer4"],
+        ["settings.stride=8"],
+        ["settings.stride=8", "settings.layer=layer4"],
+    ):
+        protocol = load_protocol("region_linear", ["settings.image_size=64", *overrides])
+        record = evaluate(tiny_backbone, protocol, tiny_scenes.root, 0, tmp_path / str(len(measured)))
+        measured[protocol.hash] = (record.metrics["object_acc"], str(record.per_class))
+    assert len(measured) == 4
+    assert len(set(measured.values())) > 1
+    info, network = load_network(tiny_backbone)
+    cell = Cell(tiny_backbone, info, load_protocol("region_knn", ["settings.image_size=64"]), tiny_scenes, 0, tmp_path)
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    own = network.eval().stage_features(info.preprocessing.normalise(pixels))["layer3"]
+    frozen = FrozenNetwork.of(cell).maps(pixels)
+    assert torch.equal(frozen["layer3"], own.detach())
+    assert frozen["layer4"].shape[2:] == own.shape[2:] == (4, 4)
 
 
 def test_photographs_with_boxes_alone(tiny_backbone: Path, tiny_photos: DatasetFolder, tmp_path: Path) -> None:
