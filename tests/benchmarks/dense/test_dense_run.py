@@ -16,12 +16,13 @@ from shapes_folder import write_shapes
 from benchmarks.datasets.folder import DatasetFolder
 from benchmarks.datasets.preparing import prepare
 from benchmarks.dense.maps import FrozenNetwork
+from benchmarks.evaluation.cell import Cell
 from benchmarks.evaluation.evaluate import evaluate
 from benchmarks.protocols.protocol import DenseProtocol, list_protocols, load_protocol
 from benchmarks.records.collect import collect
 from benchmarks.report.suite_table import make_tables
 from scenebench.cli import main
-from transfer.backbone_file import BackboneInfo, save_backbone
+from transfer.backbone_file import BackboneInfo, load_network, save_backbone
 from transfer.networks.network import build_network
 from transfer.networks.vit_architecture import VitArchitecture
 
@@ -30,6 +31,7 @@ MINI = [
     "region_knn", "region_linear", "region_linear_blanked", "region_linear_crop",
 ]  # fmt: skip
 OFFICIAL = [
+    "ade20k_dense_knn", "ade20k_dense_linear",
     "cityscapes_dense_knn", "cityscapes_dense_linear", "coco_object_discovery", "coco_region_knn",
     "coco_region_linear", "voc07_object_discovery", "voc12_dense_knn", "voc12_dense_linear", "voc12_object_discovery",
 ]  # fmt: skip
@@ -68,6 +70,29 @@ def test_a_run_of_a_vision_transformer(name: str, tiny_scenes: DatasetFolder, tm
     assert record.metrics[protocol.metrics[0]] is not None
 
 
+def test_layer_and_stride_are_keys(tiny_backbone: Path, tiny_scenes: DatasetFolder, tmp_path: Path) -> None:
+    """At stride 16 layer3 is the network's own; at 8 both layers are dilated: other maps, other numbers."""
+    measured = {}
+    for overrides in (
+        [],
+        ["settings.layer=layer4"],
+        ["settings.stride=8"],
+        ["settings.stride=8", "settings.layer=layer4"],
+    ):
+        protocol = load_protocol("region_linear", ["settings.image_size=64", *overrides])
+        record = evaluate(tiny_backbone, protocol, tiny_scenes.root, 0, tmp_path / str(len(measured)))
+        measured[protocol.hash] = (record.metrics["object_acc"], str(record.per_class))
+    assert len(measured) == 4
+    assert len(set(measured.values())) > 1
+    info, network = load_network(tiny_backbone)
+    cell = Cell(tiny_backbone, info, load_protocol("region_knn", ["settings.image_size=64"]), tiny_scenes, 0, tmp_path)
+    pixels = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    own = network.eval().stage_features(info.preprocessing.normalise(pixels))["layer3"]
+    frozen = FrozenNetwork.of(cell).maps(pixels)
+    assert torch.equal(frozen["layer3"], own.detach())
+    assert frozen["layer4"].shape[2:] == own.shape[2:] == (4, 4)
+
+
 def test_photographs_with_boxes_alone(tiny_backbone: Path, tiny_photos: DatasetFolder, tmp_path: Path) -> None:
     """Images of several sizes, a gap in the ids, a crowd, an image without objects, no validation split, no maps."""
     root = tmp_path / "photos"
@@ -93,9 +118,9 @@ def test_photographs_with_boxes_alone(tiny_backbone: Path, tiny_photos: DatasetF
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("official")
-    for name in ("coco2017", "voc2007", "voc2012", "voc2012aug", "cityscapes"):
+    for name in ("ade20k", "coco2017", "voc2007", "voc2012", "voc2012aug", "cityscapes"):
         BUILDERS[name](root / name)
-    for name in ("voc2012aug", "cityscapes"):
+    for name in ("ade20k", "voc2012aug", "cityscapes"):
         prepare(name, root / name, partial=True)
     return root
 
@@ -107,7 +132,7 @@ def test_a_run_on_an_official_layout(name: str, official: Path, tiny_backbone: P
     record = evaluate(tiny_backbone, protocol, data, 0, tmp_path / "run", size="demo")
     assert record.metrics[protocol.metrics[0]] is not None
     assert record.dataset.name == protocol.data.dataset
-    assert load_protocol(name).data.classes in (19, 20, 80)
+    assert load_protocol(name).data.classes in (19, 20, 80, 150)
 
 
 def test_one_pass_serves_every_probe(
