@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.classification.views import test_view
-from benchmarks.evaluation.inputs import read_image, read_square
+from benchmarks.evaluation.inputs import image_batches, read_image, read_square
+from benchmarks.frozen.colour_histogram import BINS, colour_histogram
 from benchmarks.protocols.classification import ViewSettings
 from scenebench.errors import UserError
-from scenebench.progress import Progress
 from transfer.backbone_file import Preprocessing
 from transfer.networks.network import Backbone
 from transfer.networks.resnet import ResNet
@@ -63,26 +63,13 @@ def _pooled(network: Backbone, images: Tensor, stage: str) -> Tensor:
     return network(images)
 
 
-def colour_histograms(paths: Sequence[Path], size: int, what: str, bins: int = 8) -> Tensor:
-    """Square roots of joint RGB histograms (bins per channel), so that cosine similarity is Bhattacharyya's.
-
-    Returns:
-        float32, images x bins^3, unit length.
-    """
-    rows = []
-    for pixels in _batches(paths, size, 1, what):
-        red, green, blue = (pixels[0].long() * bins // 256).flatten(1)
-        counts = torch.bincount((red * bins + green) * bins + blue, minlength=bins**3)
-        rows.append((counts / counts.sum()).sqrt())
-    return torch.stack(rows).float()
+def colour_histograms(paths: Sequence[Path], size: int, what: str, bins: int = BINS) -> Tensor:
+    """:func:`colour_histogram` of each image: float32, images x bins^3."""
+    return torch.stack([colour_histogram(pixels[0], bins) for pixels in _batches(paths, size, 1, what)])
 
 
 def _batches(paths: Sequence[Path], size: int, batch_size: int, what: str, crop_from: int = 0) -> Iterator[Tensor]:
-    progress = Progress(len(paths), f"features of {what} images")
-    for start in range(0, len(paths), batch_size):
-        chunk = paths[start : start + batch_size]
-        yield torch.from_numpy(np.stack([_read(path, size, crop_from) for path in chunk]))
-        progress.advance(len(chunk))
+    return image_batches(paths, batch_size, f"features of {what} images", lambda path: _read(path, size, crop_from))
 
 
 def _read(path: Path, size: int, crop_from: int) -> NDArray[np.uint8]:

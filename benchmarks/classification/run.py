@@ -16,10 +16,10 @@ from torch import Tensor
 from benchmarks.classification.fine_tuning import run_training
 from benchmarks.classification.low_shot import low_shot_values, mean_by_category
 from benchmarks.classification.splits import split_images
-from benchmarks.classification.stored import COLOUR_HISTOGRAM, run_stored, stored_features
+from benchmarks.classification.stored import run_stored, stored_features
 from benchmarks.evaluation.cell import Cell, Outcome
 from benchmarks.evaluation.inputs import choose_images, data_notes
-from benchmarks.frozen.linear import LinearProbe, Standardisation, fit_path
+from benchmarks.frozen.linear import Standardisation, best_strength, fit_path
 from benchmarks.protocols.protocol import ClassificationProtocol
 from scenebench.errors import UserError, require_choice
 from scenebench.knn import multilabel_scores
@@ -27,7 +27,6 @@ from scenebench.mean_average_precision import POSITIVE, mean_average_precision
 
 SCENE_TYPE_ORACLE = "reference:scene_type_oracle"
 CHANCE = "reference:chance"
-REFERENCES = (SCENE_TYPE_ORACLE, COLOUR_HISTOGRAM, CHANCE)
 
 
 @dataclass(frozen=True)
@@ -170,14 +169,13 @@ def _score_linearly(
     validation = _split(cell, protocol.data.val_split, None)
     strengths = sorted(set(settings.l2), reverse=True)
     held_out = standardise(validation.features)
-    best: tuple[float, float, LinearProbe] | None = None
-    for strength, probe in zip(strengths, fit_path(features, labels, strengths, settings.max_iterations), strict=True):
-        value = mean_average_precision(validation.labels, probe(held_out).numpy())[0] or 0.0
-        if best is None or value > best[0]:  # equal: the stronger regularisation stays
-            best = (value, strength, probe)
-    assert best is not None
-    note = f"L2 {best[1]:g} chosen on split '{protocol.data.val_split}' (mAP {best[0]:.2f} there)"
-    return best[2](standardise(test.features)).numpy(), [note]
+    value, strength, probe = best_strength(
+        strengths,
+        fit_path(features, labels, strengths, settings.max_iterations),
+        lambda one: mean_average_precision(validation.labels, one(held_out).numpy())[0] or 0.0,
+    )
+    note = f"L2 {strength:g} chosen on split '{protocol.data.val_split}' (mAP {value:.2f} there)"
+    return probe(standardise(test.features)).numpy(), [note]
 
 
 def _split(cell: Cell, split: str, limit: int | None) -> _Split:

@@ -31,7 +31,6 @@ from scenebench.files import sha256_of
 
 FORMAT_VERSION = 1
 DESCRIPTION = "dataset.json"
-BACKGROUND = 0
 IGNORED = 255
 BACKGROUND_NAME = "background"
 MAX_CATEGORIES = 254

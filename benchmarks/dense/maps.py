@@ -10,20 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.dense.annotated_images import AnnotatedImages
 from benchmarks.evaluation.cell import Cell
-from benchmarks.evaluation.inputs import read_square
+from benchmarks.evaluation.inputs import image_batches, read_square
 from benchmarks.frozen.feature_cache import key_of
 from benchmarks.frozen.map_store import stored_maps
 from benchmarks.protocols.dense import LAYERS, DenseSettings
 from benchmarks.protocols.protocol import DenseProtocol
 from scenebench.errors import UserError
 from scenebench.files import sha256_of
-from scenebench.progress import Progress
 from transfer.backbone_file import Preprocessing, load_network
 from transfer.networks.network import AnyArchitecture, Backbone
 from transfer.networks.output_stride import set_output_stride
@@ -66,14 +64,9 @@ class FrozenNetwork:
 
     @classmethod
     def of(cls, cell: Cell) -> FrozenNetwork:
-        """The cell's backbone.
-
-        Raises:
-            UserError: the image does not divide into its cells.
-        """
+        """The cell's backbone, whose grid :func:`require_grid` has found to fit."""
         settings = settings_of(cell)
         info, network = load_network(cell.backbone_file)
-        require_grid(info.architecture, settings)
         if isinstance(network, ResNet):
             set_output_stride(network, settings.stride)
         device = device_of()
@@ -123,11 +116,9 @@ def map_batches(cell: Cell, images: AnnotatedImages, wanted: Sequence[int]) -> I
         wanted: positions whose maps are needed, ascending.
 
     Raises:
-        UserError: an image cannot be decoded, or does not divide into the backbone's cells.
+        UserError: an image cannot be decoded.
     """
-    assert cell.info is not None
     settings, layer = settings_of(cell), layer_of(cell)
-    require_grid(cell.info.architecture, settings)
     shapes = _shapes(cell)
     everything = range(len(images))
 
@@ -149,11 +140,8 @@ def map_batches(cell: Cell, images: AnnotatedImages, wanted: Sequence[int]) -> I
 
 def shown_batches(images: AnnotatedImages, positions: Sequence[int], settings: DenseSettings) -> Iterator[Tensor]:
     """Whole images squeezed to the protocol's square, in batches: uint8, N x 3 x S x S."""
-    progress = Progress(len(positions), f"maps of {images.split} images")
-    for start in range(0, len(positions), settings.batch_size):
-        chunk = positions[start : start + settings.batch_size]
-        yield torch.from_numpy(np.stack([read_square(images.paths[index], settings.image_size) for index in chunk]))
-        progress.advance(len(chunk))
+    paths, label = [images.paths[index] for index in positions], f"maps of {images.split} images"
+    return image_batches(paths, settings.batch_size, label, lambda path: read_square(path, settings.image_size))
 
 
 def _shapes(cell: Cell) -> dict[str, tuple[int, int, int]]:

@@ -15,6 +15,7 @@ from benchmarks.dense.objects import Objects
 from benchmarks.dense.roi_pooling import pool_boxes
 from benchmarks.evaluation.cell import Cell
 from benchmarks.evaluation.inputs import read_image, read_square
+from benchmarks.frozen.colour_histogram import colour_histogram
 from benchmarks.frozen.feature_cache import cached
 from benchmarks.protocols.dense import RegionSettings
 from scenebench.errors import UserError
@@ -22,7 +23,6 @@ from scenebench.progress import Progress
 from transfer.backbone_file import Preprocessing
 
 BOX_SHAPE, COLOUR_HISTOGRAM = "reference:box_shape", "reference:colour_histogram"
-_BINS = 8
 
 
 def object_features(cell: Cell, objects: Objects) -> Tensor:
@@ -129,17 +129,14 @@ def _one_image_an_object(cell: Cell, objects: Objects) -> Iterator[tuple[list[in
 
 
 def _colours(objects: Objects, size: int) -> Tensor:
-    """Square roots of the joint RGB histogram of a box's pixels, so that cosine similarity is Bhattacharyya's."""
+    """:func:`colour_histogram` of each box."""
     rows = []
     shown, image = -1, torch.empty(0)
     for row, position in enumerate(objects.image_of.tolist()):
         if position != shown:
             shown, image = position, torch.tensor(read_square(objects.images.paths[position], size))
         left, top, right, bottom = pixels_of(objects.boxes[row], size)
-        pixels = image[:, top:bottom, left:right]
-        red, green, blue = (pixels.long() * _BINS // 256).flatten(1)
-        counts = torch.bincount((red * _BINS + green) * _BINS + blue, minlength=_BINS**3)
-        rows.append((counts / counts.sum()).sqrt().float())
+        rows.append(colour_histogram(image[:, top:bottom, left:right]))
     return torch.stack(rows)
 
 

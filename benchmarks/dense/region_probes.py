@@ -12,7 +12,7 @@ from benchmarks.dense.object_accuracy import SIZES, mean_category_accuracy, obje
 from benchmarks.dense.object_features import BOX_SHAPE, object_features
 from benchmarks.dense.objects import Objects, drawn, drawn_by_category, objects_of
 from benchmarks.evaluation.cell import Cell, Outcome
-from benchmarks.frozen.linear import LinearProbe, Standardisation
+from benchmarks.frozen.linear import Standardisation, best_strength
 from benchmarks.frozen.softmax import fit_softmax_path
 from scenebench.knn import class_votes, nearest_neighbours
 
@@ -81,15 +81,13 @@ def _linear(cell: Cell, train: Objects, features: Tensor, queries: Tensor) -> tu
     held = drawn(objects_of(images_with_boxes(cell.data, data.val_split, None)), settings.region.max_objects)
     held_out = standardise(object_features(cell, held))
     strengths = sorted(set(settings.linear.l2), reverse=True)
-    best: tuple[float, float, LinearProbe] | None = None
-    path = fit_softmax_path(shown, targets, strengths, settings.linear.max_iterations)
-    for strength, probe in zip(strengths, path, strict=True):
-        value = mean_category_accuracy(probe(held_out).argmax(dim=1) == held.labels, held.labels) or 0.0
-        if best is None or value > best[0]:  # equal: the stronger regularisation stays
-            best = (value, strength, probe)
-    assert best is not None
-    note = f"L2 {best[1]:g} chosen on split '{data.val_split}' ({best[0]:.2f} there)"
-    return best[2](standardise(queries)), [note]
+    value, strength, probe = best_strength(
+        strengths,
+        fit_softmax_path(shown, targets, strengths, settings.linear.max_iterations),
+        lambda one: mean_category_accuracy(one(held_out).argmax(dim=1) == held.labels, held.labels) or 0.0,
+    )
+    note = f"L2 {strength:g} chosen on split '{data.val_split}' ({value:.2f} there)"
+    return probe(standardise(queries)), [note]
 
 
 def _by_category(predicted: Tensor, labels: Tensor, categories: list[str]) -> dict[str, dict[str, float | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,8 +53,24 @@ def fit_path(features: Tensor, labels: Tensor, l2: Sequence[float], max_iteratio
         labels: 0/1, N x categories.
     """
     targets = labels.double()
-    weight = torch.zeros(features.shape[1], targets.shape[1], dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(targets.shape[1], dtype=torch.float64, requires_grad=True)
+
+    def loss(logits: Tensor) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=0).sum()
+
+    return minimised(features, targets.shape[1], loss, l2, max_iterations)
+
+
+def minimised(
+    features: Tensor, outputs: int, loss_of: Callable[[Tensor], Tensor], l2: Sequence[float], max_iterations: int
+) -> Iterator[LinearProbe]:
+    """The minimum of ``loss_of(x W + b) + l2/2 |W|^2`` for each of ``l2``, by full-batch L-BFGS from the one before.
+
+    Args:
+        features: N x C; their type is computed in.
+        loss_of: convex; takes logits, N x outputs.
+    """
+    weight = torch.zeros(features.shape[1], outputs, dtype=features.dtype, requires_grad=True)
+    bias = torch.zeros(outputs, dtype=features.dtype, requires_grad=True)
     for strength in l2:
         optimiser = torch.optim.LBFGS(
             [weight, bias],
@@ -67,11 +83,22 @@ def fit_path(features: Tensor, labels: Tensor, l2: Sequence[float], max_iteratio
 
         def closure(optimiser: torch.optim.LBFGS = optimiser, strength: float = strength) -> Tensor:
             optimiser.zero_grad()
-            logits = features @ weight + bias
-            loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(dim=0).sum()
-            loss = loss + 0.5 * strength * weight.square().sum()
+            loss = loss_of(features @ weight + bias) + 0.5 * strength * weight.square().sum()
             loss.backward()
             return loss
 
         optimiser.step(closure)  # type: ignore[arg-type]
         yield LinearProbe(weight.detach().clone(), bias.detach().clone())
+
+
+def best_strength(
+    strengths: Sequence[float], probes: Iterable[LinearProbe], value_of: Callable[[LinearProbe], float]
+) -> tuple[float, float, LinearProbe]:
+    """(value, strength, probe) of the highest value; of equal ones the first, which is the strongest."""
+    best: tuple[float, float, LinearProbe] | None = None
+    for strength, probe in zip(strengths, probes, strict=True):
+        value = value_of(probe)
+        if best is None or value > best[0]:
+            best = (value, strength, probe)
+    assert best is not None
+    return best

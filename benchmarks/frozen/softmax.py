@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.frozen.linear import LinearProbe
+from benchmarks.frozen.linear import LinearProbe, minimised
 
 
 def fit_softmax_path(
@@ -25,24 +24,6 @@ def fit_softmax_path(
         targets: N x classes, shares of each class; a row sums to 1.
     """
     wanted = targets.to(features)
-    weight = torch.zeros(features.shape[1], targets.shape[1], dtype=features.dtype, requires_grad=True)
-    bias = torch.zeros(targets.shape[1], dtype=features.dtype, requires_grad=True)
-    for strength in l2:
-        optimiser = torch.optim.LBFGS(
-            [weight, bias],
-            max_iter=max_iterations,
-            history_size=10,
-            tolerance_grad=1e-6,
-            tolerance_change=1e-10,
-            line_search_fn="strong_wolfe",
-        )
-
-        def closure(optimiser: torch.optim.LBFGS = optimiser, strength: float = strength) -> Tensor:
-            optimiser.zero_grad()
-            loss = functional.cross_entropy(features @ weight + bias, wanted)
-            loss = loss + 0.5 * strength * weight.square().sum()
-            loss.backward()
-            return loss
-
-        optimiser.step(closure)  # type: ignore[arg-type]
-        yield LinearProbe(weight.detach().clone(), bias.detach().clone())
+    return minimised(
+        features, targets.shape[1], lambda logits: functional.cross_entropy(logits, wanted), l2, max_iterations
+    )

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.evaluation.inputs import read_square
+from benchmarks.evaluation.inputs import image_batches, read_square
 from benchmarks.protocols.saliency import OWN, SaliencySettings
 from pretrain import saliency
 from pretrain.losses import normalise
 from scenebench.errors import UserError
-from scenebench.progress import Progress
 from transfer.backbone_file import Preprocessing
 from transfer.networks.network import Backbone
 from transfer.networks.resnet import ResNet
@@ -91,8 +89,5 @@ def _cams(features: Tensor, negatives: Tensor, temperature: float, own: Tensor) 
 
 
 def _batches(paths: Sequence[Path], settings: SaliencySettings) -> Iterator[Tensor]:
-    progress = Progress(len(paths), "saliency maps of test images")
-    for start in range(0, len(paths), settings.batch_size):
-        chunk = paths[start : start + settings.batch_size]
-        yield torch.from_numpy(np.stack([read_square(path, settings.image_size) for path in chunk]))
-        progress.advance(len(chunk))
+    label, size = "saliency maps of test images", settings.image_size
+    return image_batches(paths, settings.batch_size, label, lambda path: read_square(path, size))

@@ -9,7 +9,6 @@ from transfer.backbone_file import Preprocessing
 from transfer.networks.resnet import BLOCKS_BY_DEPTH, Architecture
 
 OPTIONS = "--mean R G B --std R G B --value-range 1|255 --channel-order RGB|BGR"
-STRIDES = ("3x3", "1x1")
 
 
 @dataclass(frozen=True)
